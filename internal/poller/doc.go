@@ -1,0 +1,30 @@
+// Package poller is the contract between the loop and the operating system's
+// readiness interface, and its implementations.
+//
+// # Contract
+//
+// A Poller reports which of the registered file descriptors are ready. It is
+// level-triggered: what is ready and stays ready is reported by every Wait.
+//
+//  1. All methods except Wake belong to the goroutine of the loop. Wake may be
+//     called from any goroutine between Open and Close; the loop makes sure
+//     that no Wake is under way when it calls Close.
+//  2. Every registration carries a generation chosen by the loop. Wait returns
+//     it with each event, so that an event for a descriptor number that has
+//     been closed and reused meanwhile is recognised by one comparison.
+//  3. Interest is a non-empty set. A descriptor without interest is not
+//     registered: kernels report errors and hang-ups even for an empty set, and
+//     a loop that does not want them would spin.
+//  4. HangUp alone asks to be told when the other side has gone, and for
+//     nothing else. An error or a hang-up is reported as Read|Write|HangUp, so
+//     that whoever watches the descriptor runs into the error by itself.
+//  5. Wait(0) never blocks, Wait of a negative timeout blocks until an event or
+//     a Wake, any other timeout is never cut short by rounding. Wait may return
+//     no event at all: after a Wake, a signal, or for no reason.
+//  6. The events returned by Wait are valid until the next call of Wait.
+//  7. A Wake that was made before or during a Wait ends it. Wakes are coalesced.
+//  8. FD is a descriptor that is readable while Wait(0) would report something,
+//     for hosting the loop inside another one. It stays the same over Rebuild.
+//  9. Rebuild forgets every registration, including those that the kernel holds
+//     for descriptors that were closed while another process had a duplicate.
+package poller

@@ -1,0 +1,240 @@
+package poller
+
+import (
+	"errors"
+	"math"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// The kernel's event array starts small, because a worker that watches two
+	// pipes should not pay for a server, and doubles whenever it comes back full.
+	minEvents = 32
+	maxEvents = 4096
+
+	// wakeFD marks the waker's own events. No descriptor is negative.
+	wakeFD = -1
+
+	// maxWaitMillis bounds one epoll_wait where epoll_pwait2 is missing: its
+	// timeout is an int32 of milliseconds, and the loop simply waits again.
+	maxWaitMillis = math.MaxInt32
+)
+
+type epoll struct {
+	epfd   int
+	outer  int // epoll descriptor that contains epfd, for FD; -1 until asked for
+	waker  int // eventfd, edge-triggered and never read: one syscall per wake-up
+	kernel []unix.EpollEvent
+	events []Event
+	millis bool // epoll_pwait2 is refused: count in milliseconds
+}
+
+var _ Poller = (*epoll)(nil)
+
+// Open returns this platform's best poller.
+func Open() (Poller, error) {
+	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	p := &epoll{epfd: -1, outer: -1, waker: waker}
+	p.grow(minEvents)
+	if err := p.create(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// create makes the epoll set with nothing but the waker in it.
+func (p *epoll) create() error {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	p.epfd = epfd
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeFD}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, p.waker, &ev))
+}
+
+func (p *epoll) grow(n int) {
+	p.kernel = make([]unix.EpollEvent, n)
+	p.events = make([]Event, 0, n)
+}
+
+func (p *epoll) Name() string { return "epoll" }
+
+// FD nests the set in an outer one made on first use: the inner descriptor
+// changes when the set is rebuilt, and a host must not notice.
+func (p *epoll) FD() (int, error) {
+	if p.outer >= 0 {
+		return p.outer, nil
+	}
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("epoll_create1", err)
+	}
+	p.outer = fd
+	if err := p.nest(); err != nil {
+		unix.Close(fd)
+		p.outer = -1
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (p *epoll) nest() error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(p.epfd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.outer, unix.EPOLL_CTL_ADD, p.epfd, &ev))
+}
+
+func (p *epoll) Add(fd int, gen uint32, interest Interest) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, gen, interest)
+}
+
+func (p *epoll) Modify(fd int, gen uint32, interest Interest) error {
+	return p.control(unix.EPOLL_CTL_MOD, fd, gen, interest)
+}
+
+// Remove reports EBADF too: the caller closed the descriptor first, and if a
+// duplicate of it lives somewhere the kernel goes on reporting it.
+func (p *epoll) Remove(fd int) error {
+	return p.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+}
+
+// control is RawSyscall: epoll_ctl does not block, and this is the hot path of
+// servers with short connections.
+func (p *epoll) control(op, fd int, gen uint32, interest Interest) error {
+	ev := unix.EpollEvent{Fd: int32(fd), Pad: int32(gen)}
+	if interest&Read != 0 {
+		ev.Events |= unix.EPOLLIN
+	}
+	if interest&Write != 0 {
+		ev.Events |= unix.EPOLLOUT
+	}
+	// HangUp needs no bit of its own: EPOLLERR and EPOLLHUP are always reported.
+	_, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
+func (p *epoll) Wait(timeout time.Duration) ([]Event, error) {
+	if len(p.events) == len(p.kernel) && len(p.kernel) < maxEvents {
+		p.grow(2 * len(p.kernel))
+	}
+	n, e := p.wait(timeout)
+	if e != 0 && e != unix.EINTR {
+		return nil, os.NewSyscallError("epoll_wait", e)
+	}
+	if e != 0 {
+		n = 0
+	}
+	p.events = p.events[:0]
+	for i := range p.kernel[:n] {
+		k := &p.kernel[i]
+		if k.Fd != wakeFD {
+			p.events = append(p.events, Event{FD: k.Fd, Gen: uint32(k.Pad), Ready: readiness(k.Events)})
+		}
+	}
+	return p.events, nil
+}
+
+// readiness translates epoll's bits; rule 4 of the contract.
+func readiness(bits uint32) (r Interest) {
+	if bits&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		return Read | Write | HangUp
+	}
+	if bits&unix.EPOLLIN != 0 {
+		r |= Read
+	}
+	if bits&unix.EPOLLOUT != 0 {
+		r |= Write
+	}
+	return r
+}
+
+// wait keeps the processor for a timeout of zero (RawSyscall), and lends it to
+// other goroutines when it blocks.
+func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
+	if timeout == 0 {
+		n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), 0, 0, 0)
+		return int(n), e
+	}
+	if timeout > 0 && !p.millis {
+		n, e := p.waitNanos(timeout)
+		if e != unix.ENOSYS && e != unix.EPERM {
+			return n, e
+		}
+		// Linux before 5.11, or a seccomp filter that has not heard of it.
+		p.millis = true
+	}
+	ms := -1
+	if timeout > 0 {
+		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, maxWaitMillis))
+	}
+	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(ms), 0, 0)
+	return int(n), e
+}
+
+func (p *epoll) waitNanos(timeout time.Duration) (int, syscall.Errno) {
+	// struct __kernel_timespec: 64 bits each, on 32-bit machines too.
+	ts := [2]int64{int64(timeout / time.Second), int64(timeout % time.Second)}
+	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(unsafe.Pointer(&ts)), 0, 0)
+	return int(n), e
+}
+
+func (p *epoll) array() uintptr { return uintptr(unsafe.Pointer(&p.kernel[0])) }
+
+// Wake adds to the eventfd, which is an edge each time. The counter is never
+// read, so it would be full after 2^64-2 wake-ups; EAGAIN empties it then.
+func (p *epoll) Wake() error {
+	one := [8]byte{1} // byte order does not matter: any non-zero value is an edge
+	for {
+		_, _, e := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(p.waker), uintptr(unsafe.Pointer(&one)), 8)
+		switch e {
+		case 0:
+			return nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			var full [8]byte
+			syscall.RawSyscall(syscall.SYS_READ, uintptr(p.waker), uintptr(unsafe.Pointer(&full)), 8)
+		default:
+			return os.NewSyscallError("write", e)
+		}
+	}
+}
+
+func (p *epoll) Rebuild() error {
+	old := p.epfd
+	if err := p.create(); err != nil {
+		if p.epfd != old {
+			unix.Close(p.epfd)
+		}
+		p.epfd = old
+		return err
+	}
+	unix.Close(old)
+	p.events = p.events[:0]
+	if p.outer >= 0 {
+		return p.nest()
+	}
+	return nil
+}
+
+func (p *epoll) Close() error {
+	var errs []error
+	for _, fd := range []int{p.outer, p.epfd, p.waker} {
+		if fd >= 0 {
+			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
+		}
+	}
+	p.outer, p.epfd, p.waker = -1, -1, -1
+	return errors.Join(errs...)
+}

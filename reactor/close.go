@@ -1,0 +1,126 @@
+package reactor
+
+import (
+	"context"
+	"time"
+)
+
+// closeWait bounds how long Close waits for killed children to be reaped. A
+// process in uninterruptible sleep must not hang its parent.
+const closeWait = 2 * time.Second
+
+// Close ends the loop now: children are killed and reaped (waiting at most two
+// seconds), every stream's OnClose gets ErrClosed, posts that were accepted run,
+// and all descriptors of the loop and of its streams are closed. Bytes that were
+// not written are lost; see Shutdown. Closing twice is harmless. Inside a
+// callback it returns ErrNested: call Stop there, and Close after Run.
+func (l *Loop) Close() error {
+	if l.closed && !l.running.Load() {
+		return l.release()
+	}
+	err := l.within(func() error {
+		for _, r := range l.order {
+			r.Close()
+		}
+		l.pump(context.Background(), closeWait)
+		l.end()
+		return nil
+	})
+	if err == nil {
+		err = l.release()
+	}
+	return err
+}
+
+// Shutdown ends the loop gracefully: children finish what they have been asked,
+// within the limits of their ladders, and then the loop is closed. It runs the
+// loop itself meanwhile. If ctx is done first it closes the loop at once and
+// returns ctx.Err(). Inside a callback it returns ErrNested.
+func (l *Loop) Shutdown(ctx context.Context) error {
+	err := l.within(func() error {
+		for _, r := range l.order {
+			r.Shutdown()
+		}
+		l.pump(ctx, forever)
+		return ctx.Err()
+	})
+	if err == ErrNested {
+		return err
+	}
+	if closeErr := l.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// pump iterates while residents owe callbacks.
+func (l *Loop) pump(ctx context.Context, atMost time.Duration) {
+	defer context.AfterFunc(ctx, l.interrupt)()
+	limit := forever
+	for start := l.clock(); l.activeResidents() && ctx.Err() == nil; {
+		if atMost >= 0 {
+			if limit = atMost - time.Duration(l.clock()-start); limit <= 0 {
+				return
+			}
+		}
+		if l.iterate(limit) != nil {
+			return
+		}
+	}
+}
+
+// end makes every callback that is still owed, and refuses anything new.
+func (l *Loop) end() {
+	l.closing = true
+	for s := l.streams.first; s != nil; s = l.streams.first {
+		s.fail(ErrClosed)
+	}
+	l.runDeferred()
+	l.posts.shut()
+	for l.posts.any() {
+		l.runPosts()
+		l.runDeferred()
+	}
+	l.closed = true
+	close(l.done)
+}
+
+// fail ends a loop whose Run was left by a panic or Goexit, which goes on when
+// fail returns. A second panic in a callback of the ending is not caught; those
+// who wait for Done are let go all the same.
+func (l *Loop) fail() {
+	l.closing = true
+	l.posts.shut()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	defer close(l.done)
+	for s := l.streams.first; s != nil; s = l.streams.first {
+		s.fail(ErrClosed)
+	}
+	l.runDeferred()
+}
+
+// release frees what belongs to the loop itself, once.
+func (l *Loop) release() error {
+	for _, r := range l.order {
+		r.Release()
+	}
+	l.residents = residents{}
+	if l.poller == nil {
+		return nil
+	}
+	err := l.poller.Close()
+	l.poller = nil
+	for !l.timers.empty() {
+		l.timers.entries[0].t.Stop()
+	}
+	for fd := range l.slots {
+		for w := l.slots[fd].first; w != nil; w = w.next {
+			w.setActive(false)
+		}
+	}
+	l.slots, l.readBuf, l.dirty, l.deferred, l.spare = nil, nil, nil, nil, nil
+	return opError("close poller", -1, err)
+}

@@ -1,0 +1,54 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evfork/evfork/internal/poller"
+)
+
+// Errors of misuse and of ending. Errors of the operating system are *OpError.
+var (
+	// ErrClosed: the loop, stream or watcher has been closed, or the loop's Run
+	// was left by a panic.
+	ErrClosed = errors.New("reactor: closed")
+	// ErrNested: Run, Poll, Close or Shutdown was called while the loop runs,
+	// from inside a callback or from another goroutine.
+	ErrNested = errors.New("reactor: loop is already running")
+	// ErrNothingLeft: RunUntil's condition cannot come true any more, because
+	// no referenced watcher is left.
+	ErrNothingLeft = errors.New("reactor: no referenced watcher is left")
+	// ErrBufferFull: the bytes would not fit in StreamConfig.MaxBuffered. None
+	// of them was queued.
+	ErrBufferFull = errors.New("reactor: write buffer is full")
+	// ErrInvalid: an argument is out of range.
+	ErrInvalid = errors.New("reactor: invalid argument")
+	// ErrUnsupported: this platform has no poller, or not this kind of watcher.
+	ErrUnsupported = poller.ErrUnsupported
+)
+
+// OpError is an error of the operating system, with the operation and the
+// descriptor it was about. Unwrap gives the cause, usually a syscall.Errno.
+type OpError struct {
+	Op  string // "epoll_ctl", "read", "write", …
+	FD  int    // -1 if the operation was not about one descriptor
+	Err error
+}
+
+func (e *OpError) Error() string {
+	if e.FD < 0 {
+		return fmt.Sprintf("reactor: %s: %v", e.Op, e.Err)
+	}
+	return fmt.Sprintf("reactor: %s fd %d: %v", e.Op, e.FD, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// opError is nil for a nil cause, so that it can wrap a call's result directly.
+func opError(op string, fd int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &OpError{Op: op, FD: fd, Err: err}
+}

@@ -1,0 +1,102 @@
+package reactor
+
+// timerHeap is a 4-ary heap of timers ordered by (when, seq). The keys are
+// cached in the array, so that comparing does not touch the timers: libev's
+// layout, for the same reason. Four children share two cache lines.
+type timerHeap struct {
+	entries []timerEntry
+	seq     uint64 // of the next start: equal deadlines fire in start order
+}
+
+type timerEntry struct {
+	when int64
+	seq  uint64
+	t    *Timer
+}
+
+func (a *timerEntry) before(b *timerEntry) bool {
+	return a.when < b.when || a.when == b.when && a.seq < b.seq
+}
+
+func (h *timerHeap) empty() bool  { return len(h.entries) == 0 }
+func (h *timerHeap) first() int64 { return h.entries[0].when }
+
+func (h *timerHeap) add(t *Timer, when int64) {
+	h.entries = append(h.entries, timerEntry{when, h.seq, t})
+	h.seq++
+	h.up(len(h.entries) - 1)
+}
+
+func (h *timerHeap) remove(i int) {
+	last := len(h.entries) - 1
+	h.entries[i].t.index = -1
+	moved := h.entries[last]
+	h.entries[last] = timerEntry{}
+	h.entries = h.entries[:last]
+	if i < last {
+		h.entries[i] = moved
+		h.fix(i)
+	}
+}
+
+// move gives the timer at i a new deadline and a new place in start order.
+func (h *timerHeap) move(i int, when int64) {
+	h.entries[i].when = when
+	h.entries[i].seq = h.seq
+	h.seq++
+	h.fix(i)
+}
+
+func (h *timerHeap) fix(i int) {
+	if i > 0 && h.entries[i].before(&h.entries[(i-1)/4]) {
+		h.up(i)
+	} else {
+		h.down(i)
+	}
+}
+
+func (h *timerHeap) up(i int) {
+	e := h.entries[i]
+	for i > 0 {
+		parent := (i - 1) / 4
+		if !e.before(&h.entries[parent]) {
+			break
+		}
+		h.set(i, h.entries[parent])
+		i = parent
+	}
+	h.set(i, e)
+}
+
+func (h *timerHeap) down(i int) {
+	e := h.entries[i]
+	for {
+		least := h.leastChild(i)
+		if least < 0 || !h.entries[least].before(&e) {
+			break
+		}
+		h.set(i, h.entries[least])
+		i = least
+	}
+	h.set(i, e)
+}
+
+// leastChild returns the index of i's first child in order, or -1.
+func (h *timerHeap) leastChild(i int) int {
+	first := 4*i + 1
+	if first >= len(h.entries) {
+		return -1
+	}
+	least := first
+	for c := first + 1; c < min(first+4, len(h.entries)); c++ {
+		if h.entries[c].before(&h.entries[least]) {
+			least = c
+		}
+	}
+	return least
+}
+
+func (h *timerHeap) set(i int, e timerEntry) {
+	h.entries[i] = e
+	e.t.index = int32(i)
+}

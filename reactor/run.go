@@ -1,0 +1,123 @@
+package reactor
+
+import (
+	"context"
+	"time"
+)
+
+// Run runs the loop until Stop is called (it returns nil), ctx is done (it
+// returns ctx.Err()) or no referenced watcher, stream with pending work, queued
+// post or Hold is left (nil). It may be called again after it returned.
+//
+// If a callback panics or calls runtime.Goexit, the loop has failed: its streams
+// end with ErrClosed while the panic goes on, Done is closed, and every later
+// call returns ErrClosed. Close is still needed to release its descriptors.
+func (l *Loop) Run(ctx context.Context) error {
+	return l.run(ctx, func() bool { return false }, nil)
+}
+
+// RunUntil runs the loop until cond, which is asked before every iteration, is
+// true. It returns nil then, and after Stop; ctx.Err() if ctx is done first; and
+// ErrNothingLeft if nothing is left that could make cond true.
+func (l *Loop) RunUntil(ctx context.Context, cond func() bool) error {
+	return l.run(ctx, cond, ErrNothingLeft)
+}
+
+func (l *Loop) run(ctx context.Context, cond func() bool, idle error) error {
+	return l.within(func() error {
+		if ctx.Done() != nil {
+			defer context.AfterFunc(ctx, l.interrupt)()
+		}
+		for {
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case l.stopped.Swap(false):
+				return nil
+			case cond():
+				return nil
+			case !l.alive():
+				return idle
+			}
+			if err := l.iterate(forever); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// Poll runs one iteration, waiting at most timeout for something to do: 0 does
+// not wait, a negative timeout waits as long as it takes.
+func (l *Loop) Poll(timeout time.Duration) error {
+	return l.within(func() error { return l.iterate(timeout) })
+}
+
+// Stop makes Run return at the end of the current iteration; a Stop before Run
+// ends the next Run at once. Goroutine-safe.
+func (l *Loop) Stop() {
+	l.stopped.Store(true)
+	l.interrupt()
+}
+
+// interrupt makes a blocked loop look at its state again. Goroutine-safe.
+func (l *Loop) interrupt() { l.posts.wake(l.poller) }
+
+// FD returns a descriptor that is readable while Poll(0) has something to do,
+// so that another loop, or Go's own, can host this one: when FD is readable or
+// NextDeadline has come, call Poll(0). The descriptor stays the loop's.
+func (l *Loop) FD() (int, error) {
+	if l.closed {
+		return -1, ErrClosed
+	}
+	fd, err := l.poller.FD()
+	return fd, opError("pollable descriptor", -1, err)
+}
+
+// NextDeadline is when Poll(0) next has something to do even if FD stays quiet:
+// now, if bytes, posts or callbacks are pending; else the first timer; else
+// ok is false.
+func (l *Loop) NextDeadline() (at time.Time, ok bool) {
+	switch d := l.timeout(forever); {
+	case d == 0:
+		return l.base.Add(time.Duration(l.clock())), true
+	case d < 0:
+		return time.Time{}, false
+	default:
+		return l.base.Add(time.Duration(l.timers.first())), true
+	}
+}
+
+// within makes the calling goroutine the loop's for the duration of body, and
+// sees to it that a panic or Goexit in a callback leaves no caller waiting.
+func (l *Loop) within(body func() error) error {
+	if !l.running.CompareAndSwap(false, true) {
+		return ErrNested
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			l.fail()
+		}
+		l.running.Store(false)
+		l.posts.rest(l.poller)
+	}()
+	if l.closed {
+		returned = true
+		return ErrClosed
+	}
+	l.posts.wanted.Store(false)
+	err := body()
+	returned = true
+	return err
+}
+
+// alive reports whether Run has anything to wait for.
+func (l *Loop) alive() bool {
+	return l.refs > 0 || l.holds.Load() > 0 || l.pendingWork()
+}
+
+// pendingWork reports whether the next iteration has something to do that the
+// poller does not know of.
+func (l *Loop) pendingWork() bool {
+	return len(l.dirty) > 0 || len(l.deferred) > 0 || l.posts.any()
+}

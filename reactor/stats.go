@@ -1,0 +1,39 @@
+package reactor
+
+// Stats counts what a loop has done since it was made, and what it holds now.
+type Stats struct {
+	Iterations uint64
+	Events     uint64 // descriptors dispatched
+	Stale      uint64 // events dropped because their descriptor had been closed or reused
+	Rebuilds   uint64 // of the poller's set, because stale events would not stop
+	Timers     uint64 // fired
+	Posts      uint64 // posted functions run
+
+	// System calls, by kind.
+	Waits    uint64 // of the poller, blocking or not
+	Blocked  uint64 // those of them that were ready to block
+	Controls uint64 // registrations changed
+	Reads    uint64
+	Writes   uint64
+
+	BytesRead    uint64
+	BytesWritten uint64
+
+	// Held now.
+	Refs     int // active referenced watchers and holds
+	Streams  int
+	Timing   int // active timers
+	Buffered int // bytes queued for writing, over all streams
+}
+
+// Stats returns the counters.
+func (l *Loop) Stats() Stats {
+	s := l.stats
+	s.Refs = l.refs + int(l.holds.Load())
+	s.Timing = len(l.timers.entries)
+	for st := l.streams.first; st != nil; st = st.next {
+		s.Streams++
+		s.Buffered += st.Buffered()
+	}
+	return s
+}

@@ -1,0 +1,273 @@
+package reactor
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxTransfer bounds one read or write: the garbage collector waits for it.
+	maxTransfer = 256 << 10
+
+	// maxVectors bounds one writev; with chunks of 64 kB it is never the limit.
+	maxVectors = 16
+
+	defaultHighWater = 1 << 20
+)
+
+// StreamConfig configures a Stream. All callbacks run on the loop, never inside
+// a call of one of the stream's methods other than Drain, and none after
+// OnClose. A nil callback is not called.
+type StreamConfig struct {
+	// OnData gets bytes that were read. They are valid until it returns.
+	OnData func(data []byte)
+	// OnEOF is called once when the other side has ended its writing, after the
+	// last OnData. The write side stays open until CloseWrite or Close.
+	OnEOF func()
+	// OnDrain is called when Buffered has come down to LowWater after it had
+	// reached HighWater.
+	OnDrain func()
+	// OnWriteError is called once if the other side cannot be written to any
+	// more (EPIPE). What was queued is dropped; reading goes on to the EOF.
+	OnWriteError func(err error)
+	// OnClose is called exactly once, last: err is nil after both sides ended
+	// in an orderly way or after Close, and else what went wrong.
+	OnClose func(err error)
+
+	// HighWater is when Congested becomes true, in bytes. 0: 1 MiB.
+	HighWater int
+	// LowWater is when it becomes false again. 0: a quarter of HighWater.
+	LowWater int
+	// MaxBuffered is a hard limit to the bytes queued: Write and Commit return
+	// ErrBufferFull beyond it. 0: none.
+	MaxBuffered int
+}
+
+// side is the state of one direction of a stream.
+type side uint8
+
+const (
+	sideAbsent side = iota // the stream has no such direction
+	sideOpen
+	sideFlushing // write side: half-closed by us, bytes still queued
+	sideDone     // read side: at EOF; write side: shut
+)
+
+// A Stream reads and writes a pipe, a socket or a pair of pipes without
+// blocking. Nothing written is lost, doubled or reordered while the stream is
+// open; what is queued during an iteration leaves in one system call at its end.
+// An idle stream holds no buffer. All methods belong to the loop's goroutine.
+type Stream struct {
+	loop   *Loop
+	config StreamConfig
+	socket bool
+
+	read    side
+	paused  bool
+	reader  FDWatcher
+	write   side
+	writer  FDWatcher // for HangUp, and for Write while the kernel's buffer is full
+	queue   writeQueue
+	blocked bool // the kernel's buffer is full: wait for Write
+	dirty   bool // in loop.dirty
+	high    bool // HighWater was reached, LowWater not yet
+
+	accepted uint64 // bytes taken by Write and Commit
+	unread   int    // of these, known to lie in the kernel when the write side ended
+
+	closed   bool  // both descriptors are gone, OnClose is owed or made
+	deferred bool  // in loop.deferred
+	drained  bool  // OnDrain is owed
+	writeErr error // why the write side ended, if not by CloseWrite or Close
+	err      error // for OnClose
+
+	prev, next *Stream // in loop.streams
+}
+
+// NewStream makes a stream that reads readFD and writes writeFD; they may be the
+// same (a socket), or one of them -1. They become the stream's own and
+// non-blocking, unless an error is returned.
+func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, error) {
+	if l.closing {
+		return nil, ErrClosed
+	}
+	if readFD < 0 && writeFD < 0 {
+		return nil, ErrInvalid
+	}
+	if config.HighWater <= 0 {
+		config.HighWater = defaultHighWater
+	}
+	if config.LowWater <= 0 {
+		config.LowWater = config.HighWater / 4
+	}
+	s := &Stream{loop: l, config: config}
+	s.reader.init(l, readFD, Read, s.onReadable)
+	s.writer.init(l, writeFD, HangUp, s.onWritable)
+	if err := s.start(); err != nil {
+		s.reader.Stop()
+		s.writer.Stop()
+		return nil, err
+	}
+	l.streams.add(s)
+	return s, nil
+}
+
+func (s *Stream) start() error {
+	if fd := s.reader.fd; fd >= 0 {
+		s.read = sideOpen
+		s.socket = isSocket(fd)
+		if err := opError("set non-blocking", fd, unix.SetNonblock(fd, true)); err != nil {
+			return err
+		}
+		if err := s.reader.Start(); err != nil {
+			return err
+		}
+	}
+	if fd := s.writer.fd; fd >= 0 {
+		s.write = sideOpen
+		s.socket = isSocket(fd)
+		if err := opError("set non-blocking", fd, unix.SetNonblock(fd, true)); err != nil {
+			return err
+		}
+		// Waiting for the other side to vanish is no reason for Run to stay.
+		s.writer.Unref()
+		return s.writer.Start()
+	}
+	return nil
+}
+
+func isSocket(fd int) bool {
+	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil
+}
+
+// Loop returns the stream's loop.
+func (s *Stream) Loop() *Loop { return s.loop }
+
+// FDs returns the descriptors; -1 for a side that is absent or closed. They
+// stay the stream's.
+func (s *Stream) FDs() (readFD, writeFD int) { return s.reader.fd, s.writer.fd }
+
+// Closed reports whether the stream is closed for good.
+func (s *Stream) Closed() bool { return s.closed }
+
+// Close closes both sides at once. Bytes still queued are dropped: use
+// CloseWrite to flush them. OnClose(nil) follows on the loop.
+func (s *Stream) Close() { s.fail(nil) }
+
+// fail closes both sides for a reason.
+func (s *Stream) fail(err error) {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.err == nil {
+		s.err = err
+	}
+	s.endRead()
+	s.endWrite()
+	s.queue.drop()
+	s.loop.streams.remove(s)
+	s.deferCallback()
+}
+
+// endRead closes the read side. Unwatching comes before closing, always: a
+// child may hold a duplicate of the descriptor.
+func (s *Stream) endRead() {
+	if s.read == sideAbsent || s.read == sideDone && s.reader.fd < 0 {
+		return
+	}
+	s.read = sideDone
+	s.reader.Stop()
+	if s.socket && s.reader.fd == s.writer.fd && !s.closed {
+		return // the write side still needs the descriptor
+	}
+	closeFD(&s.reader.fd, s.writer.fd)
+}
+
+// endWrite closes the write side, remembering how much of it was not read.
+func (s *Stream) endWrite() {
+	if s.write == sideAbsent || s.writer.fd < 0 {
+		return
+	}
+	if s.write != sideDone {
+		s.unread = s.queue.len() + s.inKernel()
+	}
+	s.write = sideDone
+	s.writer.Stop()
+	if s.reader.fd == s.writer.fd && !s.closed {
+		return // the read side still needs the descriptor
+	}
+	closeFD(&s.writer.fd, s.reader.fd)
+}
+
+// closeFD closes *fd, unless it is also other and closed with that one.
+func closeFD(fd *int, other int) {
+	if *fd >= 0 && *fd != other {
+		unix.Close(*fd)
+	}
+	*fd = -1
+}
+
+// settle closes the stream when both sides have ended by themselves.
+func (s *Stream) settle() {
+	readEnded := s.read == sideAbsent || s.read == sideDone
+	writeEnded := s.write == sideAbsent || s.write == sideDone
+	if readEnded && writeEnded {
+		s.fail(nil)
+	}
+}
+
+// deferCallback has runDeferred called in the next iteration, or in this one if
+// its turn has not come yet.
+func (s *Stream) deferCallback() {
+	if !s.deferred {
+		s.deferred = true
+		s.loop.deferred = append(s.loop.deferred, s)
+		s.loop.nudge()
+	}
+}
+
+func (s *Stream) runDeferred() {
+	s.deferred = false
+	if s.drained {
+		s.drained = false
+		if !s.closed && s.config.OnDrain != nil {
+			s.config.OnDrain()
+		}
+	}
+	if s.closed && s.config.OnClose != nil {
+		onClose := s.config.OnClose
+		s.config = StreamConfig{}
+		onClose(s.err)
+	}
+}
+
+// nudge makes a host poll a loop that was given work outside an iteration.
+func (l *Loop) nudge() {
+	if !l.running.Load() {
+		l.interrupt()
+	}
+}
+
+// streamList links the open streams, for Close and Stats.
+type streamList struct{ first *Stream }
+
+func (l *streamList) add(s *Stream) {
+	s.next = l.first
+	if l.first != nil {
+		l.first.prev = s
+	}
+	l.first = s
+}
+
+func (l *streamList) remove(s *Stream) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else if l.first == s {
+		l.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}

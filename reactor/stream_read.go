@@ -1,0 +1,91 @@
+package reactor
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// readsPerEvent bounds what one busy stream reads before others have their
+// turn: level-triggered, the rest is reported again.
+const readsPerEvent = 4
+
+// Pause stops reading. The kernel's buffer fills, and the other side waits.
+func (s *Stream) Pause() error {
+	s.paused = true
+	if s.read != sideOpen {
+		return nil
+	}
+	return s.reader.Stop()
+}
+
+// Resume undoes Pause.
+func (s *Stream) Resume() error {
+	s.paused = false
+	if s.read != sideOpen {
+		return nil
+	}
+	return s.reader.Start()
+}
+
+// Paused reports whether Pause is in force.
+func (s *Stream) Paused() bool { return s.paused }
+
+// Drain reads what the kernel has now, up to EAGAIN or the EOF, calling OnData
+// and OnEOF from inside this call, whether the stream is paused or not. It is for
+// taking the last bytes of a process that has exited, whose grandchildren may
+// hold the pipe open for ever.
+func (s *Stream) Drain() {
+	for s.read == sideOpen && s.readOnce() {
+	}
+}
+
+func (s *Stream) onReadable(Ready) {
+	for range readsPerEvent {
+		if !s.readOnce() || s.paused || s.read != sideOpen {
+			return
+		}
+	}
+}
+
+// readOnce reads once into the loop's buffer and reports whether there may be
+// more: a short read has emptied a pipe or a socket, so asking again can wait.
+func (s *Stream) readOnce() (more bool) {
+	l := s.loop
+	buf := l.readBuf
+	if buf == nil {
+		buf = make([]byte, readBufferSize) // lent out: Drain inside an OnData
+	}
+	n, err := sysRead(s.reader.fd, buf)
+	l.stats.Reads++
+	switch {
+	case err == nil && n > 0:
+		l.stats.BytesRead += uint64(n)
+		l.readBuf = nil
+		if s.config.OnData != nil {
+			s.config.OnData(buf[:n])
+		}
+		l.readBuf = buf
+		return n == len(buf)
+	case err == nil:
+		s.readEOF()
+	case errors.Is(err, unix.EINTR):
+		return true
+	case errors.Is(err, unix.EAGAIN):
+	case s.socket && errors.Is(err, unix.ECONNRESET):
+		s.readEOF() // the data came first; a peer that closes with our bytes unread resets
+	default:
+		s.fail(opError("read", s.reader.fd, err))
+	}
+	return false
+}
+
+func (s *Stream) readEOF() {
+	s.endRead()
+	if s.config.OnEOF != nil {
+		s.config.OnEOF()
+	}
+	if !s.closed {
+		s.settle()
+	}
+}

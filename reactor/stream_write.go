@@ -1,0 +1,205 @@
+package reactor
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Write queues a copy of p. It leaves at the end of the iteration, together with
+// whatever else is queued until then. It returns ErrBufferFull if p does not
+// fit in MaxBuffered, ErrClosed after CloseWrite or Close, and the write error if
+// the other side is gone; then nothing of p was queued.
+func (s *Stream) Write(p []byte) error {
+	return s.Commit(append(s.AppendBuffer(), p...))
+}
+
+// AppendBuffer lends the end of the write queue, for encoding in place: append
+// to it and give the result to Commit at once, before any other call.
+func (s *Stream) AppendBuffer() []byte {
+	if s.write != sideOpen {
+		return nil
+	}
+	return s.queue.tail()
+}
+
+// Commit queues what was appended to the buffer lent by AppendBuffer, or rolls
+// it back with the same errors as Write.
+func (s *Stream) Commit(buf []byte) error {
+	if s.write != sideOpen {
+		if s.writeErr != nil {
+			return s.writeErr
+		}
+		return ErrClosed
+	}
+	n := s.queue.commit(buf, s.config.MaxBuffered)
+	if n < 0 {
+		s.high = s.queue.len() > 0 // OnDrain tells when to try again
+		return ErrBufferFull
+	}
+	s.accepted += uint64(n)
+	if s.queue.len() >= s.config.HighWater {
+		s.high = true
+	}
+	s.markDirty()
+	return nil
+}
+
+// Flush writes what is queued now instead of at the end of the iteration, as
+// far as the kernel takes it.
+func (s *Stream) Flush() {
+	if s.write == sideOpen && !s.blocked {
+		s.flush()
+	}
+}
+
+// Buffered is how many bytes are queued in this process.
+func (s *Stream) Buffered() int { return s.queue.len() }
+
+// Congested reports whether Buffered has reached HighWater and not yet come
+// down to LowWater: whoever produces should wait for OnDrain.
+func (s *Stream) Congested() bool { return s.high }
+
+// Accepted is how many bytes Write and Commit have taken, ever.
+func (s *Stream) Accepted() uint64 { return s.accepted }
+
+// Unread is how many of the accepted bytes the other side has certainly not
+// read: those queued here and, on Linux pipes, those in the kernel. It keeps
+// answering after the other side, or this one, has been closed.
+func (s *Stream) Unread() int {
+	if s.writer.fd < 0 {
+		return s.unread
+	}
+	return s.queue.len() + s.inKernel()
+}
+
+// inKernel asks the pipe; a socket's answer would be about the other direction.
+func (s *Stream) inKernel() int {
+	if s.socket || s.writer.fd < 0 {
+		return 0
+	}
+	return sysUnread(s.writer.fd)
+}
+
+// CloseWrite half-closes the stream once everything queued has been written:
+// the other side reads EOF. On a pipe the descriptor is closed, on a socket the
+// sending direction is shut down. Reading goes on.
+func (s *Stream) CloseWrite() {
+	if s.write == sideOpen {
+		s.write = sideFlushing
+		s.markDirty()
+	}
+}
+
+func (s *Stream) markDirty() {
+	if !s.dirty && !s.blocked {
+		s.dirty = true
+		s.loop.dirty = append(s.loop.dirty, s)
+		s.loop.nudge()
+	}
+}
+
+// onWritable is called when the other side is gone, or when there is room again:
+// then the bytes leave at the end of this iteration like all others.
+func (s *Stream) onWritable(ready Ready) {
+	if ready&HangUp != 0 {
+		s.writeFailed(unix.EPIPE)
+		return
+	}
+	s.blocked = false
+	s.markDirty()
+}
+
+// flush writes until the queue is empty or the kernel's buffer is full.
+func (s *Stream) flush() {
+	for s.queue.len() > 0 && !s.closed {
+		want := s.queue.transfer()
+		n, err := s.queue.writeTo(s.writer.fd)
+		s.loop.stats.Writes++
+		switch {
+		case err == nil:
+			s.loop.stats.BytesWritten += uint64(n)
+			s.queue.advance(n)
+			if n < want {
+				s.await() // took a part: full, no need to be told EAGAIN
+				return
+			}
+		case errors.Is(err, unix.EAGAIN):
+			s.await()
+			return
+		case errors.Is(err, unix.EINTR):
+		default:
+			s.writeFailed(err)
+			return
+		}
+	}
+	s.written()
+}
+
+// await has the poller tell when there is room.
+func (s *Stream) await() {
+	s.checkLowWater()
+	if s.blocked {
+		return
+	}
+	s.blocked = true
+	if s.writer.interest&Write != 0 {
+		return
+	}
+	s.writer.Ref()
+	if err := s.writer.SetInterest(Write | HangUp); err != nil {
+		s.fail(err)
+	}
+}
+
+// written is called when everything has been written.
+func (s *Stream) written() {
+	if s.closed {
+		return
+	}
+	s.checkLowWater()
+	if s.writer.interest&Write != 0 {
+		s.writer.Unref()
+		if err := s.writer.SetInterest(HangUp); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+	if s.write == sideFlushing {
+		if s.socket {
+			// An error means that the other side is gone, which reading will tell.
+			_ = unix.Shutdown(s.writer.fd, unix.SHUT_WR)
+		}
+		s.endWrite()
+		s.settle()
+	}
+}
+
+func (s *Stream) checkLowWater() {
+	if s.high && s.queue.len() <= s.config.LowWater {
+		s.high = false
+		s.drained = true
+		s.deferCallback()
+	}
+}
+
+// writeFailed ends the write side only: what the other side has still written
+// is read to its end.
+func (s *Stream) writeFailed(err error) {
+	if s.write != sideOpen && s.write != sideFlushing {
+		return
+	}
+	s.writeErr = opError("write", s.writer.fd, err)
+	if s.queue.len() > 0 && s.err == nil {
+		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
+	}
+	s.endWrite()
+	s.queue.drop()
+	s.blocked = false
+	if s.config.OnWriteError != nil {
+		s.config.OnWriteError(s.writeErr)
+	}
+	if !s.closed {
+		s.settle()
+	}
+}

@@ -1,0 +1,60 @@
+package reactor
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls here are RawSyscall: they keep the processor instead of lending it
+// to other goroutines. That is right only on non-blocking descriptors, and only
+// for bounded transfers (maxTransfer), because the garbage collector waits for
+// them. Every caller has seen to both.
+
+func sysRead(fd int, buf []byte) (int, error) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), nil
+}
+
+func sysWrite(fd int, buf []byte) (int, error) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), nil
+}
+
+// sysWritev writes at most maxTransfer bytes of the buffers.
+func sysWritev(fd int, bufs [][]byte) (int, error) {
+	var vec [maxVectors]syscall.Iovec
+	n, left := 0, maxTransfer
+	for _, b := range bufs {
+		if n == len(vec) || left == 0 {
+			break
+		}
+		b = b[:min(len(b), left)]
+		left -= len(b)
+		vec[n].Base = unsafe.SliceData(b)
+		vec[n].SetLen(len(b))
+		n++
+	}
+	w, _, e := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vec)), uintptr(n))
+	if e != 0 {
+		return 0, e
+	}
+	return int(w), nil
+}
+
+// sysUnread is how many bytes lie in the pipe whose write end fd is. It still
+// answers after the reader is gone.
+func sysUnread(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,100 @@
+package reactor
+
+import (
+	"math"
+	"time"
+)
+
+// A Timer calls back after a delay, once or periodically. It never fires early:
+// the delay counts from the real time of the start, not from the loop's Now, and
+// the wait is rounded up. Starting, stopping and resetting cost O(log n) and do
+// not allocate. All methods belong to the loop's goroutine.
+type Timer struct {
+	watcher
+	fn     func()
+	delay  int64 // of the next start, in ns
+	period int64 // 0: one-shot
+	index  int32 // in the heap; -1 while stopped
+}
+
+// AfterFunc calls fn once, d from now. A d of zero or less means in the next
+// iteration at the earliest, after timers that were already due.
+func (l *Loop) AfterFunc(d time.Duration, fn func()) *Timer { return l.Every(d, 0, fn) }
+
+// Every calls fn after first and then every period until the timer is stopped.
+// The phase is kept: if the loop was late by several periods, fn is called once
+// and the next call is due at the next multiple of period after the first. A
+// period of zero or less makes a one-shot timer.
+//
+// On a closed loop it returns a stopped timer that never fires.
+func (l *Loop) Every(first, period time.Duration, fn func()) *Timer {
+	t := &Timer{watcher: watcher{loop: l}, fn: fn, delay: int64(first), period: max(int64(period), 0), index: -1}
+	t.Start()
+	return t
+}
+
+// Start starts a stopped timer with its delay again. It does nothing to an
+// active one, nor on a closed loop.
+func (t *Timer) Start() {
+	if t.active || t.loop.closing {
+		return
+	}
+	t.setActive(true)
+	t.loop.timers.add(t, t.deadline())
+}
+
+// Reset makes the timer fire d from now, whether it was active or not, and
+// makes d its delay for later calls of Start.
+func (t *Timer) Reset(d time.Duration) {
+	t.delay = int64(d)
+	if t.active {
+		t.loop.timers.move(int(t.index), t.deadline())
+	} else {
+		t.Start()
+	}
+}
+
+// Stop stops the timer: its function is not called until it is started again.
+func (t *Timer) Stop() {
+	if t.active {
+		t.setActive(false)
+		t.loop.timers.remove(int(t.index))
+	}
+}
+
+// Remaining is the time until the timer fires; zero if it is stopped or due.
+func (t *Timer) Remaining() time.Duration {
+	if !t.active {
+		return 0
+	}
+	return time.Duration(max(t.loop.timers.entries[t.index].when-t.loop.clock(), 0))
+}
+
+// deadline adds the delay to the present; a sum beyond the clock's range is the
+// end of the range, 292 years from the loop's creation.
+func (t *Timer) deadline() int64 {
+	now := t.loop.clock()
+	if when := now + max(t.delay, 0); when >= now {
+		return when
+	}
+	return math.MaxInt64
+}
+
+// runTimers fires what is due. A timer started meanwhile has a later sequence
+// number and waits for the next iteration, so re-arming with a zero delay
+// cannot keep descriptors waiting.
+func (l *Loop) runTimers() {
+	h := &l.timers
+	for limit := h.seq; !h.empty() && h.first() <= l.now && h.entries[0].seq < limit; {
+		t := h.entries[0].t
+		if t.period > 0 {
+			missed := (l.now - h.first()) / t.period
+			h.move(0, h.first()+(missed+1)*t.period)
+		} else {
+			t.setActive(false)
+			h.remove(0)
+		}
+		l.stats.Timers++
+		t.fn()
+	}
+}

@@ -1,0 +1,83 @@
+package reactor
+
+import "fmt"
+
+// Verify walks the loop's invariants and returns the first that does not hold;
+// nil means that all do. It is for tests: it costs a look at everything the
+// loop holds.
+func (l *Loop) Verify() error {
+	refs := 0
+	for _, check := range []func(*int) error{l.verifyTimers, l.verifySlots, l.verifyStreams} {
+		if err := check(&refs); err != nil {
+			return err
+		}
+	}
+	if refs != l.refs {
+		return fmt.Errorf("reactor: %d references counted, %d kept", refs, l.refs)
+	}
+	return nil
+}
+
+func (l *Loop) verifyTimers(refs *int) error {
+	for i := range l.timers.entries {
+		e := &l.timers.entries[i]
+		if int(e.t.index) != i || !e.t.active {
+			return fmt.Errorf("reactor: timer %d of the heap believes to be %d, active %v", i, e.t.index, e.t.active)
+		}
+		if i > 0 && e.before(&l.timers.entries[(i-1)/4]) {
+			return fmt.Errorf("reactor: timer %d is due before its parent", i)
+		}
+		if !e.t.unref {
+			*refs++
+		}
+	}
+	return nil
+}
+
+func (l *Loop) verifySlots(refs *int) error {
+	for fd := range l.slots {
+		s := &l.slots[fd]
+		for w := s.first; w != nil; w = w.next {
+			switch {
+			case w.fd != fd:
+				return fmt.Errorf("reactor: watcher of fd %d is listed under fd %d", w.fd, fd)
+			case !w.active:
+				return fmt.Errorf("reactor: a stopped watcher is listed under fd %d", fd)
+			case w.next != nil && w.next.prev != w:
+				return fmt.Errorf("reactor: watchers of fd %d are linked wrongly", fd)
+			}
+			if !w.unref {
+				*refs++
+			}
+		}
+		// A registration that the kernel refused to renew is 0; see rebuild.
+		if asked := s.asked(); s.kernel != asked && s.kernel != 0 {
+			return fmt.Errorf("reactor: fd %d: asked for %s, registered for %s", fd, ReadyString(asked), ReadyString(s.kernel))
+		}
+	}
+	return nil
+}
+
+func (l *Loop) verifyStreams(*int) error {
+	queued := make(map[*Stream]bool)
+	for _, s := range l.dirty {
+		queued[s] = true
+	}
+	for s := l.streams.first; s != nil; s = s.next {
+		size := -s.queue.head
+		for _, c := range s.queue.chunks {
+			size += len(c.B)
+		}
+		switch {
+		case s.closed:
+			return fmt.Errorf("reactor: a closed stream is listed")
+		case size != s.queue.size:
+			return fmt.Errorf("reactor: stream of fd %d holds %d bytes and counts %d", s.writer.fd, size, s.queue.size)
+		case s.dirty != queued[s]:
+			return fmt.Errorf("reactor: stream of fd %d: dirty is %v, listed is %v", s.writer.fd, s.dirty, queued[s])
+		case s.queue.size > 0 && !s.dirty && !s.blocked:
+			return fmt.Errorf("reactor: stream of fd %d has forgotten %d bytes", s.writer.fd, s.queue.size)
+		}
+	}
+	return nil
+}

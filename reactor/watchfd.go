@@ -1,0 +1,187 @@
+package reactor
+
+import (
+	"strings"
+
+	"github.com/evfork/evfork/internal/poller"
+)
+
+// Ready is a set of conditions of a descriptor: what a watcher is interested
+// in, and what the kernel reports. A reported condition is a hint; the
+// operation may still return EAGAIN.
+type Ready = poller.Interest
+
+// The conditions. An error pending on the descriptor, and a hang-up, make all
+// three true, so that whoever watches runs into it.
+const (
+	Read   = poller.Read
+	Write  = poller.Write
+	HangUp = poller.HangUp // asked alone: nothing but an error, or the end of the other side
+)
+
+// slot is what the loop knows of one descriptor number. The generation changes
+// with every registration, so an event of an earlier life of the number is
+// recognised by one comparison, whatever the kernel still delivers.
+type slot struct {
+	gen    uint32
+	kernel Ready      // what the poller has been told; 0: not registered
+	first  *FDWatcher // in start order
+}
+
+// An FDWatcher calls back while a descriptor is ready. Several may watch the
+// same descriptor. It is level-triggered: it calls again in every iteration
+// until the condition is gone. All methods belong to the loop's goroutine.
+type FDWatcher struct {
+	watcher
+	fd         int
+	interest   Ready
+	fn         func(Ready)
+	prev, next *FDWatcher // of the same descriptor
+}
+
+// WatchFD starts a watcher for a non-blocking descriptor, which stays the
+// caller's: stop the watcher before closing it. fn gets the conditions that are
+// both asked for and reported. Descriptors that the kernel cannot watch
+// (regular files: EPERM) are refused with an *OpError.
+func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher, error) {
+	w := &FDWatcher{}
+	w.init(l, fd, interest, fn)
+	if err := w.Start(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// init prepares a watcher that is part of another struct.
+func (w *FDWatcher) init(l *Loop, fd int, interest Ready, fn func(Ready)) {
+	*w = FDWatcher{watcher: watcher{loop: l}, fd: fd, interest: interest, fn: fn}
+}
+
+// FD returns the watched descriptor.
+func (w *FDWatcher) FD() int { return w.fd }
+
+// Start starts a stopped watcher, behind those that watch the descriptor already.
+func (w *FDWatcher) Start() error {
+	l := w.loop
+	switch {
+	case w.active:
+		return nil
+	case l.closing:
+		return ErrClosed
+	case w.fd < 0 || w.interest == 0 || w.interest > Read|Write|HangUp:
+		return ErrInvalid
+	}
+	for len(l.slots) <= w.fd {
+		l.slots = append(l.slots, slot{})
+	}
+	if err := l.register(w.fd, l.slots[w.fd].asked()|w.interest); err != nil {
+		return err
+	}
+	w.link(&l.slots[w.fd])
+	w.setActive(true)
+	return nil
+}
+
+// Stop stops the watcher; it is not called back any more, not even for an event
+// that has been fetched already. The error, if any, is the kernel's: EBADF means
+// that the descriptor was closed before its watcher was stopped.
+func (w *FDWatcher) Stop() error {
+	if !w.active {
+		return nil
+	}
+	s := &w.loop.slots[w.fd]
+	w.unlink(s)
+	w.setActive(false)
+	return w.loop.register(w.fd, s.asked())
+}
+
+// SetInterest changes what an active or stopped watcher asks for.
+func (w *FDWatcher) SetInterest(interest Ready) error {
+	if interest == 0 || interest > Read|Write|HangUp {
+		return ErrInvalid
+	}
+	old := w.interest
+	w.interest = interest
+	if !w.active || old == interest {
+		return nil
+	}
+	err := w.loop.register(w.fd, w.loop.slots[w.fd].asked())
+	if err != nil {
+		w.interest = old
+	}
+	return err
+}
+
+// asked is the union of what the active watchers of the slot want.
+func (s *slot) asked() (all Ready) {
+	for w := s.first; w != nil; w = w.next {
+		all |= w.interest
+	}
+	return all
+}
+
+// register tells the poller the difference between what it knows and want.
+func (l *Loop) register(fd int, want Ready) error {
+	s := &l.slots[fd]
+	var err error
+	switch {
+	case want == s.kernel:
+		return nil
+	case want == 0:
+		err = l.poller.Remove(fd)
+		s.kernel = 0 // also on error: the descriptor is gone, or was never there
+	case s.kernel == 0:
+		s.gen++
+		err = l.poller.Add(fd, s.gen, want)
+	default:
+		err = l.poller.Modify(fd, s.gen, want)
+	}
+	l.stats.Controls++
+	if err != nil {
+		return opError("watch", fd, err)
+	}
+	s.kernel = want
+	return nil
+}
+
+func (w *FDWatcher) link(s *slot) {
+	w.next = nil
+	if s.first == nil {
+		s.first, w.prev = w, nil
+		return
+	}
+	last := s.first
+	for last.next != nil {
+		last = last.next
+	}
+	last.next, w.prev = w, last
+}
+
+func (w *FDWatcher) unlink(s *slot) {
+	if w.loop.cursor == w {
+		w.loop.cursor = w.next
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		s.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next = nil, nil
+}
+
+// ReadyString names the conditions of a set: "read|write".
+func ReadyString(r Ready) string {
+	var names []string
+	for _, c := range []struct {
+		bit  Ready
+		name string
+	}{{Read, "read"}, {Write, "write"}, {HangUp, "hangup"}} {
+		if r&c.bit != 0 {
+			names = append(names, c.name)
+		}
+	}
+	return strings.Join(names, "|")
+}

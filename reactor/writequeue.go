@@ -1,0 +1,99 @@
+package reactor
+
+import "github.com/valyala/bytebufferpool"
+
+// chunkSize is when a chunk of the queue is full and the next one begins: large
+// enough that a batch of small frames is one chunk and one write, small enough
+// that a backlog is not moved about as it grows.
+const chunkSize = 64 << 10
+
+// writeQueue holds the bytes that wait to be written, in pooled chunks, oldest
+// first. Empty, it holds none. A chunk is longer than chunkSize only if the last
+// append to it was large.
+type writeQueue struct {
+	chunks []*bytebufferpool.ByteBuffer
+	head   int // bytes of chunks[0] that have been written
+	size   int // bytes waiting
+}
+
+func (q *writeQueue) len() int { return q.size }
+
+// tail returns the chunk to append to.
+func (q *writeQueue) tail() []byte {
+	if n := len(q.chunks); n > 0 && len(q.chunks[n-1].B) < chunkSize {
+		return q.chunks[n-1].B
+	}
+	q.chunks = append(q.chunks, bytebufferpool.Get())
+	return q.chunks[len(q.chunks)-1].B
+}
+
+// commit takes back the tail with what was appended to it and returns how much
+// that was, or -1 if the queue would exceed limit (0: none): then it is unchanged.
+func (q *writeQueue) commit(buf []byte, limit int) int {
+	last := q.chunks[len(q.chunks)-1]
+	n := len(buf) - len(last.B)
+	if limit > 0 && q.size+n > limit {
+		last.B = buf[:len(last.B)]
+		q.trim()
+		return -1
+	}
+	last.B = buf
+	q.size += n
+	q.trim()
+	return n
+}
+
+// trim gives back a tail that nothing was appended to.
+func (q *writeQueue) trim() {
+	if n := len(q.chunks); n > 0 && len(q.chunks[n-1].B) == 0 {
+		q.release(n - 1)
+		q.chunks = q.chunks[:n-1]
+	}
+}
+
+// transfer is how much the next writeTo will offer the kernel.
+func (q *writeQueue) transfer() int { return min(q.size, maxTransfer) }
+
+// writeTo offers the oldest bytes to the kernel in one system call.
+func (q *writeQueue) writeTo(fd int) (int, error) {
+	first := q.chunks[0].B[q.head:]
+	if len(q.chunks) == 1 || len(first) >= maxTransfer {
+		return sysWrite(fd, first[:min(len(first), maxTransfer)])
+	}
+	var bufs [maxVectors][]byte
+	bufs[0] = first
+	n := 1
+	for ; n < min(len(q.chunks), maxVectors); n++ {
+		bufs[n] = q.chunks[n].B
+	}
+	return sysWritev(fd, bufs[:n])
+}
+
+// advance drops n written bytes from the front.
+func (q *writeQueue) advance(n int) {
+	q.size -= n
+	q.head += n
+	done := 0
+	for done < len(q.chunks) && q.head >= len(q.chunks[done].B) {
+		q.head -= len(q.chunks[done].B)
+		q.release(done)
+		done++
+	}
+	if done > 0 {
+		rest := copy(q.chunks, q.chunks[done:])
+		clear(q.chunks[rest:])
+		q.chunks = q.chunks[:rest]
+	}
+}
+
+func (q *writeQueue) drop() {
+	for i := range q.chunks {
+		q.release(i)
+	}
+	*q = writeQueue{}
+}
+
+func (q *writeQueue) release(i int) {
+	bytebufferpool.Put(q.chunks[i])
+	q.chunks[i] = nil
+}
