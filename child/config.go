@@ -1,0 +1,93 @@
+package child
+
+import (
+	"log/slog"
+	"syscall"
+	"time"
+)
+
+// Transport is how the protocol reaches the child.
+type Transport uint8
+
+const (
+	// Pipes are two pipes on descriptors 3 and 4 of the child.
+	Pipes Transport = iota
+	// Stdio are two pipes on its stdin and stdout, for programs that know nothing
+	// of this package. A worker on Stdio moves them away, and finds its stdout
+	// joined with its stderr.
+	Stdio
+)
+
+// NoSignal as Config.DeathSignal turns the signal off.
+const NoSignal = syscall.Signal(-1)
+
+// Config says what to start and how. Worker or Path is required.
+type Config struct {
+	// Worker names a function registered with Main: this program is started again.
+	Worker string
+	// Path is another program to start, looked up in PATH if it has no slash.
+	Path string
+	// Args are the arguments after the program's name.
+	Args []string
+	// Env is the environment. nil: this process's.
+	Env []string
+	// Dir is the working directory. "": this process's.
+	Dir string
+
+	// Transport is how the protocol reaches the child. 0: Pipes.
+	Transport Transport
+	// PipeSize is the capacity of the protocol pipes in bytes, where the OS can
+	// set it (Linux; it rounds up to a power of two of pages). 0: the OS's default.
+	PipeSize int
+
+	// StartTimeout is how long the child may take from the opening of its
+	// transport to its handshake. 0: 10 s; negative: for ever.
+	StartTimeout time.Duration
+	// Ladder is how Stop ends the process. 0: see Ladder.
+	Ladder Ladder
+
+	// OnStdout and OnStderr get what the child writes there, as it comes: the
+	// bytes are valid until the callback returns, and may end amid a line.
+	OnStdout, OnStderr func(data []byte)
+	// Logger gets it line by line, at levels Info and Warn, with the attributes
+	// child, pid and stream. nil: not logged.
+	Logger *slog.Logger
+	// StderrTail is how much of the end of stderr is kept, in bytes. 0: 4096.
+	StderrTail int
+
+	// DeathSignal is sent to the child by the kernel when this process dies,
+	// however it dies (Linux, FreeBSD). 0: SIGKILL for a Worker, none for a Path.
+	DeathSignal syscall.Signal
+	// SharedGroup leaves the child in this process's group, where Ctrl-C reaches
+	// it, instead of giving it its own. Then only the child itself is signalled.
+	SharedGroup bool
+}
+
+const (
+	defaultStartTimeout = 10 * time.Second
+	defaultStderrTail   = 4096
+)
+
+// name is what errors and logs call the child.
+func (c *Config) name() string {
+	if c.Worker != "" {
+		return c.Worker
+	}
+	return c.Path
+}
+
+func (c *Config) applyDefaults() {
+	if c.StartTimeout == 0 {
+		c.StartTimeout = defaultStartTimeout
+	}
+	if c.StderrTail <= 0 {
+		c.StderrTail = defaultStderrTail
+	}
+	if c.DeathSignal == 0 && c.Worker != "" {
+		c.DeathSignal = syscall.SIGKILL
+	}
+	if c.DeathSignal == NoSignal {
+		c.DeathSignal = 0
+	}
+	c.Ladder.applyDefaults()
+}

@@ -1,0 +1,7 @@
+//go:build linux || freebsd
+
+package child
+
+import "syscall"
+
+func setDeathSignal(attr *syscall.SysProcAttr, sig syscall.Signal) { attr.Pdeathsig = sig }

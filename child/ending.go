@@ -1,0 +1,164 @@
+package child
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// eofPatience is how long a child whose pipe has ended may take to exit. The
+// kernel closes the descriptors of a killed process before it reports the exit:
+// ending the calls at the EOF would lose the signal from their errors.
+const eofPatience = 250 * time.Millisecond
+
+// watch takes charge of a process that has just been started.
+func (p *Process) watch(f *files) (err error) {
+	p.stderr, err = p.newOutput("stderr", f.stderr, p.config.OnStderr, p.config.StderrTail)
+	if err != nil {
+		closeAll(f.stdout, f.stderr)
+		return err
+	}
+	if f.stdout >= 0 {
+		p.stdout, err = p.newOutput("stdout", f.stdout, p.config.OnStdout, 0)
+		if err != nil {
+			closeAll(f.stdout)
+			return err
+		}
+	}
+	p.watcher, err = p.loop.WatchProcess(p.pid, p.onExited)
+	return err
+}
+
+// observe wraps the callbacks of the protocol's stream: its end is also ours.
+func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
+	onEOF, onWriteError, onClose := config.OnEOF, config.OnWriteError, config.OnClose
+	config.OnEOF = func() {
+		p.suspect()
+		if onEOF != nil {
+			onEOF()
+		}
+	}
+	config.OnWriteError = func(err error) {
+		p.suspect()
+		if onWriteError != nil {
+			onWriteError(err)
+		}
+	}
+	config.OnClose = func(err error) {
+		if onClose != nil {
+			onClose(err)
+		}
+		if errors.Is(err, reactor.ErrClosed) {
+			p.end(err) // the loop ends before the process
+		}
+	}
+	return config
+}
+
+// suspect is called when the child has closed a side of its protocol. Usually
+// its exit is reported at once; if not, it is put on the ladder.
+func (p *Process) suspect() {
+	if p.exited || p.climbing {
+		return
+	}
+	p.patience.start(p.loop, eofPatience, func() {
+		p.reason = errors.Join(p.reason, ErrClosedPipe)
+		p.climb(p.config.Ladder)
+	})
+}
+
+// onExited takes what the process has left, kills what is left of its group
+// while the number is still its own, and reaps it. Pipes are read up to EAGAIN
+// and not to the EOF: a grandchild may hold them for ever.
+func (p *Process) onExited() {
+	p.exited = true
+	p.patience.stop()
+	p.handshake.stop()
+	if p.protocol != nil {
+		p.protocol.Drain()
+	}
+	p.stdout.finish()
+	p.stderr.finish()
+	if !p.config.SharedGroup {
+		p.signalGroup(syscall.SIGKILL) // ESRCH when nothing is left
+	}
+	p.reap()
+	p.end(nil)
+}
+
+// reap takes the exit status. The process is known to have exited, so this does
+// not block.
+func (p *Process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var status syscall.WaitStatus
+	var usage syscall.Rusage
+	_, err := wait4(p.pid, &status, 0, &usage)
+	if err == nil {
+		p.state = exitState(status, &usage)
+	} // else ECHILD: somebody called wait4(-1) and has it
+	p.reaped = true
+	p.state.Stderr = p.stderr.tailBytes()
+	p.state.Lifetime = time.Since(p.started)
+	p.state.Asked = p.asked
+}
+
+func wait4(pid int, status *syscall.WaitStatus, options int, usage *syscall.Rusage) (int, error) {
+	for {
+		got, err := syscall.Wait4(pid, status, options, usage)
+		if err != syscall.EINTR {
+			return got, err
+		}
+	}
+}
+
+// end tells whoever asked, once. A loop that ends first is the cause then.
+func (p *Process) end(loopEnded error) {
+	if p.ended {
+		return
+	}
+	p.ended = true
+	p.patience.stop()
+	p.handshake.stop()
+	p.cause = loopEnded
+	if p.reaped {
+		delete(p.home.processes, p)
+	}
+	if p.home.closed {
+		p.cause = reactor.ErrClosed
+	}
+	if p.cause == nil {
+		p.cause = &ExitError{Name: p.Name(), PID: p.pid, State: p.state, Reason: p.reason}
+	}
+	for _, fn := range p.onExit {
+		fn(p.state)
+	}
+	for _, fn := range p.onEnd {
+		fn(p.cause)
+	}
+	p.onExit, p.onEnd = nil, nil
+	p.closeFiles()
+}
+
+func (p *Process) closeFiles() {
+	if p.protocol != nil {
+		p.protocol.Close()
+	}
+	closeAll(p.toChild, p.fromChild)
+	p.toChild, p.fromChild = -1, -1
+	p.stdout.close()
+	p.stderr.close()
+}
+
+// abandon reaps a killed process without the loop, waiting a bounded time.
+func (p *Process) abandon() {
+	if p.watcher != nil {
+		p.watcher.Stop()
+	}
+	if waitExit(p.pid) {
+		p.reap()
+	}
+	p.closeFiles()
+}

@@ -1,0 +1,107 @@
+package child
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Asked says who asked for a process's end.
+type Asked uint8
+
+// Who may have asked.
+const (
+	AskedByNobody Asked = iota // it ended by itself, or was killed from elsewhere
+	AskedByStop                // Process.Stop, or Shutdown of the loop
+	AskedByKill                // Process.Kill
+	AskedByAbort               // it was put down for what it did: see ExitError.Reason
+	AskedByClose               // Close of the loop
+)
+
+// ExitState is how a process ended.
+type ExitState struct {
+	// Known is false if somebody else reaped the process: then Code, Signal and
+	// Rusage are not known.
+	Known bool
+	// Code is the exit code, or -1 if a signal ended the process.
+	Code int
+	// Signal is the signal that ended the process, or 0.
+	Signal syscall.Signal
+	// Core reports whether a core was dumped.
+	Core bool
+	// Rusage is what the process and its reaped children used.
+	Rusage syscall.Rusage
+	// Stderr is the end of what the process wrote to stderr.
+	Stderr []byte
+	// Lifetime is the time from the start to the reaping.
+	Lifetime time.Duration
+	// Asked says who asked for the end.
+	Asked Asked
+}
+
+// Success reports whether the process exited with code 0.
+func (s ExitState) Success() bool { return s.Known && s.Code == 0 }
+
+// String is "exited with code 3" or "killed by signal 9 (killed)".
+func (s ExitState) String() string {
+	switch {
+	case !s.Known:
+		return "ended in an unknown way, reaped elsewhere"
+	case s.Signal != 0 && s.Core:
+		return fmt.Sprintf("killed by signal %d (%v), core dumped", int(s.Signal), s.Signal)
+	case s.Signal != 0:
+		return fmt.Sprintf("killed by signal %d (%v)", int(s.Signal), s.Signal)
+	default:
+		return fmt.Sprintf("exited with code %d", s.Code)
+	}
+}
+
+// ExitError says that a child is gone, and all that is known of why.
+type ExitError struct {
+	Name  string
+	PID   int
+	State ExitState
+	// Reason is why the child was put down, if it was: a violation of the
+	// protocol, ErrStartTimeout, ErrClosedPipe. Unwrap returns it.
+	Reason error
+}
+
+func (e *ExitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "child %q (pid %d) ", e.Name, e.PID)
+	if e.Reason != nil {
+		fmt.Fprintf(&b, "was put down: %v; ", e.Reason)
+	}
+	b.WriteString(e.State.String())
+	if tail := lastLines(e.State.Stderr); tail != "" {
+		fmt.Fprintf(&b, "; stderr: %s", tail)
+	}
+	return b.String()
+}
+
+// Unwrap returns the reason.
+func (e *ExitError) Unwrap() error { return e.Reason }
+
+// Clean reports whether the child ended in an orderly way: with code 0 and not
+// put down. Package rpc asks for it.
+func (e *ExitError) Clean() bool { return e.State.Success() && e.Reason == nil }
+
+// lastLines is a tail short enough for an error's text; State.Stderr has it all.
+func lastLines(tail []byte) string {
+	const most = 400
+	text := strings.TrimSpace(string(tail))
+	if len(text) > most {
+		text = "…" + text[len(text)-most:]
+	}
+	return text
+}
+
+// exitState translates what wait4 said.
+func exitState(status syscall.WaitStatus, usage *syscall.Rusage) ExitState {
+	s := ExitState{Known: true, Code: status.ExitStatus(), Rusage: *usage}
+	if status.Signaled() {
+		s.Code, s.Signal, s.Core = -1, status.Signal(), status.CoreDump()
+	}
+	return s
+}

@@ -1,0 +1,114 @@
+package child
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// maxLine is where a line that does not end is cut for the log, so that a child
+// that writes no newline cannot fill the parent's memory.
+const maxLine = 64 << 10
+
+// output drains what the child writes to stdout or stderr: to a callback, to a
+// logger by lines, and into a tail that is kept for errors. A nil output is one
+// that the child does not have.
+type output struct {
+	stream *reactor.Stream
+	onData func([]byte)
+	logger *slog.Logger
+	level  slog.Level
+	line   []byte // begun, for the logger
+	tail   []byte // the last keep bytes, and up to as many before them
+	keep   int
+}
+
+func (p *Process) newOutput(name string, fd int, onData func([]byte), keep int) (*output, error) {
+	o := &output{onData: onData, keep: keep, level: slog.LevelInfo}
+	if name == "stderr" {
+		o.level = slog.LevelWarn
+	}
+	if p.config.Logger != nil {
+		o.logger = p.config.Logger.With("child", p.Name(), "pid", p.pid, "stream", name)
+	}
+	s, err := p.loop.NewStream(fd, -1, reactor.StreamConfig{OnData: o.data})
+	o.stream = s
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *output) data(data []byte) {
+	if o.onData != nil {
+		o.onData(data)
+	}
+	if o.keep > 0 {
+		o.remember(data)
+	}
+	if o.logger != nil {
+		o.logLines(data)
+	}
+}
+
+// remember keeps the tail in a buffer twice as large, so that it moves only now
+// and then.
+func (o *output) remember(data []byte) {
+	data = data[max(len(data)-o.keep, 0):]
+	if len(o.tail)+len(data) > 2*o.keep {
+		kept := copy(o.tail, o.tail[len(o.tail)-o.keep:])
+		o.tail = o.tail[:kept]
+	}
+	o.tail = append(o.tail, data...)
+}
+
+func (o *output) tailBytes() []byte {
+	if o == nil {
+		return nil
+	}
+	return bytes.Clone(o.tail[max(len(o.tail)-o.keep, 0):])
+}
+
+func (o *output) logLines(data []byte) {
+	for len(data) > 0 {
+		end := bytes.IndexByte(data, '\n')
+		piece, rest := data, []byte(nil)
+		if end >= 0 {
+			piece, rest = data[:end], data[end+1:]
+		}
+		if room := maxLine - len(o.line); len(piece) > room {
+			piece, rest, end = data[:room], data[room:], room
+		}
+		o.line = append(o.line, piece...)
+		if end >= 0 {
+			o.logLine()
+		}
+		data = rest
+	}
+}
+
+func (o *output) logLine() {
+	o.logger.Log(context.Background(), o.level, string(bytes.TrimSuffix(o.line, []byte{'\r'})))
+	o.line = o.line[:0]
+}
+
+// finish takes what the pipe holds now and logs a last line without its newline.
+func (o *output) finish() {
+	if o == nil {
+		return
+	}
+	if !o.stream.Closed() {
+		o.stream.Drain()
+	}
+	if len(o.line) > 0 {
+		o.logLine()
+	}
+}
+
+func (o *output) close() {
+	if o != nil {
+		o.stream.Close()
+	}
+}

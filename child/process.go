@@ -1,0 +1,200 @@
+package child
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// A Process is a child that was started. Its methods belong to the loop's
+// goroutine, except those documented as goroutine-safe.
+type Process struct {
+	home    *nursery
+	loop    *reactor.Loop
+	config  Config
+	pid     int
+	started time.Time
+
+	mu     sync.Mutex // guards the pid against being signalled after it was reaped
+	reaped bool
+	asked  Asked
+
+	toChild, fromChild int // protocol, until it is opened; then -1
+	protocol           *reactor.Stream
+	stdout, stderr     *output
+	watcher            *reactor.ProcessWatcher
+
+	handshake alarm // StartTimeout
+	patience  alarm // after an EOF, and between the steps of the ladder
+	climbing  bool  // the ladder has been started
+	exited    bool  // reported by the watcher, being drained or reaped
+	ended     bool  // OnExit and OnEnd have been or are being called
+	reason    error // why it was put down
+	state     ExitState
+	cause     error
+	onExit    []func(ExitState)
+	onEnd     []func(cause error)
+}
+
+// PID is the process id. Goroutine-safe; the number may belong to another process
+// once this one has been reaped, so signal through the methods below.
+func (p *Process) PID() int { return p.pid }
+
+// Name is the worker's name, or the path. Goroutine-safe.
+func (p *Process) Name() string { return p.config.name() }
+
+// Loop is the loop that the process was started on. Goroutine-safe.
+func (p *Process) Loop() *reactor.Loop { return p.loop }
+
+// Signal sends a signal to the process itself, not to its group. It returns
+// ErrExited once the process has been reaped. Goroutine-safe.
+func (p *Process) Signal(sig syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return p.error("signal", ErrExited)
+	}
+	return p.error("signal", syscall.Kill(p.pid, sig))
+}
+
+// Kill sends SIGKILL to the process and its group. Goroutine-safe.
+func (p *Process) Kill() error { return p.kill(AskedByKill) }
+
+// Stop ends the process by the ladder of its Config: EOF on its input, then
+// SIGTERM, then SIGKILL. It returns at once; OnExit tells. Goroutine-safe.
+func (p *Process) Stop() error { return p.StopWith(p.config.Ladder) }
+
+// StopWith is Stop with another ladder. A ladder that has been started is not
+// replaced. Goroutine-safe.
+func (p *Process) StopWith(ladder Ladder) error {
+	ladder.applyDefaults()
+	return p.loop.Post(func() {
+		p.setAsked(AskedByStop)
+		p.climb(ladder)
+	})
+}
+
+// OnExit has fn called once when the process has exited and been reaped, after
+// its last output was delivered.
+func (p *Process) OnExit(fn func(ExitState)) {
+	if !p.ended {
+		p.onExit = append(p.onExit, fn)
+		return
+	}
+	p.loop.Post(func() { fn(p.state) })
+}
+
+// OnEnd has fn called once when the process is gone and everything it wrote has
+// been delivered. cause is a *ExitError, or reactor.ErrClosed if the loop was
+// closed. Part of rpc.Transport.
+func (p *Process) OnEnd(fn func(cause error)) {
+	if !p.ended {
+		p.onEnd = append(p.onEnd, fn)
+		return
+	}
+	p.loop.Post(func() { fn(p.cause) })
+}
+
+// Open claims the transport: it returns the stream to and from the child, once.
+// Nothing is read before. The start timeout runs from here to Ready. Part of
+// rpc.Transport.
+func (p *Process) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
+	switch {
+	case p.ended || p.exited:
+		return nil, p.error("open", ErrExited)
+	case p.protocol != nil:
+		return nil, p.error("open", ErrClaimed)
+	}
+	s, err := p.loop.NewStream(p.fromChild, p.toChild, p.observe(config))
+	if err != nil {
+		return nil, p.error("open", err)
+	}
+	p.protocol, p.fromChild, p.toChild = s, -1, -1
+	if p.config.StartTimeout > 0 {
+		p.handshake.start(p.loop, p.config.StartTimeout, func() { p.Abort(ErrStartTimeout) })
+	}
+	return s, nil
+}
+
+// Ready says that the child has completed its handshake: the start timeout is
+// over. Part of rpc.Transport.
+func (p *Process) Ready() { p.handshake.stop() }
+
+// Abort puts the process down at once because of what it did. The reason becomes
+// part of the ExitError. Part of rpc.Transport.
+func (p *Process) Abort(reason error) {
+	if p.reason == nil {
+		p.reason = reason
+	}
+	p.kill(AskedByAbort)
+}
+
+func (p *Process) kill(by Asked) error {
+	p.setAsked(by)
+	return p.signalGroup(syscall.SIGKILL)
+}
+
+// stop is Stop on the loop.
+func (p *Process) stop() {
+	p.setAsked(AskedByStop)
+	p.climb(p.config.Ladder)
+}
+
+// setAsked keeps the first answer to who asked for the end.
+func (p *Process) setAsked(by Asked) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == AskedByNobody {
+		p.asked = by
+	}
+}
+
+// signalGroup signals the process and whatever it has started that stayed in
+// its group, as long as the number is certainly its own.
+func (p *Process) signalGroup(sig syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return p.error("signal", ErrExited)
+	}
+	target := -p.pid
+	if p.config.SharedGroup {
+		target = p.pid
+	}
+	return p.error("signal", syscall.Kill(target, sig))
+}
+
+// closeInput half-closes the protocol, after what is queued.
+func (p *Process) closeInput() {
+	if p.protocol != nil {
+		p.protocol.CloseWrite()
+		return
+	}
+	closeAll(p.toChild)
+	p.toChild = -1
+}
+
+func (p *Process) error(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, PID: p.pid, Name: p.Name(), Err: err}
+}
+
+// alarm is a timer that is not there until it is used.
+type alarm struct{ timer *reactor.Timer }
+
+// start replaces what was started before.
+func (a *alarm) start(l *reactor.Loop, d time.Duration, fn func()) {
+	a.stop()
+	a.timer = l.AfterFunc(d, fn)
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+		a.timer = nil
+	}
+}
