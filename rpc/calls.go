@@ -1,0 +1,98 @@
+package rpc
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Completion receives the end of a call: an interface on the caller's own
+// struct, so that a call needs no closure. It runs on the loop; the reply is a
+// view that is valid until Complete returns.
+type Completion interface {
+	Complete(reply Payload, err error)
+}
+
+// callbackFunc makes a Completion of a func. A func is one pointer, so putting
+// it in the interface does not allocate.
+type callbackFunc func(Payload, error)
+
+func (f callbackFunc) Complete(reply Payload, err error) { f(reply, err) }
+
+// callTable holds the calls in flight, each at its id modulo the table's size.
+// Ids count up, so a reply that comes twice, or for a call that never was, does
+// not find its id; an id whose place is taken by an old call is skipped. The
+// table is kept at most half full.
+type callTable struct {
+	entries []call // a power of two
+	count   int
+	nextID  uint32
+	idMask  uint32 // ids run from 1 to idMask
+}
+
+type call struct {
+	to  Completion // nil: the place is free
+	end uint64     // Stream.Accepted after the call's frame
+	id  uint32
+}
+
+const minCalls = 16
+
+func newCallTable(wire Wire) callTable {
+	return callTable{entries: make([]call, minCalls), nextID: 1, idMask: wire.idMask()}
+}
+
+// reserve returns the id of the next call, whose place is free.
+func (t *callTable) reserve() uint32 {
+	if 2*t.count >= len(t.entries) {
+		t.grow()
+	}
+	mask := uint32(len(t.entries) - 1)
+	for t.nextID == 0 || t.entries[t.nextID&mask].to != nil {
+		t.nextID = (t.nextID + 1) & t.idMask
+	}
+	return t.nextID
+}
+
+// add puts the call with the reserved id in its place.
+func (t *callTable) add(id uint32, to Completion, end uint64) {
+	t.entries[id&uint32(len(t.entries)-1)] = call{to, end, id}
+	t.count++
+	t.nextID = (id + 1) & t.idMask
+}
+
+// take removes the call with an id; nil if there is none.
+func (t *callTable) take(id uint32) Completion {
+	e := &t.entries[id&uint32(len(t.entries)-1)]
+	if e.id != id || e.to == nil {
+		return nil
+	}
+	to := e.to
+	e.to = nil
+	t.count--
+	return to
+}
+
+// grow doubles the table. Two ids with different places keep different places.
+func (t *callTable) grow() {
+	old := t.entries
+	t.entries = make([]call, 2*len(old))
+	for _, e := range old {
+		if e.to != nil {
+			t.entries[e.id&uint32(len(t.entries)-1)] = e
+		}
+	}
+}
+
+// drain empties the table and returns its calls in the order they were made.
+func (t *callTable) drain() []call {
+	var all []call
+	for i := range t.entries {
+		if t.entries[i].to != nil {
+			all = append(all, t.entries[i])
+			t.entries[i].to = nil
+		}
+	}
+	t.count = 0
+	slices.SortFunc(all, func(a, b call) int { return cmp.Compare(a.end, b.end) })
+	return all
+}

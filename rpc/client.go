@@ -1,0 +1,288 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// Config configures a Client. The zero value is useful for children that
+// report no events.
+type Config struct {
+	// Wire is what the other side speaks. 0: Evfork.
+	Wire Wire
+	// OnEvent gets the child's events, in their order among the replies. The
+	// payload is a view. nil: an event is a protocol violation.
+	OnEvent func(event Payload)
+	// OnError is called if the child ends otherwise than in an orderly way, or
+	// with calls lost, after these have ended. The error is a *LostError.
+	OnError func(err error)
+	// OnDestroy is called when every call has been answered and the child is
+	// gone. Exactly one of OnError and OnDestroy is called, last.
+	OnDestroy func()
+
+	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
+	MaxFrame int
+	// MaxInFlight limits the calls without an end. 0: 65,536.
+	MaxInFlight int
+	// MaxBuffered limits the bytes of calls that the child's pipe has not yet
+	// taken. 0: 64 MiB, and at least one frame.
+	MaxBuffered int
+}
+
+const (
+	defaultMaxInFlight = 1 << 16
+	defaultMaxBuffered = 64 << 20
+)
+
+// A Client calls functions in a child. Its methods belong to the loop's
+// goroutine, except Call, CallBytes and ShutdownWait, which are for all others.
+type Client struct {
+	loop      *reactor.Loop
+	transport Transport
+	stream    *reactor.Stream
+	config    Config
+	maxFrame  uint32
+	decoder   decoder
+	calls     callTable
+	queue     callQueue // of Call and WaitReady
+
+	greeted  bool          // the child's hello has come, or none is due
+	closing  bool          // Shutdown
+	stopping bool          // and nothing is in flight any more
+	broken   bool          // the child violated the protocol and is being put down
+	writeErr error         // the child cannot be written to any more
+	endErr   error         // it is gone
+	result   error         // what ShutdownWait returns
+	ended    chan struct{} // closed when result is final
+}
+
+// NewClient opens the transport. The error is the transport's, and no callback
+// follows it.
+func NewClient(transport Transport, config Config) (*Client, error) {
+	if config.MaxInFlight <= 0 {
+		config.MaxInFlight = defaultMaxInFlight
+	}
+	c := &Client{
+		transport: transport,
+		config:    config,
+		maxFrame:  maxFrame(config.MaxFrame),
+		calls:     newCallTable(config.Wire),
+		ended:     make(chan struct{}),
+	}
+	if config.MaxBuffered <= 0 {
+		config.MaxBuffered = max(defaultMaxBuffered, int(c.maxFrame)+headerSize)
+	}
+	c.decoder.limit = c.maxFrame
+	stream, err := transport.Open(reactor.StreamConfig{
+		OnData:       c.onData,
+		OnDrain:      c.onDrain,
+		OnWriteError: func(err error) { c.writeErr = err },
+		MaxBuffered:  config.MaxBuffered,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.stream, c.loop = stream, stream.Loop()
+	c.queue.init(c)
+	transport.OnEnd(c.end)
+	if config.Wire == Evfork {
+		err = stream.Write(appendHello(nil))
+	} else {
+		c.greet()
+	}
+	return c, err
+}
+
+// Go calls the child's function with a STRING list of arguments. It queues the
+// call and returns; done is called once, with the reply, which is a view, or
+// with the error that ended the call. An error of Go itself (ErrFull,
+// ErrShutdown, ErrTooLarge, or what became of the child) means that the call was
+// not made.
+func (c *Client) Go(done func(reply Payload, err error), args ...string) error {
+	return c.GoTo(callbackFunc(done), args...)
+}
+
+// GoBytes is Go with a payload that has been encoded already.
+func (c *Client) GoBytes(done func(reply Payload, err error), payload []byte) error {
+	return c.GoBytesTo(callbackFunc(done), payload)
+}
+
+// GoTo is Go with an interface instead of a func. It does not allocate.
+func (c *Client) GoTo(to Completion, args ...string) error {
+	buf, err := c.begin()
+	if err != nil {
+		return err
+	}
+	return c.send(AppendStrings(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), args...), len(buf), to)
+}
+
+// GoBytesTo is GoBytes with an interface instead of a func. It does not allocate.
+func (c *Client) GoBytesTo(to Completion, payload []byte) error {
+	buf, err := c.begin()
+	if err != nil {
+		return err
+	}
+	return c.send(append(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), payload...), len(buf), to)
+}
+
+// begin lends the stream's buffer to encode a call in place.
+func (c *Client) begin() ([]byte, error) {
+	switch {
+	case c.endErr != nil:
+		return nil, c.endErr
+	case c.closing:
+		return nil, ErrShutdown
+	case c.writeErr != nil:
+		return nil, c.writeErr
+	case c.calls.count >= c.config.MaxInFlight:
+		return nil, ErrFull
+	}
+	return c.stream.AppendBuffer(), nil
+}
+
+// send completes the header of the frame at buf[start:] and queues it, or rolls
+// it back.
+func (c *Client) send(buf []byte, start int, to Completion) error {
+	size := len(buf) - start - headerSize
+	if uint64(size) > uint64(c.maxFrame) {
+		c.stream.Commit(buf[:start])
+		return ErrTooLarge
+	}
+	id := c.calls.reserve()
+	binary.BigEndian.PutUint32(buf[start:], id)
+	binary.BigEndian.PutUint32(buf[start+4:], uint32(size))
+	if err := c.stream.Commit(buf); err != nil {
+		if err != reactor.ErrBufferFull {
+			return err
+		}
+		if c.stream.Buffered() == 0 {
+			return ErrTooLarge // waiting would not help
+		}
+		return ErrFull
+	}
+	c.calls.add(id, to, c.stream.Accepted())
+	return nil
+}
+
+// InFlight is the number of calls that have been made and have not ended,
+// abandoned ones included.
+func (c *Client) InFlight() int { return c.calls.count }
+
+// Shutdown takes no more calls. The child finishes those it has, answers, and
+// exits; then OnDestroy is called. A child that does not exit by itself once it
+// has answered is ended by the transport (for processes: the ladder).
+func (c *Client) Shutdown() {
+	if c.closing || c.endErr != nil {
+		return
+	}
+	c.closing = true
+	c.queue.refuse(ErrShutdown)
+	c.stream.CloseWrite()
+	c.checkDone()
+}
+
+// checkDone stops the child when it has nothing left to do for us.
+func (c *Client) checkDone() {
+	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
+		c.stopping = true
+		c.transport.Stop()
+	}
+}
+
+func (c *Client) greet() {
+	c.greeted = true
+	c.transport.Ready()
+}
+
+func (c *Client) onData(data []byte) {
+	c.decoder.feed(data)
+	for !c.broken && c.decoder.next() {
+		if err := c.frame(c.decoder.word, c.decoder.payload); err != nil {
+			c.violated(err)
+		}
+	}
+	if c.decoder.err != nil {
+		c.violated(c.decoder.err)
+	}
+	c.queue.serve()
+	c.checkDone()
+}
+
+func (c *Client) onDrain() { c.queue.serve() }
+
+// violated puts down a child that cannot be understood any more. Its calls end
+// when it is gone.
+func (c *Client) violated(err error) {
+	if !c.broken {
+		c.broken = true
+		c.transport.Abort(err)
+	}
+}
+
+// frame acts on one frame of the child.
+func (c *Client) frame(word uint32, payload Payload) error {
+	if !c.greeted {
+		if err := checkHello(word, payload); err != nil {
+			return err
+		}
+		c.greet()
+		return nil
+	}
+	k, id := c.config.Wire.split(word)
+	switch {
+	case k == kindCall && id == eventID:
+		if c.config.OnEvent == nil {
+			return violation("an event came, and Config.OnEvent is not set")
+		}
+		c.config.OnEvent(payload)
+		return nil
+	case k != kindCall && k != kindError:
+		return violation("frame of unknown kind %d", k)
+	}
+	to := c.calls.take(id)
+	if to == nil {
+		text := printable(appendFrame(nil, word, payload))
+		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}
+	}
+	if k == kindError {
+		to.Complete(nil, decodeRemoteError(payload))
+	} else {
+		to.Complete(payload, nil)
+	}
+	return nil
+}
+
+// end is the transport's last word: nothing more will come.
+func (c *Client) end(cause error) {
+	if c.endErr != nil {
+		return
+	}
+	if n := c.decoder.pending(); n > 0 && !c.broken {
+		cause = fmt.Errorf("%w; its output ended in the middle of a frame, after %d bytes", cause, n)
+	}
+	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
+	lost := c.calls.drain()
+	c.endErr = &LostError{Cause: cause}
+	for _, l := range lost {
+		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
+	}
+	c.queue.refuse(c.endErr)
+	if len(lost) > 0 || !c.closing && !isClean(cause) {
+		c.result = &LostError{Cause: cause, Started: len(lost) > 0}
+	}
+	close(c.ended)
+	c.loop.Yielding()
+	c.report()
+}
+
+// report makes the one callback that ends the client.
+func (c *Client) report() {
+	switch {
+	case c.result == nil && c.config.OnDestroy != nil:
+		c.config.OnDestroy()
+	case c.result != nil && c.config.OnError != nil:
+		c.config.OnError(c.result)
+	}
+}

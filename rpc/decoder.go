@@ -1,0 +1,139 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// decoder cuts a stream of bytes into frames. A frame that lies whole in the
+// bytes fed is delivered where it is; only one that was begun in one feed and
+// ended in another is copied. The copy grows with the bytes received, never
+// with what a header claims.
+//
+//	d.feed(data)
+//	for d.next() { … d.word, d.payload … }
+//	if d.err != nil { … }
+type decoder struct {
+	limit   uint32
+	word    uint32
+	payload []byte // valid until the next feed or next
+	err     error
+
+	in      []byte // not yet looked at
+	partial []byte // the beginning of a frame
+	whole   bool   // partial has just been delivered
+}
+
+func (d *decoder) feed(data []byte) { d.in = data }
+
+// next finds the next whole frame. It returns false when the input is used up,
+// what is left having been kept, and after an error, which is final.
+func (d *decoder) next() bool {
+	if len(d.partial) > 0 || d.err != nil {
+		return d.nextPartial()
+	}
+	if len(d.in) < headerSize {
+		d.partial = append(d.partial, d.in...)
+		d.in = nil
+		return false
+	}
+	size := binary.BigEndian.Uint32(d.in[4:])
+	if size > d.limit {
+		d.fail(d.in)
+		return false
+	}
+	end := headerSize + int(size)
+	if len(d.in) < end {
+		d.partial = append(d.partial, d.in...)
+		d.in = nil
+		return false
+	}
+	d.word = binary.BigEndian.Uint32(d.in)
+	d.payload = d.in[headerSize:end:end]
+	d.in = d.in[end:]
+	return true
+}
+
+// nextPartial completes the frame that was begun, or goes on behind it.
+func (d *decoder) nextPartial() bool {
+	if d.err != nil {
+		return false
+	}
+	if d.whole {
+		d.whole = false
+		d.reset()
+		return d.next()
+	}
+	if !d.fill(headerSize) {
+		return false
+	}
+	size := binary.BigEndian.Uint32(d.partial[4:])
+	if size > d.limit {
+		d.fail(append(d.partial, d.in[:min(len(d.in), quoteLimit)]...))
+		return false
+	}
+	if !d.fill(headerSize + int(size)) {
+		return false
+	}
+	d.word = binary.BigEndian.Uint32(d.partial)
+	d.payload = d.partial[headerSize:]
+	d.whole = true
+	return true
+}
+
+// fill moves input to partial until that has n bytes.
+func (d *decoder) fill(n int) bool {
+	take := min(max(n-len(d.partial), 0), len(d.in))
+	d.partial = append(d.partial, d.in[:take]...)
+	d.in = d.in[take:]
+	return len(d.partial) >= n
+}
+
+// partialKept is how large a buffer for split frames may be to be kept: what one
+// read brings. Larger ones were for one large frame.
+const partialKept = 64 << 10
+
+func (d *decoder) reset() {
+	d.partial = d.partial[:0]
+	if cap(d.partial) > partialKept {
+		d.partial = nil
+	}
+}
+
+// pending is how many bytes of an unfinished frame have been received.
+func (d *decoder) pending() int {
+	if d.whole {
+		return 0
+	}
+	return len(d.partial)
+}
+
+func (d *decoder) fail(frame []byte) {
+	size := binary.BigEndian.Uint32(frame[4:])
+	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}
+}
+
+// quoteLimit is how much of what a program printed into its protocol is quoted.
+const quoteLimit = 64
+
+// printable returns the beginning of data if a person would read its first
+// header's worth as text, and else "". A header that is text is no header:
+// its length would be half a gigabyte at least.
+func printable(data []byte) string {
+	if len(data) < headerSize {
+		return ""
+	}
+	for _, b := range data[:headerSize] {
+		if (b < ' ' || b > '~') && b != '\n' && b != '\t' && b != '\r' {
+			return ""
+		}
+	}
+	return string(data[:min(len(data), quoteLimit)])
+}
+
+// appendFrame appends a frame to buf.
+func appendFrame(buf []byte, word uint32, payload []byte) []byte {
+	buf = binary.BigEndian.AppendUint32(buf, word)
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(payload)))
+	return append(buf, payload...)
+}

@@ -1,0 +1,38 @@
+// Package rpc calls functions in a child process over pipes watched by a
+// reactor.Loop: AnyEvent::Fork::RPC's model, and its wire.
+//
+// The parent has a Client for each child. Calls are queued and pipelined,
+// replies may come in any order, the child can send events:
+//
+//	client, err := rpc.NewClient(proc, rpc.Config{OnEvent: …})
+//	err = client.Go(func(reply rpc.Payload, err error) { … }, "add", "1", "3") // on the loop
+//	reply, err := client.Call(ctx, "add", "1", "3")                            // from any goroutine
+//
+// The child runs one of three servers:
+//
+//   - ServeSync: one call at a time, no loop. The smallest and, for short jobs,
+//     the fastest.
+//   - ServeAsync: calls are begun at once on a loop and end when their Done is
+//     called, in any order.
+//   - ServeGoroutines: a goroutine for each call, with a limit.
+//
+// # The end of a call
+//
+// Every call ends exactly once: with its reply; with a *RemoteError if the
+// handler returned an error or panicked; or with a *LostError if the child went
+// away, which says why and whether the call may have been started. A child that
+// violates the protocol is put down, and its calls are lost with that as the
+// cause. A call that returns an error itself has not been made, and its
+// callback is not called.
+//
+// Shutdown lets a child finish: what it was asked is answered, then it exits.
+//
+// # Bytes
+//
+// A Payload given to a callback or handler is a view that is valid until that
+// returns; what Call returns is the caller's own. Nothing is allocated per call
+// by Go, GoTo and the servers ServeSync and ServeAsync in steady state; Call
+// allocates the reply.
+//
+// docs/protocol.md states every byte of the wires.
+package rpc

@@ -1,0 +1,81 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// Errors of the calls that were made; no callback follows them.
+var (
+	// ErrFull: MaxInFlight or MaxBuffered is reached; WaitReady tells when to go on.
+	ErrFull = errors.New("rpc: too many calls in flight")
+	// ErrShutdown: the client has been told to shut down.
+	ErrShutdown = errors.New("rpc: client is shut down")
+	// ErrClosed: the loop has ended.
+	ErrClosed = reactor.ErrClosed
+	// ErrTooLarge: the payload is longer than MaxFrame.
+	ErrTooLarge = errors.New("rpc: payload exceeds the frame limit")
+	// ErrDone: a call was answered a second time.
+	ErrDone = errors.New("rpc: call has already been answered")
+)
+
+// LostError is how calls end whose child went away. Unwrap gives the cause: for
+// children a *child.ExitError with exit code, signal and the end of stderr, or
+// ErrClosed if the loop was closed.
+type LostError struct {
+	Cause error
+	// Started is false if the child has certainly not read the whole call, so
+	// that it is safe to make it again. Else it may have been started.
+	Started bool
+}
+
+func (e *LostError) Error() string {
+	if e.Started {
+		return fmt.Sprintf("rpc: call lost, and may have been started: %v", e.Cause)
+	}
+	return fmt.Sprintf("rpc: call lost before it was started: %v", e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *LostError) Unwrap() error { return e.Cause }
+
+// RemoteError is how a call ends whose handler returned an error or panicked.
+type RemoteError struct {
+	Message string
+	Kind    string // "error" or "panic"
+	Stack   string // of a panic
+}
+
+// The kinds of RemoteError.
+const (
+	KindError = "error"
+	KindPanic = "panic"
+)
+
+func (e *RemoteError) Error() string {
+	if e.Kind == KindPanic {
+		return "rpc: handler panicked: " + e.Message
+	}
+	return "rpc: handler failed: " + e.Message
+}
+
+// ProtocolError is what the other side did wrong on the wire.
+type ProtocolError struct {
+	What string
+	// Text is the beginning of what the other side sent, if that was readable
+	// text where a frame should have begun: it printed to its protocol.
+	Text string
+}
+
+func (e *ProtocolError) Error() string {
+	if e.Text != "" {
+		return fmt.Sprintf("rpc: child wrote text to its protocol stream: %q", e.Text)
+	}
+	return "rpc: protocol violation: " + e.What
+}
+
+func violation(format string, args ...any) *ProtocolError {
+	return &ProtocolError{What: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,277 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// callQueue brings the calls of other goroutines to the loop: any number of
+// them are one post, and one wake-up. It is also where they, and the functions
+// of WaitReady, wait for room, first come, first served.
+type callQueue struct {
+	client *Client
+	take   func()    // takeSubmitted as a func, made once
+	pool   sync.Pool // of *waiter
+
+	mu        sync.Mutex
+	submitted waiterList
+	posted    bool  // takeSubmitted is on its way
+	refused   error // no more calls
+
+	waiting waiterList // the loop's own
+	serving bool
+}
+
+// waiter is a call by a goroutine, or a function that waits for room. Waiters
+// are pooled; one is recycled when the goroutine and the loop have both let go.
+type waiter struct {
+	next    *waiter
+	client  *Client
+	fn      func()
+	request []byte
+	reply   Payload
+	err     error
+	state   atomic.Int32
+	ready   chan struct{} // of capacity 1
+}
+
+// The states of a waiter: it leaves waiting once, by the loop or by its goroutine.
+const (
+	waiting   int32 = iota
+	completed       // by the loop: the goroutine recycles it
+	abandoned       // by the goroutine: the loop recycles it
+)
+
+// waiterList is a queue of waiters.
+type waiterList struct{ head, tail *waiter }
+
+func (l *waiterList) add(w *waiter) {
+	if l.tail == nil {
+		l.head = w
+	} else {
+		l.tail.next = w
+	}
+	l.tail = w
+}
+
+func (l *waiterList) shift() *waiter {
+	w := l.head
+	l.head = w.next
+	if l.head == nil {
+		l.tail = nil
+	}
+	w.next = nil
+	return w
+}
+
+func (l *waiterList) unshift(w *waiter) {
+	w.next = l.head
+	l.head = w
+	if l.tail == nil {
+		l.tail = w
+	}
+}
+
+func (l *waiterList) empty() bool { return l.head == nil }
+
+func (q *callQueue) init(c *Client) {
+	q.client = c
+	q.take = q.takeSubmitted
+	q.pool.New = func() any { return &waiter{client: c, ready: make(chan struct{}, 1)} }
+}
+
+// waiter returns a pooled waiter.
+func (q *callQueue) waiter() *waiter {
+	w := q.pool.Get().(*waiter)
+	w.state.Store(waiting)
+	return w
+}
+
+// requestKept is how large a request buffer may be to be pooled.
+const requestKept = 64 << 10
+
+func (q *callQueue) recycle(w *waiter) {
+	w.fn, w.reply, w.err = nil, nil, nil
+	if cap(w.request) > requestKept {
+		w.request = nil
+	}
+	q.pool.Put(w)
+}
+
+// Call calls the child's function with a STRING list of arguments and waits for
+// the reply, which is the caller's own. While the client is full it waits for
+// room. When ctx is done it returns ctx.Err() and the call is abandoned: the
+// child goes on with it, it counts as in flight, and its reply is dropped.
+// Goroutine-safe; on the loop's own goroutine it would wait for itself.
+func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
+	w := c.queue.waiter()
+	w.request = AppendStrings(w.request[:0], args...)
+	return c.call(ctx, w)
+}
+
+// CallBytes is Call with a payload that has been encoded already. Goroutine-safe.
+func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
+	w := c.queue.waiter()
+	w.request = append(w.request[:0], payload...)
+	return c.call(ctx, w)
+}
+
+func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
+	if err := ctx.Err(); err != nil {
+		c.queue.recycle(w)
+		return nil, err
+	}
+	if err := c.queue.submit(w); err != nil {
+		c.queue.recycle(w)
+		return nil, err
+	}
+	if ctx.Done() == nil {
+		<-w.ready
+	} else {
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			if w.state.CompareAndSwap(waiting, abandoned) {
+				return nil, ctx.Err()
+			}
+			<-w.ready
+		}
+	}
+	reply, err := w.reply, w.err
+	c.queue.recycle(w)
+	return reply, err
+}
+
+// Complete implements Completion.
+func (w *waiter) Complete(reply Payload, err error) {
+	c := w.client
+	if w.state.Load() == waiting {
+		w.err = err
+		if err == nil {
+			w.reply = append(make(Payload, 0, len(reply)), reply...)
+		}
+		if w.state.CompareAndSwap(waiting, completed) {
+			c.loop.Yielding()
+			w.ready <- struct{}{}
+			return
+		}
+	}
+	c.queue.recycle(w)
+}
+
+// WaitReady has fn called once, on the loop, as soon as there is room for a
+// call, after those who have been waiting longer. If the client ends first, fn
+// is called too, and finds that Go returns an error.
+func (c *Client) WaitReady(fn func()) error {
+	if c.endErr != nil {
+		return c.endErr
+	}
+	if c.closing {
+		return ErrShutdown
+	}
+	w := c.queue.waiter()
+	w.fn = fn
+	if err := c.queue.submit(w); err != nil {
+		c.queue.recycle(w)
+		return err
+	}
+	return nil
+}
+
+// submit hands a waiter to the loop.
+func (q *callQueue) submit(w *waiter) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refused != nil {
+		return q.refused
+	}
+	if !q.posted {
+		if err := q.client.loop.Post(q.take); err != nil {
+			return err
+		}
+		q.posted = true
+	}
+	q.submitted.add(w)
+	return nil
+}
+
+func (q *callQueue) takeSubmitted() {
+	q.mu.Lock()
+	q.posted = false
+	list := q.submitted
+	q.submitted = waiterList{}
+	q.mu.Unlock()
+	if q.waiting.empty() {
+		q.waiting = list
+	} else if !list.empty() {
+		q.waiting.tail.next = list.head
+		q.waiting.tail = list.tail
+	}
+	q.serve()
+}
+
+// serve makes the calls that wait, while there is room.
+func (q *callQueue) serve() {
+	if q.serving {
+		return // a function of WaitReady has led back here
+	}
+	q.serving = true
+	defer func() { q.serving = false }()
+	for c := q.client; !q.waiting.empty() && c.room(); {
+		w := q.waiting.shift()
+		switch {
+		case w.fn != nil:
+			fn := w.fn
+			q.recycle(w)
+			fn()
+		case w.state.Load() == abandoned:
+			q.recycle(w)
+		default:
+			err := c.GoBytesTo(w, w.request)
+			if err == ErrFull {
+				q.waiting.unshift(w) // the bytes do not fit yet
+				return
+			}
+			if err != nil {
+				w.Complete(nil, err)
+			}
+		}
+	}
+}
+
+// room reports whether a waiting call should be made now. After the end there
+// is room: everybody gets the error.
+func (c *Client) room() bool {
+	return c.endErr != nil || c.closing || c.writeErr != nil ||
+		c.calls.count < c.config.MaxInFlight && !c.stream.Congested()
+}
+
+// refuse ends what waits with err, and everything that comes later.
+func (q *callQueue) refuse(err error) {
+	q.mu.Lock()
+	if q.refused == nil || q.client.endErr != nil {
+		q.refused = err
+	}
+	q.mu.Unlock()
+	q.takeSubmitted()
+}
+
+// ShutdownWait shuts the client down and waits until the child is gone and every
+// call has ended. It returns nil after an orderly end, or if the client had
+// already ended, and else what OnError is told. Goroutine-safe; the loop must be running.
+func (c *Client) ShutdownWait(ctx context.Context) error {
+	err := c.loop.Post(c.Shutdown)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return c.result
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.loop.Done():
+		return ErrClosed
+	}
+}

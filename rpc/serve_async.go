@@ -1,0 +1,216 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// AsyncHandler begins to answer a call, on the loop: it calls done, before or
+// after it returns, and must not block. The request is a view that is valid
+// until the handler returns.
+type AsyncHandler func(request Payload, done Done)
+
+// ServeAsync runs the loop and has each call begun as soon as it is read, so
+// that any number are in progress; replies go out in the order of their Done. It
+// returns nil when the parent has closed its side and every call has been
+// answered and written: the busy counter of AnyEvent::Fork::RPC. It returns an
+// error when the parent cannot be understood or is gone.
+func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
+	s, err := NewServer(fds, ServerConfig{})
+	if err != nil {
+		return err
+	}
+	return s.ServeAsync(loop, handler)
+}
+
+// ServeAsync is the function of the same name for a server with a configuration.
+func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
+	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
+	a.decoder.limit = s.maxFrame
+	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{
+		OnData:       a.onData,
+		OnEOF:        a.onEOF,
+		OnDrain:      func() { a.stream.Resume() },
+		OnWriteError: func(err error) { a.fail(&writeError{err}) },
+		OnClose:      a.onClose,
+	})
+	if err != nil {
+		return err
+	}
+	a.stream = stream
+	s.out = a
+	err = loop.RunUntil(context.Background(), func() bool { return a.ended })
+	if err == nil && !a.ended {
+		err = errStopped
+	}
+	stream.Close()
+	return s.finish(errors.Join(a.err, err))
+}
+
+// errStopped is returned by ServeAsync if its loop was stopped.
+var errStopped = errors.New("rpc: the loop was stopped while the server was running")
+
+// asyncServer is a Server on a loop.
+type asyncServer struct {
+	*Server
+	loop    *reactor.Loop
+	stream  *reactor.Stream
+	handler AsyncHandler
+	decoder decoder
+	busy    busy
+	pace    pace
+	open    openCalls
+	err     error
+	ended   bool
+}
+
+func (a *asyncServer) onData(data []byte) {
+	n := 0
+	a.pace.start()
+	a.decoder.feed(data)
+	for a.err == nil && a.decoder.next() {
+		id, call, err := a.accept(a.decoder.word, a.decoder.payload)
+		switch {
+		case err != nil:
+			a.fail(err)
+		case call:
+			n++
+			a.begin(id, a.decoder.payload)
+		}
+	}
+	a.pace.stop(n)
+	if a.decoder.err != nil {
+		a.fail(a.decoder.err)
+	}
+	if a.stream.Congested() {
+		a.stream.Pause() // the parent does not read: let the pipe push back
+	}
+}
+
+// begin calls the handler. A panic in it answers the call, if it had not been.
+func (a *asyncServer) begin(id uint32, request Payload) {
+	a.busy.called()
+	done := Done{server: a, slot: a.open.add(id)}
+	done.gen = a.open.slots[done.slot].gen
+	defer func() {
+		if r := recover(); r != nil {
+			done.Fail(recovered(r))
+		}
+	}()
+	a.handler(request, done)
+}
+
+// frame is the sink: frames leave at the end of the iteration, or at once.
+func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
+	err := a.stream.Commit(appendFrame(a.stream.AppendBuffer(), word, payload))
+	if prompt && !a.pace.batching() {
+		a.stream.Flush()
+	}
+	return err
+}
+
+func (a *asyncServer) onEOF() {
+	if n := a.decoder.pending(); n > 0 {
+		a.fail(violation("the input ended in the middle of a frame, after %d bytes", n))
+		return
+	}
+	a.busy.inputEnded()
+	a.checkBusy()
+}
+
+// checkBusy ends the server when nothing can come and nothing is owed: what is
+// queued is written first.
+func (a *asyncServer) checkBusy() {
+	if a.busy.idle() {
+		a.stream.CloseWrite()
+	}
+}
+
+func (a *asyncServer) fail(err error) {
+	if a.err == nil {
+		a.err = err
+		a.stream.Close()
+	}
+}
+
+func (a *asyncServer) onClose(err error) {
+	if a.err == nil && err != nil {
+		a.err = fmt.Errorf("rpc: connection to the parent: %w", err)
+	}
+	a.ended = true
+}
+
+// Done answers one call. Its methods belong to the loop's goroutine; the first
+// to be called ends the call, later ones return ErrDone.
+type Done struct {
+	server *asyncServer
+	slot   int
+	gen    uint32
+}
+
+// Reply answers with a STRING list.
+func (d Done) Reply(values ...string) error {
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
+	b.B = AppendStrings(b.B, values...)
+	return d.end(b.B, nil)
+}
+
+// ReplyBytes answers with a payload that has been encoded already; it is copied.
+func (d Done) ReplyBytes(payload []byte) error { return d.end(payload, nil) }
+
+// Fail answers with an error; see Handler.
+func (d Done) Fail(err error) error { return d.end(nil, err) }
+
+func (d Done) end(reply Payload, failure error) error {
+	a := d.server
+	id, ok := a.open.take(d.slot, d.gen)
+	if !ok {
+		return ErrDone
+	}
+	a.busy.answered()
+	err := a.answer(id, reply, failure, true)
+	if err != nil {
+		a.fail(err)
+	}
+	a.checkBusy()
+	return err
+}
+
+// openCalls are the calls begun and not answered, so that each is answered once.
+type openCalls struct {
+	slots []openCall
+	free  []int
+}
+
+type openCall struct {
+	id  uint32
+	gen uint32 // odd while the slot is taken
+}
+
+func (o *openCalls) add(id uint32) int {
+	if len(o.free) == 0 {
+		o.slots = append(o.slots, openCall{})
+		o.free = append(o.free, len(o.slots)-1)
+	}
+	i := o.free[len(o.free)-1]
+	o.free = o.free[:len(o.free)-1]
+	o.slots[i].id = id
+	o.slots[i].gen++
+	return i
+}
+
+func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
+	s := &o.slots[slot]
+	if s.gen != gen {
+		return 0, false
+	}
+	s.gen++
+	o.free = append(o.free, slot)
+	return s.id, true
+}

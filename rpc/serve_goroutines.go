@@ -1,0 +1,95 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+)
+
+// defaultGoroutines is the limit of ServeGoroutines unless given.
+const defaultGoroutines = 1024
+
+// ServeGoroutines answers each call on a goroutine of its own, at most limit at
+// a time (0: 1024); beyond that it stops reading, and the pipe pushes back.
+// Replies leave promptly, in the order of completion. It returns like ServeSync,
+// after the last handler has.
+func ServeGoroutines(fds FDs, handler Handler, limit int) error {
+	s, err := NewServer(fds, ServerConfig{})
+	if err != nil {
+		return err
+	}
+	return s.ServeGoroutines(handler, limit)
+}
+
+// ServeGoroutines is the function of the same name for a server with a
+// configuration.
+func (s *Server) ServeGoroutines(handler Handler, limit int) error {
+	if limit <= 0 {
+		limit = defaultGoroutines
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	g := &goroutineServer{Server: s, handler: handler, ctx: ctx, cancel: cancel, slots: make(chan struct{}, limit)}
+	err := g.readCalls()
+	if err != nil {
+		cancel(err)
+	}
+	g.running.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return s.finish(err)
+}
+
+type goroutineServer struct {
+	*Server
+	handler Handler
+	ctx     context.Context // ended by the first error
+	cancel  context.CancelCauseFunc
+	slots   chan struct{}
+	running sync.WaitGroup
+	pool    sync.Pool // of *[]byte, requests
+}
+
+func (g *goroutineServer) readCalls() error {
+	reader := newFrameReader(g.readFD, g.maxFrame)
+	for g.ctx.Err() == nil {
+		more, err := reader.read()
+		if !more || err != nil {
+			return err
+		}
+		for reader.decoder.next() {
+			id, call, err := g.accept(reader.decoder.word, reader.decoder.payload)
+			if err != nil {
+				return err
+			}
+			if call {
+				g.slots <- struct{}{}
+				g.start(id, reader.decoder.payload)
+			}
+		}
+		if reader.decoder.err != nil {
+			return reader.decoder.err
+		}
+	}
+	return nil
+}
+
+// start runs the handler on a copy of the request, whose buffer is reused when
+// the handler has returned.
+func (g *goroutineServer) start(id uint32, request Payload) {
+	buf, _ := g.pool.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	*buf = append((*buf)[:0], request...)
+	g.running.Go(func() {
+		reply, err := invoke(g.ctx, g.handler, *buf)
+		if err := g.answer(id, reply, err, true); err != nil {
+			g.cancel(err)
+		}
+		if cap(*buf) <= requestKept {
+			g.pool.Put(buf)
+		}
+		<-g.slots
+	})
+}

@@ -1,0 +1,243 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+
+	"github.com/valyala/bytebufferpool"
+)
+
+// Handler answers a call: with a reply, which is copied before the handler is
+// called again, or with an error, which the caller gets as a RemoteError. The
+// request is a view that is valid until the handler returns. ctx ends when the
+// parent is gone. On AnyEvent's wires an error ends the process instead, as a
+// Perl exception would.
+type Handler func(ctx context.Context, request Payload) (Payload, error)
+
+// ServerConfig configures a Server. The zero value is useful.
+type ServerConfig struct {
+	// Wire is what the parent speaks. 0: Evfork.
+	Wire Wire
+	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
+	MaxFrame int
+	// FlushEach writes every reply at once. 0: replies of handlers that take
+	// less than 10 µs on the average are written once per batch of calls read.
+	// It does not matter to ServeGoroutines, which always writes promptly.
+	FlushEach bool
+	// Done is called when the input is at EOF and every call has been answered,
+	// before the Serve function returns. nil: nothing.
+	Done func()
+}
+
+// Server is the child's side: it reads calls, has them handled, and writes
+// replies and events. One of its Serve methods is called, once; events can be
+// sent from the beginning.
+type Server struct {
+	config          ServerConfig
+	maxFrame        uint32
+	readFD, writeFD int
+	greeted         bool // the parent's hello has come, or none is due
+	writer          *frameWriter
+	out             sink
+}
+
+// sink is where frames go: a frameWriter, but the stream under ServeAsync.
+type sink interface {
+	// frame queues a frame; prompt means that it should not wait for others.
+	frame(word uint32, payload []byte, prompt bool) error
+}
+
+// NewServer makes a server and greets the parent.
+func NewServer(fds FDs, config ServerConfig) (*Server, error) {
+	r, w := fds.FDs()
+	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w}
+	s.writer = newFrameWriter(w)
+	s.out = s.writer
+	if config.Wire != Evfork {
+		s.greeted = true
+		return s, nil
+	}
+	return s, s.writer.write(appendHello(nil))
+}
+
+// Event sends an event, a STRING list, to the parent. It arrives there in its
+// order among the replies. It is goroutine-safe and may block until the parent
+// reads, except under ServeAsync, where it belongs to the loop's goroutine.
+func (s *Server) Event(values ...string) error {
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
+	b.B = AppendStrings(b.B, values...)
+	return s.EventBytes(b.B)
+}
+
+// EventBytes is Event with a payload that has been encoded already.
+func (s *Server) EventBytes(payload []byte) error {
+	return s.send(kindCall.word(eventID), payload, true)
+}
+
+func (s *Server) send(word uint32, payload []byte, prompt bool) error {
+	if uint64(len(payload)) > uint64(s.maxFrame) {
+		return ErrTooLarge
+	}
+	return s.out.frame(word, payload, prompt)
+}
+
+// answer sends the end of a call. An error of the handler becomes an error
+// reply where the wire has one, and else the error of the whole server.
+func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error {
+	if err == nil {
+		err = s.send(kindCall.word(id), reply, prompt)
+		if !errors.Is(err, ErrTooLarge) {
+			return err
+		}
+	}
+	if s.config.Wire != Evfork {
+		return err
+	}
+	return s.send(kindError.word(id), encodeRemoteError(err), prompt)
+}
+
+// accept checks a frame of the parent; call is false for one that is not a call.
+func (s *Server) accept(word uint32, payload Payload) (id uint32, call bool, err error) {
+	if !s.greeted {
+		s.greeted = true
+		return 0, false, checkHello(word, payload)
+	}
+	k, id := s.config.Wire.split(word)
+	if k != kindCall || id == eventID {
+		return 0, false, violation("the parent sent a frame of kind %d with id %d", k, id)
+	}
+	return id, true, nil
+}
+
+// invoke calls a handler, turning a panic into an error.
+func invoke(ctx context.Context, h Handler, request Payload) (reply Payload, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r)
+		}
+	}()
+	return h(ctx, request)
+}
+
+// frameWriter is the sink of the servers whose descriptors block. Whoever finds
+// nobody writing writes, and goes on with what others have queued meanwhile.
+type frameWriter struct {
+	fd      int
+	mu      sync.Mutex
+	written sync.Cond // a write has ended
+	buf     []byte    // queued
+	spare   []byte    // the other half of the double buffer
+	writing bool
+	err     error // final
+}
+
+// writerLimit is how much may be queued behind a write before those who queue
+// have to wait: with them the server stops reading, and the pipe pushes back.
+const writerLimit = 1 << 20
+
+func newFrameWriter(fd int) *frameWriter {
+	w := &frameWriter{fd: fd}
+	w.written.L = &w.mu
+	return w
+}
+
+func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.writing && len(w.buf) >= writerLimit && w.err == nil {
+		w.written.Wait()
+	}
+	w.buf = appendFrame(w.buf, word, payload)
+	if !prompt && len(w.buf) < partialKept {
+		return w.err
+	}
+	return w.flushLocked()
+}
+
+func (w *frameWriter) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flushLocked()
+}
+
+func (w *frameWriter) flushLocked() error {
+	if w.writing {
+		return w.err // it is taken along
+	}
+	w.writing = true
+	for len(w.buf) > 0 && w.err == nil {
+		out := w.buf
+		w.buf = w.spare[:0]
+		w.mu.Unlock()
+		err := w.write(out)
+		w.mu.Lock()
+		w.err = err
+		w.spare = out
+		if cap(out) > writerLimit {
+			w.spare = nil
+		}
+		w.written.Broadcast()
+	}
+	w.writing = false
+	return w.err
+}
+
+// write writes all of p, through the scheduler: the descriptor blocks.
+func (w *frameWriter) write(p []byte) error {
+	for len(p) > 0 {
+		n, err := syscall.Write(w.fd, p)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return &writeError{err}
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// writeError is a reply that could not be written: the parent is gone.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "rpc: write to the parent: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// frameReader reads frames from a blocking descriptor.
+type frameReader struct {
+	fd      int
+	buf     []byte
+	decoder decoder
+}
+
+func newFrameReader(fd int, limit uint32) *frameReader {
+	return &frameReader{fd: fd, buf: make([]byte, partialKept), decoder: decoder{limit: limit}}
+}
+
+// read reads once and feeds the decoder. false is the EOF; an EOF amid a frame
+// is an error.
+func (r *frameReader) read() (bool, error) {
+	for {
+		n, err := syscall.Read(r.fd, r.buf)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return false, &readError{err}
+		case n > 0:
+			r.decoder.feed(r.buf[:n])
+			return true, nil
+		case r.decoder.pending() > 0:
+			return false, violation("the input ended in the middle of a frame, after %d bytes", r.decoder.pending())
+		default:
+			return false, nil
+		}
+	}
+}
+
+type readError struct{ err error }
+
+func (e *readError) Error() string { return "rpc: read from the parent: " + e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }

@@ -1,0 +1,79 @@
+package rpc
+
+// Wire is the format of frames. Both sides have to be told the same.
+type Wire uint8
+
+const (
+	// Evfork is this module's own: AnyEventAsync's frames, with a kind in the top
+	// four bits of the id, and a hello first in each direction.
+	Evfork Wire = iota
+	// AnyEventAsync is the wire of AnyEvent::Fork::RPC's asynchronous backend, byte
+	// for byte: all 32 bits are the id, and the child echoes it.
+	AnyEventAsync
+)
+
+// String names the wire.
+func (w Wire) String() string {
+	switch w {
+	case Evfork:
+		return "evfork"
+	case AnyEventAsync:
+		return "anyevent-async"
+	default:
+		return "unknown wire"
+	}
+}
+
+// A frame is a header of two big-endian 32-bit words and a payload:
+//
+//	word    on the Evfork wire: kind<<28 | id; on AnyEvent's: id
+//	length  of the payload in bytes
+//	payload
+//
+// Parent to child, a frame of kind 0 is a call; child to parent it is the reply
+// to the call with that id, or an event if the id is 0.
+const headerSize = 8
+
+// kind is the top four bits of an Evfork word. docs/protocol.md lists the
+// numbers that later versions have reserved.
+type kind uint32
+
+const (
+	kindCall  kind = 0 // call, reply, or (id 0, child to parent) event
+	kindError kind = 1 // error reply: a STRING list of message, kind, stack
+	kindHello kind = 15
+
+	kindShift = 28
+)
+
+// eventID is the id that is never a call's.
+const eventID = 0
+
+// idMask is the bits of the word that are the id.
+func (w Wire) idMask() uint32 {
+	if w == Evfork {
+		return 1<<kindShift - 1
+	}
+	return 1<<32 - 1
+}
+
+// split takes a word apart.
+func (w Wire) split(word uint32) (kind, uint32) {
+	if w == Evfork {
+		return kind(word >> kindShift), word & (1<<kindShift - 1)
+	}
+	return kindCall, word
+}
+
+func (k kind) word(id uint32) uint32 { return uint32(k)<<kindShift | id }
+
+// defaultMaxFrame limits a payload, unless configured otherwise.
+const defaultMaxFrame = 64 << 20
+
+// maxFrame turns a configured limit into the one in force.
+func maxFrame(configured int) uint32 {
+	if configured <= 0 {
+		return defaultMaxFrame
+	}
+	return uint32(min(uint64(configured), 1<<32-1))
+}
