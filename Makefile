@@ -1,0 +1,12 @@
+# Names for what .ci/run does; the commands are there. `.ci/run <step>...` runs any others.
+
+check:
+	.ci/run
+
+test race cross examples bench fuzz torture:
+	.ci/run $@
+
+api:
+	.ci/api -write
+
+.PHONY: check test race cross examples bench fuzz torture api
