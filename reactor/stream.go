@@ -67,6 +67,7 @@ type Stream struct {
 	write   side
 	writer  FDWatcher // for HangUp, and for Write while the kernel's buffer is full
 	queue   writeQueue
+	notice  int  // below this many bytes queued, Commit has nothing to look at
 	blocked bool // the kernel's buffer is full: wait for Write
 	dirty   bool // in loop.dirty
 	high    bool // HighWater was reached, LowWater not yet
@@ -99,7 +100,10 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 	if config.LowWater <= 0 {
 		config.LowWater = config.HighWater / 4
 	}
-	s := &Stream{loop: l, config: config}
+	s := &Stream{loop: l, config: config, notice: min(corkLimit, config.HighWater)}
+	if config.MaxBuffered > 0 {
+		s.notice = min(s.notice, config.MaxBuffered)
+	}
 	s.reader.init(l, readFD, Read, s.onReadable)
 	s.writer.init(l, writeFD, HangUp, s.onWritable)
 	if err := s.start(); err != nil {

@@ -12,42 +12,47 @@ const chunkSize = 64 << 10
 // append to it was large.
 type writeQueue struct {
 	chunks []*bytebufferpool.ByteBuffer
-	head   int // bytes of chunks[0] that have been written
-	size   int // bytes waiting
+	last   *bytebufferpool.ByteBuffer // chunks' last, where the next append goes
+	head   int                        // bytes of chunks[0] that have been written
+	size   int                        // bytes waiting
 }
 
 func (q *writeQueue) len() int { return q.size }
 
 // tail returns the chunk to append to.
 func (q *writeQueue) tail() []byte {
-	if n := len(q.chunks); n > 0 && len(q.chunks[n-1].B) < chunkSize {
-		return q.chunks[n-1].B
+	if q.last != nil && len(q.last.B) < chunkSize {
+		return q.last.B
 	}
-	q.chunks = append(q.chunks, bytebufferpool.Get())
-	return q.chunks[len(q.chunks)-1].B
+	return q.newTail()
 }
 
-// commit takes back the tail with what was appended to it and returns how much
-// that was, or -1 if the queue would exceed limit (0: none): then it is unchanged.
-func (q *writeQueue) commit(buf []byte, limit int) int {
-	last := q.chunks[len(q.chunks)-1]
-	n := len(buf) - len(last.B)
-	if limit > 0 && q.size+n > limit {
-		last.B = buf[:len(last.B)]
-		q.trim()
-		return -1
-	}
-	last.B = buf
+func (q *writeQueue) newTail() []byte {
+	q.last = bytebufferpool.Get()
+	q.chunks = append(q.chunks, q.last)
+	return q.last.B
+}
+
+// commit takes back the tail with n bytes appended to it.
+func (q *writeQueue) commit(buf []byte, n int) {
+	q.last.B = buf
 	q.size += n
-	q.trim()
-	return n
 }
 
-// trim gives back a tail that nothing was appended to.
-func (q *writeQueue) trim() {
-	if n := len(q.chunks); n > 0 && len(q.chunks[n-1].B) == 0 {
-		q.release(n - 1)
-		q.chunks = q.chunks[:n-1]
+// rollback takes back the tail without what was appended to it.
+func (q *writeQueue) rollback() {
+	if q.last != nil && len(q.last.B) == 0 {
+		q.release(len(q.chunks) - 1)
+		q.chunks = q.chunks[:len(q.chunks)-1]
+		q.relink()
+	}
+}
+
+// relink finds the last chunk again.
+func (q *writeQueue) relink() {
+	q.last = nil
+	if n := len(q.chunks); n > 0 {
+		q.last = q.chunks[n-1]
 	}
 }
 
@@ -83,6 +88,7 @@ func (q *writeQueue) advance(n int) {
 		rest := copy(q.chunks, q.chunks[done:])
 		clear(q.chunks[rest:])
 		q.chunks = q.chunks[:rest]
+		q.relink()
 	}
 }
 

@@ -52,7 +52,7 @@ type Client struct {
 	closing  bool          // Shutdown
 	stopping bool          // and nothing is in flight any more
 	broken   bool          // the child violated the protocol and is being put down
-	writeErr error         // the child cannot be written to any more
+	unable   error         // why no more calls can be made; nil while they can
 	endErr   error         // it is gone
 	result   error         // what ShutdownWait returns
 	ended    chan struct{} // closed when result is final
@@ -78,7 +78,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	stream, err := transport.Open(reactor.StreamConfig{
 		OnData:       c.onData,
 		OnDrain:      c.onDrain,
-		OnWriteError: func(err error) { c.writeErr = err },
+		OnWriteError: c.onWriteError,
 		MaxBuffered:  config.MaxBuffered,
 	})
 	if err != nil {
@@ -111,39 +111,39 @@ func (c *Client) GoBytes(done func(reply Payload, err error), payload []byte) er
 
 // GoTo is Go with an interface instead of a func. It does not allocate.
 func (c *Client) GoTo(to Completion, args ...string) error {
-	buf, err := c.begin()
-	if err != nil {
+	if err := c.refusal(); err != nil {
 		return err
 	}
-	return c.send(AppendStrings(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), args...), len(buf), to)
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = AppendStrings(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), args...)
+	return c.send(buf, start, to)
 }
 
 // GoBytesTo is GoBytes with an interface instead of a func. It does not allocate.
 func (c *Client) GoBytesTo(to Completion, payload []byte) error {
-	buf, err := c.begin()
-	if err != nil {
+	if err := c.refusal(); err != nil {
 		return err
 	}
-	return c.send(append(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), payload...), len(buf), to)
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = append(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), payload...)
+	return c.send(buf, start, to)
 }
 
-// begin lends the stream's buffer to encode a call in place.
-func (c *Client) begin() ([]byte, error) {
-	switch {
-	case c.endErr != nil:
-		return nil, c.endErr
-	case c.closing:
-		return nil, ErrShutdown
-	case c.writeErr != nil:
-		return nil, c.writeErr
-	case c.calls.count >= c.config.MaxInFlight:
-		return nil, ErrFull
+// refusal is why a call cannot be made now, or nil.
+func (c *Client) refusal() error {
+	if c.unable != nil {
+		return c.unable
 	}
-	return c.stream.AppendBuffer(), nil
+	if c.calls.count >= c.config.MaxInFlight {
+		return ErrFull
+	}
+	return nil
 }
 
-// send completes the header of the frame at buf[start:] and queues it, or rolls
-// it back.
+// send completes the header of the frame at buf[start:], which was encoded in
+// the stream's own buffer, and queues it, or rolls it back.
 func (c *Client) send(buf []byte, start int, to Completion) error {
 	size := len(buf) - start - headerSize
 	if uint64(size) > uint64(c.maxFrame) {
@@ -151,19 +151,23 @@ func (c *Client) send(buf []byte, start int, to Completion) error {
 		return ErrTooLarge
 	}
 	id := c.calls.reserve()
-	binary.BigEndian.PutUint32(buf[start:], id)
-	binary.BigEndian.PutUint32(buf[start+4:], uint32(size))
+	binary.BigEndian.PutUint64(buf[start:], uint64(id)<<32|uint64(size))
 	if err := c.stream.Commit(buf); err != nil {
-		if err != reactor.ErrBufferFull {
-			return err
-		}
-		if c.stream.Buffered() == 0 {
-			return ErrTooLarge // waiting would not help
-		}
-		return ErrFull
+		return c.notQueued(err)
 	}
 	c.calls.add(id, to, c.stream.Accepted())
 	return nil
+}
+
+// notQueued translates the stream's refusal of a frame.
+func (c *Client) notQueued(err error) error {
+	if err != reactor.ErrBufferFull {
+		return err
+	}
+	if c.stream.Buffered() == 0 {
+		return ErrTooLarge // waiting would not help
+	}
+	return ErrFull
 }
 
 // InFlight is the number of calls that have been made and have not ended,
@@ -178,7 +182,7 @@ func (c *Client) Shutdown() {
 		return
 	}
 	c.closing = true
-	c.queue.refuse(ErrShutdown)
+	c.refuse(ErrShutdown)
 	c.stream.CloseWrite()
 	c.checkDone()
 }
@@ -208,6 +212,18 @@ func (c *Client) onData(data []byte) {
 	}
 	c.queue.serve()
 	c.checkDone()
+}
+
+func (c *Client) onWriteError(err error) {
+	if c.unable == nil {
+		c.refuse(err)
+	}
+}
+
+// refuse takes no more calls, and ends those that were waiting for room.
+func (c *Client) refuse(err error) {
+	c.unable = err
+	c.queue.refuse(err)
 }
 
 func (c *Client) onDrain() { c.queue.serve() }
@@ -265,10 +281,11 @@ func (c *Client) end(cause error) {
 	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
 	lost := c.calls.drain()
 	c.endErr = &LostError{Cause: cause}
+	c.unable = nil // the end is a better reason than any before
 	for _, l := range lost {
 		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
 	}
-	c.queue.refuse(c.endErr)
+	c.refuse(c.endErr)
 	if len(lost) > 0 || !c.closing && !isClean(cause) {
 		c.result = &LostError{Cause: cause, Started: len(lost) > 0}
 	}

@@ -165,11 +165,8 @@ func (w *waiter) Complete(reply Payload, err error) {
 // call, after those who have been waiting longer. If the client ends first, fn
 // is called too, and finds that Go returns an error.
 func (c *Client) WaitReady(fn func()) error {
-	if c.endErr != nil {
-		return c.endErr
-	}
-	if c.closing {
-		return ErrShutdown
+	if c.unable != nil {
+		return c.unable
 	}
 	w := c.queue.waiter()
 	w.fn = fn
@@ -244,16 +241,14 @@ func (q *callQueue) serve() {
 // room reports whether a waiting call should be made now. After the end there
 // is room: everybody gets the error.
 func (c *Client) room() bool {
-	return c.endErr != nil || c.closing || c.writeErr != nil ||
+	return c.unable != nil ||
 		c.calls.count < c.config.MaxInFlight && !c.stream.Congested()
 }
 
 // refuse ends what waits with err, and everything that comes later.
 func (q *callQueue) refuse(err error) {
 	q.mu.Lock()
-	if q.refused == nil || q.client.endErr != nil {
-		q.refused = err
-	}
+	q.refused = err
 	q.mu.Unlock()
 	q.takeSubmitted()
 }

@@ -74,6 +74,16 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
+// invoke calls the handler, turning a panic into an error.
+func (g *goroutineServer) invoke(request Payload) (reply Payload, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r)
+		}
+	}()
+	return g.handler(g.ctx, request)
+}
+
 // start runs the handler on a copy of the request, whose buffer is reused when
 // the handler has returned.
 func (g *goroutineServer) start(id uint32, request Payload) {
@@ -83,7 +93,7 @@ func (g *goroutineServer) start(id uint32, request Payload) {
 	}
 	*buf = append((*buf)[:0], request...)
 	g.running.Go(func() {
-		reply, err := invoke(g.ctx, g.handler, *buf)
+		reply, err := g.invoke(*buf)
 		if err := g.answer(id, reply, err, true); err != nil {
 			g.cancel(err)
 		}

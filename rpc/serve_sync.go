@@ -16,14 +16,13 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	reader := newFrameReader(s.readFD, s.maxFrame)
-	pace := newPace(s.config.FlushEach)
+	y := &syncServer{Server: s, handler: handler, reader: newFrameReader(s.readFD, s.maxFrame), pace: newPace(s.config.FlushEach)}
 	for {
-		more, err := reader.read()
+		more, err := y.reader.read()
 		if !more || err != nil {
 			return s.finish(err)
 		}
-		if err := s.serveBatch(reader, handler, &pace); err != nil {
+		if err := y.serveBatch(); err != nil {
 			return err
 		}
 		if err := s.writer.flush(); err != nil {
@@ -32,36 +31,65 @@ func (s *Server) ServeSync(handler Handler) error {
 	}
 }
 
+// syncServer is a Server that answers in place.
+type syncServer struct {
+	*Server
+	handler Handler
+	reader  *frameReader
+	pace    pace
+	calls   int    // of this batch, so far
+	current uint32 // the call that is being handled
+}
+
 // serveBatch answers what one read has brought. While handlers are cheap the
 // whole batch is timed and its replies leave together; else each of them is.
-func (s *Server) serveBatch(r *frameReader, handler Handler, pace *pace) error {
-	batching := pace.batching()
-	n := 0
-	pace.start()
-	for r.decoder.next() {
-		id, call, err := s.accept(r.decoder.word, r.decoder.payload)
-		if err != nil {
-			return err
-		}
-		if !call {
-			continue
-		}
-		n++
-		if !batching {
-			pace.start()
-		}
-		reply, err := invoke(context.Background(), handler, r.decoder.payload)
-		if !batching {
-			pace.stop(1)
-		}
-		if err := s.answer(id, reply, err, !batching); err != nil {
+func (y *syncServer) serveBatch() error {
+	batching := y.pace.batching()
+	y.calls = 0
+	y.pace.start()
+	for done := false; !done; {
+		var err error
+		if done, err = y.serveFrames(batching); err != nil {
 			return err
 		}
 	}
 	if batching {
-		pace.stop(n)
+		y.pace.stop(y.calls)
 	}
-	return r.decoder.err
+	return y.reader.decoder.err
+}
+
+// serveFrames answers calls until none is left (done) or a handler panics. One
+// deferred function for all of them is cheaper than one for each.
+func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			done, err = false, y.answer(y.current, nil, recovered(r), true)
+		}
+	}()
+	d := &y.reader.decoder
+	for d.next() {
+		id, call, err := y.accept(d.word, d.payload)
+		if err != nil {
+			return true, err
+		}
+		if !call {
+			continue
+		}
+		y.calls++
+		y.current = id
+		if !batching {
+			y.pace.start()
+		}
+		reply, err := y.handler(context.Background(), d.payload)
+		if !batching {
+			y.pace.stop(1)
+		}
+		if err := y.answer(id, reply, err, !batching); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
 }
 
 // finish ends a Serve method: err is nil at the end of the input.

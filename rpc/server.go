@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"syscall"
 
@@ -89,7 +88,7 @@ func (s *Server) send(word uint32, payload []byte, prompt bool) error {
 func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error {
 	if err == nil {
 		err = s.send(kindCall.word(id), reply, prompt)
-		if !errors.Is(err, ErrTooLarge) {
+		if err != ErrTooLarge {
 			return err
 		}
 	}
@@ -112,16 +111,6 @@ func (s *Server) accept(word uint32, payload Payload) (id uint32, call bool, err
 	return id, true, nil
 }
 
-// invoke calls a handler, turning a panic into an error.
-func invoke(ctx context.Context, h Handler, request Payload) (reply Payload, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = recovered(r)
-		}
-	}()
-	return h(ctx, request)
-}
-
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
 // nobody writing writes, and goes on with what others have queued meanwhile.
 type frameWriter struct {
@@ -138,6 +127,10 @@ type frameWriter struct {
 // have to wait: with them the server stops reading, and the pipe pushes back.
 const writerLimit = 1 << 20
 
+// corkLimit is how much of a batch of replies is held back: the parent can work
+// on these while the rest is made. The same as a stream's.
+const corkLimit = 8 << 10
+
 func newFrameWriter(fd int) *frameWriter {
 	w := &frameWriter{fd: fd}
 	w.written.L = &w.mu
@@ -151,7 +144,7 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 		w.written.Wait()
 	}
 	w.buf = appendFrame(w.buf, word, payload)
-	if !prompt && len(w.buf) < partialKept {
+	if !prompt && len(w.buf) < corkLimit {
 		return w.err
 	}
 	return w.flushLocked()
