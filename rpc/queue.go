@@ -29,13 +29,18 @@ type callQueue struct {
 type waiter struct {
 	next    *waiter
 	client  *Client
-	fn      func()
-	request []byte
-	reply   Payload
-	err     error
-	state   atomic.Int32
 	ready   chan struct{} // of capacity 1
+	request []byte
+	state   atomic.Int32
+	patient bool // the goroutine cannot abandon the call: its ctx has no end
+	err     error
+	reply   Payload
+	fn      func()
+	small   [smallRequest]byte // what request begins with: one cache line with the rest
 }
+
+// smallRequest is how long a request may be to lie in the waiter itself.
+const smallRequest = 64
 
 // The states of a waiter: it leaves waiting once, by the loop or by its goroutine.
 const (
@@ -79,23 +84,23 @@ func (l *waiterList) empty() bool { return l.head == nil }
 func (q *callQueue) init(c *Client) {
 	q.client = c
 	q.take = q.takeSubmitted
-	q.pool.New = func() any { return &waiter{client: c, ready: make(chan struct{}, 1)} }
+	q.pool.New = func() any {
+		w := &waiter{client: c, ready: make(chan struct{}, 1)}
+		w.request = w.small[:0]
+		return w
+	}
 }
 
 // waiter returns a pooled waiter.
-func (q *callQueue) waiter() *waiter {
-	w := q.pool.Get().(*waiter)
-	w.state.Store(waiting)
-	return w
-}
+func (q *callQueue) waiter() *waiter { return q.pool.Get().(*waiter) }
 
 // requestKept is how large a request buffer may be to be pooled.
 const requestKept = 64 << 10
 
 func (q *callQueue) recycle(w *waiter) {
-	w.fn, w.reply, w.err = nil, nil, nil
+	w.reply, w.err = nil, nil
 	if cap(w.request) > requestKept {
-		w.request = nil
+		w.request = w.small[:0]
 	}
 	q.pool.Put(w)
 }
@@ -119,15 +124,18 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 }
 
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
-	if err := ctx.Err(); err != nil {
-		c.queue.recycle(w)
-		return nil, err
+	if w.patient = ctx.Done() == nil; !w.patient {
+		w.state.Store(waiting)
+		if err := ctx.Err(); err != nil {
+			c.queue.recycle(w)
+			return nil, err
+		}
 	}
 	if err := c.queue.submit(w); err != nil {
 		c.queue.recycle(w)
 		return nil, err
 	}
-	if ctx.Done() == nil {
+	if w.patient {
 		<-w.ready
 	} else {
 		select {
@@ -146,20 +154,23 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 
 // Complete implements Completion.
 func (w *waiter) Complete(reply Payload, err error) {
-	c := w.client
-	if w.state.Load() == waiting {
-		w.err = err
-		if err == nil {
-			w.reply = append(make(Payload, 0, len(reply)), reply...)
-		}
-		if w.state.CompareAndSwap(waiting, completed) {
-			c.loop.Yielding()
-			w.ready <- struct{}{}
-			return
-		}
+	if w.isAbandoned() {
+		w.client.queue.recycle(w)
+		return
 	}
-	c.queue.recycle(w)
+	w.err = err
+	if err == nil {
+		w.reply = append(make(Payload, 0, len(reply)), reply...)
+	}
+	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
+		w.client.queue.recycle(w)
+		return
+	}
+	w.client.loop.Yielding()
+	w.ready <- struct{}{}
 }
+
+func (w *waiter) isAbandoned() bool { return !w.patient && w.state.Load() == abandoned }
 
 // WaitReady has fn called once, on the loop, as soon as there is room for a
 // call, after those who have been waiting longer. If the client ends first, fn
@@ -171,6 +182,7 @@ func (c *Client) WaitReady(fn func()) error {
 	w := c.queue.waiter()
 	w.fn = fn
 	if err := c.queue.submit(w); err != nil {
+		w.fn = nil
 		c.queue.recycle(w)
 		return err
 	}
@@ -180,18 +192,16 @@ func (c *Client) WaitReady(fn func()) error {
 // submit hands a waiter to the loop.
 func (q *callQueue) submit(w *waiter) error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.refused != nil {
-		return q.refused
+	err := q.refused
+	if err == nil && !q.posted {
+		err = q.client.loop.Post(q.take)
 	}
-	if !q.posted {
-		if err := q.client.loop.Post(q.take); err != nil {
-			return err
-		}
+	if err == nil {
 		q.posted = true
+		q.submitted.add(w)
 	}
-	q.submitted.add(w)
-	return nil
+	q.mu.Unlock()
+	return err
 }
 
 func (q *callQueue) takeSubmitted() {
@@ -221,9 +231,10 @@ func (q *callQueue) serve() {
 		switch {
 		case w.fn != nil:
 			fn := w.fn
+			w.fn = nil
 			q.recycle(w)
 			fn()
-		case w.state.Load() == abandoned:
+		case w.isAbandoned():
 			q.recycle(w)
 		default:
 			err := c.GoBytesTo(w, w.request)

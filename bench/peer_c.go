@@ -1,0 +1,124 @@
+package main
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// The C baseline: raw pipes and framing, nothing else. It is the limit that
+// the other contestants are held against. See cbase/cbase.c.
+
+//go:embed cbase/cbase.c
+var cbaseSource []byte
+
+// How much one read of the pipelined baseline takes. Large reads are the faster
+// choice when the scheduler keeps parent and child on one CPU (24 against 16 M/s),
+// small ones when it spreads them (20 against 8 M/s; both on a two-core VM). The
+// limit is the faster of the two.
+const (
+	wholePipe = 64 << 10
+	smallRead = 8 << 10
+)
+
+func addC(r *Registry) {
+	r.Enter("R1", Contestant{Name: nameC, Calls: 20_000_000, Available: cAvailable, Run: cPipelined})
+	for _, id := range []string{"R3-sync", "R3-async"} {
+		r.Enter(id, Contestant{Name: nameCEpoll, Calls: 20_000, Available: cAvailable, Run: cSerial("epoll")})
+		r.Enter(id, Contestant{Name: "C, blocking", Calls: 20_000, Available: cAvailable, Run: cSerial("blocking")})
+	}
+	r.Enter("R7", Contestant{Name: nameC, Calls: 1, Available: cMemoryAvailable, Run: cMemory})
+}
+
+func cAvailable() error {
+	_, err := buildC("cbase", cbaseSource)
+	return err
+}
+
+func cPipelined(s Sample) (Result, error) {
+	// Half of the calls each, so that a sample lasts as long as the others.
+	large, err := runC("pipelined", s.Calls/2, s.InFlight, s.Size, wholePipe)
+	if err != nil {
+		return Result{}, err
+	}
+	small, err := runC("pipelined", s.Calls/2, s.InFlight, s.Size, smallRead)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{
+		Value: max(large, small),
+		Extra: map[string]float64{"64 KiB reads, calls/s": large, "8 KiB reads, calls/s": small},
+	}, nil
+}
+
+func cSerial(waiting string) func(Sample) (Result, error) {
+	return func(s Sample) (Result, error) {
+		took, err := runC("serial", s.Calls, s.Size, waiting)
+		return Result{Value: took}, err
+	}
+}
+
+// runC runs the baseline and returns the number its output starts with.
+func runC(arguments ...any) (float64, error) {
+	program, err := buildC("cbase", cbaseSource)
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(program)
+	for _, a := range arguments {
+		cmd.Args = append(cmd.Args, fmt.Sprint(a))
+	}
+	out, err := output(cmd)
+	if err != nil {
+		return 0, err
+	}
+	number, _, _ := strings.Cut(out, " ")
+	return strconv.ParseFloat(number, 64)
+}
+
+// output is cmd.Output with what the program said about its failure.
+func output(cmd *exec.Cmd) (string, error) {
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, lastLine(stderr.String()))
+	}
+	return string(out), nil
+}
+
+func cMemoryAvailable() error {
+	if err := canReadMemory(); err != nil {
+		return err
+	}
+	return cAvailable()
+}
+
+func cMemory(s Sample) (Result, error) {
+	program, err := buildC("cbase", cbaseSource)
+	if err != nil {
+		return Result{}, err
+	}
+	child, err := startPiped(exec.Command(program, "worker", "3", "4"))
+	if err != nil {
+		return Result{}, err
+	}
+	call := binary.BigEndian.AppendUint32(nil, 1)
+	call = binary.BigEndian.AppendUint32(call, uint32(s.Size))
+	call = append(call, payload(s.Size)...)
+	if _, err := child.Write(call); err != nil {
+		return Result{}, err
+	}
+	if _, err := io.ReadFull(child, call); err != nil {
+		return Result{}, err
+	}
+	result, err := residentMemory(child.cmd.Process.Pid)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, child.end()
+}
