@@ -119,8 +119,11 @@ func (l *Loop) release() error {
 	for fd := range l.slots {
 		for w := l.slots[fd].first; w != nil; w = w.next {
 			w.setActive(false)
+			if w.owned {
+				closeFD(&w.fd, -1)
+			}
 		}
 	}
-	l.slots, l.readBuf, l.dirty, l.deferred, l.spare = nil, nil, nil, nil, nil
+	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil
 	return opError("close poller", -1, err)
 }

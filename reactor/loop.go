@@ -39,7 +39,6 @@ type Loop struct {
 
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
-	spare    []*Stream // the other half of deferred's double buffer
 
 	readBuf []byte // lent to OnData; nil while lent
 	refs    int    // active referenced watchers

@@ -86,18 +86,10 @@ func (l *Loop) Hold() (release func()) {
 	}
 }
 
-// wake makes the loop run another iteration without blocking. Goroutine-safe.
-func (q *postQueue) wake(p poller.Poller) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.closed {
-		q.wakeLocked(p)
-	}
-}
-
-// wakeLocked makes at most one syscall per sleep of the loop. It holds the lock
-// over it, so that Close cannot close the waker, whose number may be reused,
-// under a producer that is about to write to it.
+// wakeLocked makes the loop run another iteration without blocking, with at most
+// one syscall per sleep of the loop. The lock is held over it, so that Close
+// cannot close the waker, whose number may be reused, under a producer that is
+// about to write to it.
 func (q *postQueue) wakeLocked(p poller.Poller) {
 	q.pending.Store(true)
 	if q.wanted.CompareAndSwap(true, false) {

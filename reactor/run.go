@@ -59,8 +59,15 @@ func (l *Loop) Stop() {
 	l.interrupt()
 }
 
-// interrupt makes a blocked loop look at its state again. Goroutine-safe.
-func (l *Loop) interrupt() { l.posts.wake(l.poller) }
+// interrupt makes a blocked loop look at its state again. Goroutine-safe, and
+// harmless after Close, which takes the poller away.
+func (l *Loop) interrupt() {
+	l.posts.mu.Lock()
+	defer l.posts.mu.Unlock()
+	if !l.posts.closed {
+		l.posts.wakeLocked(l.poller)
+	}
+}
 
 // FD returns a descriptor that is readable while Poll(0) has something to do,
 // so that another loop, or Go's own, can host this one: when FD is readable or

@@ -168,7 +168,7 @@ func (s *Stream) fail(err error) {
 		s.err = err
 	}
 	s.endRead()
-	s.endWrite()
+	s.endWrite(false)
 	s.queue.drop()
 	s.loop.streams.remove(s)
 	s.deferCallback()
@@ -188,13 +188,18 @@ func (s *Stream) endRead() {
 	closeFD(&s.reader.fd, s.writer.fd)
 }
 
-// endWrite closes the write side, remembering how much of it was not read.
-func (s *Stream) endWrite() {
+// endWrite closes the write side, remembering how much of it was certainly not
+// read: once it is closed, what lies in the kernel cannot be asked for any more,
+// and is not read only if there is no reader.
+func (s *Stream) endWrite(readerGone bool) {
 	if s.write == sideAbsent || s.writer.fd < 0 {
 		return
 	}
 	if s.write != sideDone {
-		s.unread = s.queue.len() + s.inKernel()
+		s.unread = s.queue.len()
+		if readerGone {
+			s.unread += s.inKernel()
+		}
 	}
 	s.write = sideDone
 	s.writer.Stop()

@@ -31,12 +31,22 @@ func (s *Stream) Resume() error {
 // Paused reports whether Pause is in force.
 func (s *Stream) Paused() bool { return s.paused }
 
+// drainMost bounds Drain where the kernel does not say how much there is:
+// somebody else who holds the pipe may write to it faster than we read. It is
+// the most that a pipe holds by default (Linux: pipe-max-size).
+const drainMost = 1 << 20
+
 // Drain reads what the kernel has now, up to EAGAIN or the EOF, calling OnData
 // and OnEOF from inside this call, whether the stream is paused or not. It is for
 // taking the last bytes of a process that has exited, whose grandchildren may
-// hold the pipe open for ever.
+// hold the pipe open for ever, and go on writing: what is written to it after
+// the call need not be read.
 func (s *Stream) Drain() {
-	for s.read == sideOpen && s.readOnce() {
+	limit := s.loop.stats.BytesRead + drainMost
+	if s.read == sideOpen {
+		limit += uint64(sysUnread(s.reader.fd))
+	}
+	for s.read == sideOpen && s.readOnce() && s.loop.stats.BytesRead <= limit {
 	}
 }
 

@@ -79,7 +79,7 @@ func (s *Stream) commit(buf []byte) error {
 // the two processes take turns instead of running side by side: it doubles the
 // throughput of pipelined calls. It makes no callback, being inside a call: an
 // error is left for the flush, which will meet it again.
-func (s *Stream) uncork() {
+func (s *Stream) uncork() (ok bool) {
 	want := s.queue.transfer()
 	n, err := s.queue.writeTo(s.writer.fd)
 	s.loop.stats.Writes++
@@ -90,13 +90,13 @@ func (s *Stream) uncork() {
 	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
 		s.await()
 	}
+	return err == nil
 }
 
 // Flush writes what is queued now instead of at the end of the iteration, as
 // far as the kernel takes it.
 func (s *Stream) Flush() {
-	if s.write == sideOpen && !s.blocked {
-		s.flush()
+	for s.write == sideOpen && !s.blocked && s.queue.len() > 0 && s.uncork() {
 	}
 }
 
@@ -112,7 +112,8 @@ func (s *Stream) Accepted() uint64 { return s.accepted }
 
 // Unread is how many of the accepted bytes the other side has certainly not
 // read: those queued here and, on Linux pipes, those in the kernel. It keeps
-// answering after the other side, or this one, has been closed.
+// answering after the stream has been closed, but what CloseWrite or Close left
+// in the kernel may have been read later, and is not counted.
 func (s *Stream) Unread() int {
 	if s.writer.fd < 0 {
 		return s.unread
@@ -217,7 +218,7 @@ func (s *Stream) written() {
 			// An error means that the other side is gone, which reading will tell.
 			_ = unix.Shutdown(s.writer.fd, unix.SHUT_WR)
 		}
-		s.endWrite()
+		s.endWrite(false)
 		s.settle()
 	}
 }
@@ -240,8 +241,9 @@ func (s *Stream) writeFailed(err error) {
 	if s.queue.len() > 0 && s.err == nil {
 		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
 	}
-	s.endWrite()
+	s.endWrite(true)
 	s.queue.drop()
+	s.checkLowWater() // nothing is queued: whoever waits for room is told by Write why there is none
 	s.blocked = false
 	if s.config.OnWriteError != nil {
 		s.config.OnWriteError(s.writeErr)

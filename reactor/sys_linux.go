@@ -49,8 +49,8 @@ func sysWritev(fd int, bufs [][]byte) (int, error) {
 	return int(w), nil
 }
 
-// sysUnread is how many bytes lie in the pipe whose write end fd is. It still
-// answers after the reader is gone.
+// sysUnread is how many bytes lie in the pipe, of which fd may be either end. It
+// still answers the writer when the reader is gone.
 func sysUnread(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
 	if err != nil {

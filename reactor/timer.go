@@ -80,6 +80,15 @@ func (t *Timer) deadline() int64 {
 	return math.MaxInt64
 }
 
+// following is the first deadline after now that is a multiple of the period from when.
+func (t *Timer) following(when, now int64) int64 {
+	when += (now - when) / t.period * t.period // at most now
+	if next := when + t.period; next > when {
+		return next
+	}
+	return math.MaxInt64
+}
+
 // runTimers fires what is due. A timer started meanwhile has a later sequence
 // number and waits for the next iteration, so re-arming with a zero delay
 // cannot keep descriptors waiting.
@@ -88,8 +97,7 @@ func (l *Loop) runTimers() {
 	for limit := h.seq; !h.empty() && h.first() <= l.now && h.entries[0].seq < limit; {
 		t := h.entries[0].t
 		if t.period > 0 {
-			missed := (l.now - h.first()) / t.period
-			h.move(0, h.first()+(missed+1)*t.period)
+			h.move(0, t.following(h.first(), l.now))
 		} else {
 			t.setActive(false)
 			h.remove(0)

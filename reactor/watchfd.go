@@ -1,7 +1,10 @@
 package reactor
 
 import (
+	"math"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/poller"
 )
@@ -37,6 +40,8 @@ type FDWatcher struct {
 	interest   Ready
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
+	started    uint64     // in which iteration: the batch at hand is not for it
+	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the
@@ -68,17 +73,33 @@ func (w *FDWatcher) Start() error {
 		return nil
 	case l.closing:
 		return ErrClosed
-	case w.fd < 0 || w.interest == 0 || w.interest > Read|Write|HangUp:
+	case w.fd < 0 || w.fd > math.MaxInt32 || w.interest == 0 || w.interest > Read|Write|HangUp:
 		return ErrInvalid
 	}
-	for len(l.slots) <= w.fd {
-		l.slots = append(l.slots, slot{})
+	if err := l.growSlots(w.fd); err != nil {
+		return err
 	}
 	if err := l.register(w.fd, l.slots[w.fd].asked()|w.interest); err != nil {
 		return err
 	}
 	w.link(&l.slots[w.fd])
 	w.setActive(true)
+	w.started = l.stats.Iterations
+	return nil
+}
+
+// growSlots makes room for a descriptor, unless there is none of that number:
+// the table is as long as the highest one.
+func (l *Loop) growSlots(fd int) error {
+	if fd < len(l.slots) {
+		return nil
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		return opError("watch", fd, err)
+	}
+	for len(l.slots) <= fd {
+		l.slots = append(l.slots, slot{})
+	}
 	return nil
 }
 

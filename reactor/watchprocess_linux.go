@@ -22,6 +22,7 @@ func (l *Loop) WatchProcess(pid int, fn func()) (*ProcessWatcher, error) {
 	}
 	p := &ProcessWatcher{done: fn}
 	p.init(l, pidfd, Read, p.exited)
+	p.owned = true
 	if err := p.Start(); err != nil {
 		unix.Close(pidfd)
 		return nil, err

@@ -175,12 +175,17 @@ func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
 		// Linux before 5.11, or a seccomp filter that has not heard of it.
 		p.millis = true
 	}
-	ms := -1
-	if timeout > 0 {
-		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, maxWaitMillis))
-	}
-	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(ms), 0, 0)
+	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(millis(timeout)), 0, 0)
 	return int(n), e
+}
+
+// millis rounds a timeout up to milliseconds; negative ones all mean for ever.
+// The longest must not overflow in the rounding.
+func millis(timeout time.Duration) int {
+	if timeout <= 0 {
+		return int(max(timeout, -1))
+	}
+	return int(min((timeout-1)/time.Millisecond+1, maxWaitMillis))
 }
 
 func (p *epoll) waitNanos(timeout time.Duration) (int, syscall.Errno) {
@@ -211,9 +216,14 @@ func (p *epoll) Wake() error {
 	}
 }
 
+// Rebuild gives up the old set only when the new one can replace it in FD, too.
 func (p *epoll) Rebuild() error {
 	old := p.epfd
-	if err := p.create(); err != nil {
+	err := p.create()
+	if err == nil && p.outer >= 0 {
+		err = p.nest()
+	}
+	if err != nil {
 		if p.epfd != old {
 			unix.Close(p.epfd)
 		}
@@ -222,9 +232,6 @@ func (p *epoll) Rebuild() error {
 	}
 	unix.Close(old)
 	p.events = p.events[:0]
-	if p.outer >= 0 {
-		return p.nest()
-	}
 	return nil
 }
 

@@ -1,0 +1,4 @@
+package leaktest
+
+// CheckFor is Check with another patience.
+var CheckFor = check

@@ -1,0 +1,33 @@
+package reactor
+
+// Chunks is how many pooled buffers the stream holds.
+func (s *Stream) Chunks() int { return len(s.queue.chunks) }
+
+// A Heap is the heap of timers, without a loop.
+type Heap struct{ h timerHeap }
+
+// Add adds a timer that carries a number.
+func (h *Heap) Add(when int64, number int) *Timer {
+	t := &Timer{delay: int64(number), watcher: watcher{active: true}}
+	h.h.add(t, when)
+	return t
+}
+
+// Move gives a timer a new deadline.
+func (h *Heap) Move(t *Timer, when int64) { h.h.move(int(t.index), when) }
+
+// Remove takes a timer out.
+func (h *Heap) Remove(t *Timer) { h.h.remove(int(t.index)) }
+
+// Pop takes out the first timer and returns its number.
+func (h *Heap) Pop() (number int) {
+	t := h.h.entries[0].t
+	h.h.remove(0)
+	return int(t.delay)
+}
+
+// Verify checks the heap's order and the timers' places in it.
+func (h *Heap) Verify() error {
+	var refs int
+	return (&Loop{timers: h.h}).verifyTimers(&refs)
+}

@@ -1,0 +1,74 @@
+package reactor
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/evfork/evfork/internal/poller"
+)
+
+// forever is the timeout of a wait that only an event ends.
+const forever time.Duration = -1
+
+// wait asks the poller without blocking; then, if callbacks have made goroutines
+// runnable, lets these run and looks again, because what they do is usually a
+// Post; and only then blocks, announcing that first so that Post wakes it.
+func (l *Loop) wait(timeout time.Duration) ([]poller.Event, error) {
+	events, err := l.ask(0)
+	if timeout == 0 || len(events) > 0 || err != nil {
+		return events, err
+	}
+	if l.yield {
+		l.yield = false
+		runtime.Gosched()
+		if l.posts.any() {
+			return nil, nil
+		}
+		if events, err = l.ask(0); len(events) > 0 || err != nil {
+			return events, err
+		}
+	}
+	if l.config.BusyPoll > 0 {
+		start := l.clock()
+		if events, err = l.busyPoll(timeout); l.posts.any() || len(events) > 0 || err != nil {
+			return events, err
+		}
+		if timeout > 0 {
+			if timeout -= time.Duration(l.clock() - start); timeout <= 0 {
+				return nil, nil
+			}
+		}
+	}
+	return l.block(timeout)
+}
+
+// block waits for an event, a Post or the timeout, lending the processor.
+func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
+	l.posts.wanted.Store(true)
+	defer l.posts.wanted.Store(false)
+	if l.posts.any() {
+		timeout = 0
+	}
+	l.stats.Blocked++
+	return l.ask(timeout)
+}
+
+// busyPoll polls for Config.BusyPoll, or for timeout if that is shorter.
+func (l *Loop) busyPoll(timeout time.Duration) ([]poller.Event, error) {
+	limit := l.config.BusyPoll
+	if timeout > 0 {
+		limit = min(limit, timeout)
+	}
+	for start := l.clock(); l.clock()-start < int64(limit); {
+		if events, err := l.ask(0); l.posts.any() || len(events) > 0 || err != nil {
+			return events, err
+		}
+	}
+	return nil, nil
+}
+
+func (l *Loop) ask(timeout time.Duration) ([]poller.Event, error) {
+	l.stats.Waits++
+	events, err := l.poller.Wait(timeout)
+	return events, opError("wait", -1, err)
+}
