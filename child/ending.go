@@ -64,6 +64,7 @@ func (p *Process) suspect() {
 		return
 	}
 	p.patience.start(p.loop, eofPatience, func() {
+		p.setAsked(AskedByAbort)
 		p.reason = errors.Join(p.reason, ErrClosedPipe)
 		p.climb(p.config.Ladder)
 	})

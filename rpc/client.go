@@ -34,6 +34,10 @@ type Config struct {
 const (
 	defaultMaxInFlight = 1 << 16
 	defaultMaxBuffered = 64 << 20
+
+	// highWater is how many bytes of calls may be queued before Call waits, and
+	// never more than MaxBuffered: OnDrain has to mean that there is room.
+	highWater = 1 << 20
 )
 
 // A Client calls functions in a child. Its methods belong to the loop's
@@ -79,6 +83,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 		OnData:       c.onData,
 		OnDrain:      c.onDrain,
 		OnWriteError: c.onWriteError,
+		HighWater:    min(config.MaxBuffered, highWater),
 		MaxBuffered:  config.MaxBuffered,
 	})
 	if err != nil {
@@ -86,13 +91,16 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	}
 	c.stream, c.loop = stream, stream.Loop()
 	c.queue.init(c)
-	transport.OnEnd(c.end)
 	if config.Wire == Evfork {
-		err = stream.Write(appendHello(nil))
+		if err := stream.Write(appendHello(nil)); err != nil {
+			stream.Close()
+			return nil, err
+		}
 	} else {
 		c.greet()
 	}
-	return c, err
+	transport.OnEnd(c.end)
+	return c, nil
 }
 
 // Go calls the child's function with a STRING list of arguments. It queues the
@@ -214,9 +222,11 @@ func (c *Client) onData(data []byte) {
 	c.checkDone()
 }
 
+// onWriteError means that the child is going. Calls that wait for room learn from
+// its end why.
 func (c *Client) onWriteError(err error) {
 	if c.unable == nil {
-		c.refuse(err)
+		c.unable = &LostError{Cause: err}
 	}
 }
 
@@ -275,23 +285,44 @@ func (c *Client) end(cause error) {
 	if c.endErr != nil {
 		return
 	}
-	if n := c.decoder.pending(); n > 0 && !c.broken {
+	n := c.decoder.pending()
+	truncated := n > 0 && !c.broken
+	if truncated {
 		cause = fmt.Errorf("%w; its output ended in the middle of a frame, after %d bytes", cause, n)
 	}
 	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
 	lost := c.calls.drain()
 	c.endErr = &LostError{Cause: cause}
-	c.unable = nil // the end is a better reason than any before
-	for _, l := range lost {
-		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
-	}
-	c.refuse(c.endErr)
-	if len(lost) > 0 || !c.closing && !isClean(cause) {
+	c.unable = c.endErr // a better reason than any before
+	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
 		c.result = &LostError{Cause: cause, Started: len(lost) > 0}
 	}
+	// Deferred, because a panic in a callback must not keep others waiting.
+	defer c.report()
+	defer c.settle()
+	c.lose(lost, cause, consumed)
+}
+
+// lose ends the calls in flight, of which the child has read the first consumed
+// bytes.
+func (c *Client) lose(lost []call, cause error, consumed uint64) {
+	defer func() {
+		if len(lost) > 0 { // a callback has panicked
+			c.lose(lost, cause, consumed)
+		}
+	}()
+	for len(lost) > 0 {
+		l := lost[0]
+		lost = lost[1:]
+		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
+	}
+}
+
+// settle lets those go who wait for room or for the end.
+func (c *Client) settle() {
 	close(c.ended)
 	c.loop.Yielding()
-	c.report()
+	c.refuse(c.endErr)
 }
 
 // report makes the one callback that ends the client.

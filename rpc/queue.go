@@ -137,19 +137,29 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	}
 	if w.patient {
 		<-w.ready
-	} else {
-		select {
-		case <-w.ready:
-		case <-ctx.Done():
-			if w.state.CompareAndSwap(waiting, abandoned) {
-				return nil, ctx.Err()
-			}
-			<-w.ready
-		}
+	} else if !w.wait(ctx) {
+		return nil, ctx.Err()
 	}
 	reply, err := w.reply, w.err
 	c.queue.recycle(w)
 	return reply, err
+}
+
+// wait reports whether the call ended before ctx did. It is not inlined: the
+// select's frame would lie on the stack of every waiting goroutine, and there
+// may be thousands of them, none of whose stacks is in the cache.
+//
+//go:noinline
+func (w *waiter) wait(ctx context.Context) bool {
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		if w.state.CompareAndSwap(waiting, abandoned) {
+			return false
+		}
+		<-w.ready
+	}
+	return true
 }
 
 // Complete implements Completion.
@@ -225,8 +235,14 @@ func (q *callQueue) serve() {
 		return // a function of WaitReady has led back here
 	}
 	q.serving = true
-	defer func() { q.serving = false }()
-	for c := q.client; !q.waiting.empty() && c.room(); {
+	c := q.client
+	defer func() {
+		q.serving = false
+		if c.endErr != nil && !q.waiting.empty() {
+			q.serve() // a callback has panicked: the others must be told all the same
+		}
+	}()
+	for !q.waiting.empty() && c.room() {
 		w := q.waiting.shift()
 		switch {
 		case w.fn != nil:
@@ -252,8 +268,8 @@ func (q *callQueue) serve() {
 // room reports whether a waiting call should be made now. After the end there
 // is room: everybody gets the error.
 func (c *Client) room() bool {
-	return c.unable != nil ||
-		c.calls.count < c.config.MaxInFlight && !c.stream.Congested()
+	return c.endErr != nil || c.closing ||
+		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.stream.Congested()
 }
 
 // refuse ends what waits with err, and everything that comes later.
@@ -278,6 +294,11 @@ func (c *Client) ShutdownWait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.loop.Done():
+	}
+	select {
+	case <-c.ended: // that came first
+		return c.result
+	default:
 		return ErrClosed
 	}
 }

@@ -9,12 +9,21 @@ import (
 // An error reply is a STRING list of message, kind and stack. More values may
 // follow in later versions.
 
-func encodeRemoteError(err error) Payload {
+// encodeRemoteError cuts what does not fit in a frame, the stack first.
+func encodeRemoteError(err error, limit int) Payload {
+	message, kind, stack := err.Error(), KindError, ""
 	var p *panicError
 	if errors.As(err, &p) {
-		return Strings(p.Error(), KindPanic, string(p.stack))
+		message, kind, stack = p.Error(), KindPanic, string(p.stack)
 	}
-	return Strings(err.Error(), KindError, "")
+	payload := Strings(message, kind, stack)
+	for _, s := range []*string{&stack, &message} {
+		if over := len(payload) - limit; over > 0 {
+			*s = (*s)[:max(len(*s)-over, 0)]
+			payload = Strings(message, kind, stack)
+		}
+	}
+	return payload
 }
 
 func decodeRemoteError(payload Payload) *RemoteError {

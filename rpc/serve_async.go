@@ -44,6 +44,7 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	}
 	a.stream = stream
 	s.out = a
+	defer loop.Hold()() // calls may be open that nothing on the loop knows of
 	err = loop.RunUntil(context.Background(), func() bool { return a.ended })
 	if err == nil && !a.ended {
 		err = errStopped
@@ -86,13 +87,16 @@ func (a *asyncServer) onData(data []byte) {
 }
 
 // beginCalls calls the handler for each call that has been read, until none is
-// left (done) or a handler panics, which ends its call if that had not ended.
+// left (done) or a handler panics, which ends its call; a panic after the answer
+// ends the process.
 // One deferred function for all of them is cheaper than one for each.
 func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
 	defer func() {
 		if r := recover(); r != nil {
-			current.Fail(recovered(r))
+			if current.Fail(recovered(r)) == ErrDone {
+				panic(r) // nobody else would hear of it
+			}
 			done = false
 		}
 	}()
@@ -141,6 +145,7 @@ func (a *asyncServer) checkBusy() {
 func (a *asyncServer) fail(err error) {
 	if a.err == nil {
 		a.err = err
+		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
 	}
 }

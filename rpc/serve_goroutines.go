@@ -29,11 +29,21 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, ctx: ctx, cancel: cancel, slots: make(chan struct{}, limit)}
-	err := g.readCalls()
-	if err != nil {
-		cancel(err)
+	read := make(chan error, 1)
+	go func() { read <- g.readCalls() }()
+	var err error
+	select {
+	case err = <-read:
+		if err != nil {
+			cancel(err)
+		}
+	case <-ctx.Done():
+		// The reader may be blocked until the parent writes or closes. It is not
+		// waited for, and begins no call any more.
 	}
-	g.running.Wait()
+	for range limit { // wait for every handler, and leave no room for another
+		g.slots <- struct{}{}
+	}
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -45,9 +55,8 @@ type goroutineServer struct {
 	handler Handler
 	ctx     context.Context // ended by the first error
 	cancel  context.CancelCauseFunc
-	slots   chan struct{}
-	running sync.WaitGroup
-	pool    sync.Pool // of *[]byte, requests
+	slots   chan struct{} // holds one for each running handler
+	pool    sync.Pool     // of *[]byte, requests
 }
 
 func (g *goroutineServer) readCalls() error {
@@ -62,9 +71,14 @@ func (g *goroutineServer) readCalls() error {
 			if err != nil {
 				return err
 			}
-			if call {
-				g.slots <- struct{}{}
+			if !call {
+				continue
+			}
+			select {
+			case g.slots <- struct{}{}:
 				g.start(id, reader.decoder.payload)
+			case <-g.ctx.Done():
+				return nil
 			}
 		}
 		if reader.decoder.err != nil {
@@ -92,7 +106,7 @@ func (g *goroutineServer) start(id uint32, request Payload) {
 		buf = new([]byte)
 	}
 	*buf = append((*buf)[:0], request...)
-	g.running.Go(func() {
+	go func() {
 		reply, err := g.invoke(*buf)
 		if err := g.answer(id, reply, err, true); err != nil {
 			g.cancel(err)
@@ -101,5 +115,5 @@ func (g *goroutineServer) start(id uint32, request Payload) {
 			g.pool.Put(buf)
 		}
 		<-g.slots
-	})
+	}()
 }

@@ -22,10 +22,12 @@ func (s *Server) ServeSync(handler Handler) error {
 		if !more || err != nil {
 			return s.finish(err)
 		}
-		if err := y.serveBatch(); err != nil {
-			return err
+		err = y.serveBatch()
+		// Also after an error: calls have been answered before it.
+		if flushErr := s.writer.flush(); err == nil {
+			err = flushErr
 		}
-		if err := s.writer.flush(); err != nil {
+		if err != nil {
 			return err
 		}
 	}

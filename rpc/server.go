@@ -95,7 +95,7 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 	if s.config.Wire != Evfork {
 		return err
 	}
-	return s.send(kindError.word(id), encodeRemoteError(err), prompt)
+	return s.send(kindError.word(id), encodeRemoteError(err, int(s.maxFrame)), prompt)
 }
 
 // accept checks a frame of the parent; call is false for one that is not a call.

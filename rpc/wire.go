@@ -1,5 +1,7 @@
 package rpc
 
+import "math"
+
 // Wire is the format of frames. Both sides have to be told the same.
 type Wire uint8
 
@@ -75,5 +77,5 @@ func maxFrame(configured int) uint32 {
 	if configured <= 0 {
 		return defaultMaxFrame
 	}
-	return uint32(min(uint64(configured), 1<<32-1))
+	return uint32(min(uint64(configured), 1<<32-1, math.MaxInt-headerSize))
 }

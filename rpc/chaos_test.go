@@ -1,0 +1,231 @@
+package rpc_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/rpc"
+)
+
+// TestChaosEveryCallEndsExactlyOnce makes calls to several children that are
+// killed, stopped, continued and started again at random moments.
+// EVFORK_TORTURE=1m does so with new seeds for a minute, EVFORK_SEED=n with the
+// seed n.
+func TestChaosEveryCallEndsExactlyOnce(t *testing.T) {
+	total := 100_000
+	if testing.Short() {
+		total = 10_000
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("EVFORK_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		must(t, err)
+		seed = n
+	}
+	torture, err := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
+	if err != nil {
+		torture = 0
+	}
+	for start := time.Now(); ; seed++ {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Logf("EVFORK_SEED=%d", seed)
+			newChaos(t, seed, total).run()
+		})
+		if t.Failed() || time.Since(start) >= torture {
+			return
+		}
+	}
+}
+
+// chaos is one run: a few children, each with so many calls in flight, until a
+// total has been made and has ended.
+type chaos struct {
+	*fixture
+	random  *rand.Rand
+	victims []*victim
+	total   int
+	ends    []uint8 // by call: how often it has ended
+	marks   string  // file with a byte for each call that a child has begun
+	safe    []int   // the calls that were lost and have certainly not been begun
+
+	replied, lost, kills, stops int
+}
+
+// victim is a child that is started again whenever it has been killed.
+type victim struct {
+	chaos  *chaos
+	peer   peer
+	proc   *child.Process
+	client *rpc.Client
+	ended  bool // no new one is started any more
+}
+
+// inFlight is how many calls each child has at a time.
+const inFlight = 64
+
+func newChaos(t *testing.T, seed uint64, total int) *chaos {
+	c := &chaos{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0)), total: total}
+	c.marks = filepath.Join(t.TempDir(), "marks")
+	must(t, os.WriteFile(c.marks, make([]byte, total), 0o600))
+	for _, p := range []peer{
+		{transport: "pipes", server: "sync", mirror: true},
+		{transport: "pipes", server: "async", mirror: true},
+		{transport: "pipes", server: "goroutines", mirror: true},
+		{transport: "stdio", server: "async", wire: rpc.AnyEventAsync, mirror: true},
+	} {
+		p.marks = c.marks
+		c.victims = append(c.victims, &victim{chaos: c, peer: p})
+	}
+	return c
+}
+
+func (c *chaos) run() {
+	for _, v := range c.victims {
+		v.start()
+	}
+	c.disturb()
+	c.until(func() bool {
+		for _, v := range c.victims {
+			if !v.ended {
+				return false
+			}
+		}
+		return true
+	})
+	for i, n := range c.ends {
+		if n != 1 {
+			c.t.Fatalf("call %d ended %d times", i, n)
+		}
+	}
+	begun, err := os.ReadFile(c.marks)
+	must(c.t, err)
+	for _, n := range c.safe {
+		if begun[n] != 0 {
+			c.t.Fatalf("call %d was begun, and Started is false", n)
+		}
+	}
+	c.t.Logf("%d calls: %d replies, %d lost, of these %d certainly not started; %d kills, %d stops",
+		len(c.ends), c.replied, c.lost, len(c.safe), c.kills, c.stops)
+	if len(c.ends) < c.total || c.replied+c.lost != len(c.ends) {
+		c.t.Errorf("of %d calls %d have ended", len(c.ends), c.replied+c.lost)
+	}
+	if c.kills > 20 && c.lost == 0 {
+		c.t.Errorf("%d kills have cost no call", c.kills)
+	}
+}
+
+func (v *victim) start() {
+	v.proc = v.chaos.spawn(v.peer, child.Config{})
+	v.client = v.chaos.client(v.proc, v.peer, rpc.Config{OnError: v.onError, OnDestroy: v.onDestroy})
+	v.fill()
+}
+
+// fill keeps the child busy, and lets it go when all calls have been made.
+func (v *victim) fill() {
+	c := v.chaos
+	for v.client.InFlight() < inFlight && len(c.ends) < c.total {
+		call := &chaosCall{v, len(c.ends)}
+		if err := v.client.GoTo(call, call.payload(), "some", "more"); err != nil {
+			return // the child is being lost: its successor goes on
+		}
+		c.ends = append(c.ends, 0)
+	}
+	if len(c.ends) >= c.total {
+		v.client.Shutdown()
+	}
+}
+
+// onError starts the next child, unless nothing is left to be called.
+func (v *victim) onError(err error) {
+	var exit *child.ExitError
+	if !errors.As(err, &exit) || exit.State.Signal != syscall.SIGKILL {
+		v.chaos.t.Errorf("the %v child ended with %v", v.peer, err)
+	}
+	if len(v.chaos.ends) >= v.chaos.total {
+		v.ended = true
+		return
+	}
+	v.start()
+}
+
+func (v *victim) onDestroy() { v.ended = true }
+
+// chaosCall is one call, which knows its number.
+type chaosCall struct {
+	victim *victim
+	n      int
+}
+
+func (k *chaosCall) payload() string { return strconv.Itoa(k.n) }
+
+func (k *chaosCall) Complete(reply rpc.Payload, err error) {
+	c := k.victim.chaos
+	c.ends[k.n]++
+	if err != nil {
+		k.isLost(err)
+		return
+	}
+	c.replied++
+	if value, _, err := reply.Next(); err != nil || string(value) != k.payload() {
+		c.t.Errorf("call %d was answered %q, %v", k.n, value, err)
+	}
+	if c.random.IntN(1500) == 0 {
+		c.victims[c.random.IntN(len(c.victims))].kill()
+	}
+	k.victim.fill()
+}
+
+// isLost checks the error: a kill -9 is signal 9, whatever was seen first.
+func (k *chaosCall) isLost(err error) {
+	c := k.victim.chaos
+	c.lost++
+	var lost *rpc.LostError
+	var exit *child.ExitError
+	switch {
+	case !errors.As(err, &lost) || !errors.As(err, &exit):
+		c.t.Errorf("call %d ended with %v", k.n, err)
+		return
+	case exit.State.Signal != syscall.SIGKILL || exit.State.Asked != child.AskedByNobody || exit.Reason != nil:
+		c.t.Errorf("call %d was lost to %v, asked for by %d, reason %v", k.n, exit.State, exit.State.Asked, exit.Reason)
+	}
+	if !lost.Started {
+		c.safe = append(c.safe, k.n)
+	}
+}
+
+// kill is kill -9 from elsewhere, as far as this process can tell.
+func (v *victim) kill() {
+	if v.proc.Signal(syscall.SIGKILL) == nil {
+		v.chaos.kills++
+	}
+}
+
+// disturb does something to some child every now and then, until the end.
+func (c *chaos) disturb() {
+	v := c.victims[c.random.IntN(len(c.victims))]
+	switch c.random.IntN(8) {
+	case 0:
+		v.kill()
+	case 1, 2, 3:
+		if proc := v.proc; proc.Signal(syscall.SIGSTOP) == nil {
+			c.stops++
+			d := time.Duration(c.random.IntN(5000)) * time.Microsecond
+			c.AfterFunc(d, func() { proc.Signal(syscall.SIGCONT) })
+		}
+	case 4: // killed while it is stopped
+		if v.proc.Signal(syscall.SIGSTOP) == nil {
+			c.stops++
+			v.kill()
+		}
+	}
+	d := time.Duration(c.random.IntN(4000)) * time.Microsecond
+	c.AfterFunc(d, c.disturb).Unref()
+}

@@ -1,0 +1,107 @@
+package rpc
+
+import "time"
+
+// The unexported parts, for the external tests.
+
+// Frame is what a decoder finds.
+type Frame struct {
+	Word    uint32
+	Payload string
+}
+
+// Decode feeds the pieces to one decoder and returns its frames, how many bytes
+// of an unfinished one are pending, and its error.
+func Decode(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err error) {
+	d := decoder{limit: limit}
+	for _, p := range pieces {
+		d.feed(p)
+		for d.next() {
+			frames = append(frames, Frame{d.word, string(d.payload)})
+		}
+	}
+	return frames, d.pending(), d.err
+}
+
+// DecoderKeeps is how large a buffer a decoder holds after the pieces.
+func DecoderKeeps(limit uint32, pieces ...[]byte) int {
+	d := decoder{limit: limit}
+	for _, p := range pieces {
+		d.feed(p)
+		for d.next() {
+		}
+	}
+	return cap(d.partial)
+}
+
+// AppendFrame is the encoder.
+func AppendFrame(buf []byte, word uint32, payload []byte) []byte {
+	return appendFrame(buf, word, payload)
+}
+
+// AppendHello is the hello of this side.
+func AppendHello(buf []byte) []byte { return appendHello(buf) }
+
+// MaxFrame is the limit in force for a configured one.
+func MaxFrame(configured int) uint32 { return maxFrame(configured) }
+
+// CallTable is a callTable.
+type CallTable struct{ t callTable }
+
+// NewCallTable makes one that goes on with nextID.
+func NewCallTable(wire Wire, nextID uint32) *CallTable {
+	c := &CallTable{newCallTable(wire)}
+	c.t.nextID = nextID
+	return c
+}
+
+func (c *CallTable) Add(to Completion, end uint64) uint32 {
+	id := c.t.reserve()
+	c.t.add(id, to, end)
+	return id
+}
+
+func (c *CallTable) Take(id uint32) Completion { return c.t.take(id) }
+func (c *CallTable) Len() int                  { return c.t.count }
+
+// Drain returns the ids of the calls that were left, in the order they were made.
+func (c *CallTable) Drain() (ids []uint32) {
+	for _, call := range c.t.drain() {
+		ids = append(ids, call.id)
+	}
+	return ids
+}
+
+// Busy is a busy counter.
+type Busy struct{ busy }
+
+func NewBusy() *Busy        { return &Busy{newBusy()} }
+func (b *Busy) Called()     { b.called() }
+func (b *Busy) Answered()   { b.answered() }
+func (b *Busy) InputEnded() { b.inputEnded() }
+func (b *Busy) Idle() bool  { return b.idle() }
+
+// Pace is a pace whose samples are given instead of measured.
+type Pace struct{ pace }
+
+func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach)} }
+
+// Observe is n calls that took d together.
+func (p *Pace) Observe(n int, d time.Duration) {
+	p.base = time.Now().Add(-d) // so that the time since is d, and very little more
+	p.started = 0
+	p.stop(n)
+}
+
+func (p *Pace) Batching() bool { return p.batching() }
+
+// OpenCalls are openCalls.
+type OpenCalls struct{ o openCalls }
+
+func (o *OpenCalls) Add(id uint32) Done               { return o.o.add(id) }
+func (o *OpenCalls) Take(d Done) (id uint32, ok bool) { return o.o.take(d.slot, d.gen) }
+func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
+
+// AnyWaiting reports whether calls of goroutines, or functions of WaitReady,
+// have reached the loop and wait for room.
+func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }

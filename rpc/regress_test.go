@@ -1,0 +1,288 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/rpc"
+)
+
+// What the pipe held when Shutdown closed it was taken for unread for ever,
+// though the child went on to read it.
+func TestCallsReadAfterShutdownMayHaveBeenStarted(t *testing.T) {
+	f := newFixture(t)
+	proc := f.raw(child.Config{}, write(hello), write(frame(0, "\x02up")), readAll, exit(5))
+	var w watched
+	c := f.client(proc, peer{}, w.config(rpc.Config{}))
+	f.until(func() bool { return len(w.events) == 1 })
+	stop(t, proc)
+	r := f.begin(c, "something")
+	c.Shutdown()
+	must(t, f.Poll(0)) // the bytes leave, the pipe is closed
+	must(t, proc.Signal(syscall.SIGCONT))
+	f.until(r.ended)
+	var lost *rpc.LostError
+	if !errors.As(r.err, &lost) || !lost.Started {
+		t.Errorf("the call ended with %v", r.err)
+	}
+}
+
+// A frame that was cut off was taken for an orderly end if the exit code was 0
+// and nothing was in flight: TestTruncatedEventIsAnError in badinput_test.go.
+
+// The reader of ServeGoroutines was blocked in read(2) when a handler's error
+// had ended the server, and so the child did not exit.
+func TestHandlerErrorEndsTheChildOnAnyEventsWire(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		for _, function := range []string{"fail", "panic"} {
+			t.Run(function, func(t *testing.T) {
+				f := newFixture(t)
+				p.wire = rpc.AnyEventAsync
+				_, err := f.ask(f.connect(p, rpc.Config{}), function, "out of cheese")
+				var exit *child.ExitError
+				if !errors.As(err, &exit) || exit.State.Code != 1 || !strings.Contains(string(exit.State.Stderr), "out of cheese") {
+					t.Errorf("the call ended with %v", err)
+				}
+			})
+		}
+	})
+}
+
+// Replies that were held back to be sent with others were lost with the call
+// that ended the server.
+func TestCallsBeforeAHandlerErrorAreAnsweredOnAnyEventsWire(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		p.wire, p.limit = rpc.AnyEventAsync, 1
+		c := f.connect(p, rpc.Config{})
+		for range 100 { // so that the handlers are known to be cheap
+			f.works(c)
+		}
+		good, bad := []*result{}, (*result)(nil)
+		for range 10 {
+			good = append(good, f.begin(c, "echo", "good"))
+		}
+		bad = f.begin(c, "fail", "bad")
+		f.until(bad.ended)
+		for i, r := range good {
+			if r.err != nil {
+				t.Errorf("call %d, before the one that failed, ended with %v", i, r.err)
+			}
+		}
+		if !isLost(bad.err) {
+			t.Errorf("the call that failed ended with %v", bad.err)
+		}
+	})
+}
+
+// The end of the input left nothing on the loop that counted, and so the server
+// gave up calls which goroutines were still working on.
+func TestAsyncServerWaitsForCallsThatAreElsewhere(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	in := fileOf(ours)
+	defer in.Close()
+	loop, err := reactor.New(reactor.Config{})
+	must(t, err)
+	defer loop.Close()
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventAsync})
+	must(t, err)
+	_, err = in.WriteString(frame(1, "\x05later"))
+	must(t, err)
+	must(t, unix.Shutdown(ours, unix.SHUT_WR))
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	var answer rpc.Done
+	go func() {
+		<-begun
+		loop.Do(context.Background(), func() {}) // a round in which the EOF is seen
+		loop.Do(context.Background(), func() {})
+		ended <- loop.Do(context.Background(), func() { answer.Reply("now") })
+	}()
+	err = server.ServeAsync(loop, func(_ rpc.Payload, done rpc.Done) {
+		answer = done
+		close(begun)
+	})
+	if err != nil {
+		t.Errorf("the server returned %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("answering: %v", err)
+	}
+	if reply := readToEnd(in); reply != frame(1, "\x03now") {
+		t.Errorf("the reply is %q", reply)
+	}
+}
+
+// runIntoPanic runs the loop until a callback panics.
+func (f *fixture) runIntoPanic() {
+	f.t.Helper()
+	defer func() {
+		if recover() == nil {
+			f.t.Error("no panic has left Run")
+		}
+	}()
+	f.until(func() bool { return false })
+}
+
+// A panic in one call's callback kept the ends of all others from their callers.
+func TestPanicInACallbackKeepsNoOtherCallFromEnding(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	c := f.connect(pipes("sync"), w.config(rpc.Config{MaxInFlight: 3}))
+	first := f.begin(c, "signal", "9")
+	must(t, c.Go(func(rpc.Payload, error) { panic("in a callback") }, "echo"))
+	last := f.begin(c, "echo")
+	ready, called := 0, make(chan error, 1)
+	must(t, c.WaitReady(func() { ready++ }))
+	go func() {
+		_, err := c.Call(context.Background(), "echo")
+		called <- err
+	}()
+	f.runIntoPanic()
+	if first.ends != 1 || last.ends != 1 || ready != 1 {
+		t.Errorf("the calls ended %d and %d times, WaitReady's function was called %d times", first.ends, last.ends, ready)
+	}
+	if err := <-called; err == nil {
+		t.Error("Call returned a reply")
+	}
+	if w.failed != 1 {
+		t.Errorf("OnError was called %d times", w.failed)
+	}
+}
+
+// The same for those who wait for room.
+func TestPanicInWaitReadyKeepsNobodyWaiting(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("async"), rpc.Config{MaxInFlight: 1})
+	f.begin(c, "hold")
+	ready := 0
+	must(t, c.WaitReady(func() { panic("in a callback") }))
+	must(t, c.WaitReady(func() { ready++ }))
+	must(t, f.Poll(0))
+	func() {
+		defer func() { recover() }()
+		f.Close()
+	}()
+	if ready != 1 {
+		t.Errorf("the second function was called %d times", ready)
+	}
+}
+
+// A call made while others were being lost was accepted, and never ended.
+func TestCallMadeWhileOthersAreLostIsRefused(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	proc := f.raw(child.Config{}, write(hello), write(frame(0, "\x02up")), wait)
+	c := f.client(proc, peer{}, w.config(rpc.Config{}))
+	f.until(func() bool { return len(w.events) == 1 })
+	// A second reader, as a grandchild would be: the pipe can still be written to.
+	reader, err := os.Open(fmt.Sprintf("/proc/%d/fd/3", proc.PID()))
+	if err != nil {
+		t.Skipf("cannot open another process's pipe here: %v", err)
+	}
+	defer reader.Close()
+	var again error
+	ended := false
+	must(t, c.Go(func(rpc.Payload, error) {
+		again = c.Go(func(rpc.Payload, error) { t.Error("called back") }, "echo")
+		ended = true
+	}, "echo"))
+	must(t, proc.Kill())
+	f.until(func() bool { return ended })
+	if again == nil {
+		t.Error("the call was accepted")
+	}
+}
+
+// Calls of goroutines that waited for room when a child was killed were told of
+// a broken pipe, instead of what had happened.
+func TestWaitingCallsLearnWhyTheChildEnded(t *testing.T) {
+	f := newFixture(t)
+	proc := f.spawn(pipes("async"), child.Config{})
+	c := f.client(proc, peer{}, rpc.Config{MaxInFlight: 1})
+	f.begin(c, "hold")
+	errs := make(chan error, 10)
+	ended := 0
+	for range 10 {
+		go func() {
+			_, err := c.Call(context.Background(), "echo")
+			errs <- err
+			f.Post(func() { ended++ })
+		}()
+	}
+	for !rpc.AnyWaiting(c) {
+		must(t, f.Poll(time.Millisecond))
+	}
+	must(t, proc.Kill())
+	defer f.Hold()()
+	f.until(func() bool { return ended == 10 })
+	for range 10 {
+		var lost *rpc.LostError
+		var exit *child.ExitError
+		if err := <-errs; !errors.As(err, &lost) || lost.Started || !errors.As(err, &exit) || exit.State.Signal != syscall.SIGKILL {
+			t.Errorf("Call returned %v", err)
+		}
+	}
+}
+
+// The stack made the error reply of a panic longer than a small MaxFrame, and
+// that ended the server instead of the call.
+func TestErrorReplyIsCutToTheFrameLimit(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		p.maxFrame = 64
+		c := f.connect(p, rpc.Config{})
+		_, err := f.ask(c, "panic", "ouch")
+		var remote *rpc.RemoteError
+		if !errors.As(err, &remote) || remote.Message != "ouch" || remote.Kind != rpc.KindPanic {
+			t.Errorf("a panic: %v", err)
+		}
+		_, err = f.ask(c, "fail", strings.Repeat("é", 25))
+		if !errors.As(err, &remote) || !strings.HasPrefix(remote.Message, "ééé") || remote.Kind != rpc.KindError {
+			t.Errorf("an error: %v", err)
+		}
+		f.works(c)
+	})
+}
+
+// Which of two things that had both happened ShutdownWait reported was left to
+// chance.
+func TestShutdownWaitPrefersTheResultToTheClosedLoop(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	c.Shutdown()
+	must(t, f.Run(t.Context()))
+	must(t, f.Close())
+	for range 100 {
+		if err := c.ShutdownWait(t.Context()); err != nil {
+			t.Fatalf("after an orderly end: %v", err)
+		}
+	}
+}
+
+// A client that could not be made called back all the same.
+func TestNewClientThatFailsCallsNothingBack(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	proc := f.raw(child.Config{}, write(hello), write(frame(0, "\x02up")), exit(1))
+	c, err := rpc.NewClient(proc, w.config(rpc.Config{MaxBuffered: 5}))
+	if err == nil || c != nil {
+		t.Fatalf("NewClient returned %v, %v", c, err)
+	}
+	exited := false
+	proc.OnExit(func(child.ExitState) { exited = true })
+	f.until(func() bool { return exited })
+	if w.ended() || len(w.events) > 0 {
+		t.Errorf("OnDestroy was called %d times, OnError %d times, events %q", w.destroyed, w.failed, w.events)
+	}
+}
