@@ -1,0 +1,120 @@
+// Unlink is the first example of AnyEvent::Fork::RPC: a child process removes
+// files and folders, and sends an event with every third request. That a path
+// cannot be removed is no failure of the call: the reply says it. With -async the
+// child serves on a loop; what is printed is the same.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/rpc"
+)
+
+func main() {
+	child.Main(child.Workers{"sync": serve, "async": serve})
+	async := flag.Bool("async", false, "serve on a loop")
+	flag.Parse()
+	worker := map[bool]string{false: "sync", true: "async"}[*async]
+	dir, err := os.MkdirTemp("", "unlink")
+	if err == nil {
+		err = errors.Join(parent(worker, dir), os.RemoveAll(dir))
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// parent makes four entries in dir and asks for six to be removed.
+func parent(worker, dir string) error {
+	at := func(name string) string { return filepath.Join(dir, name) }
+	err := errors.Join(os.Mkdir(at("empty"), 0o700), os.MkdirAll(at("full/box"), 0o700),
+		os.WriteFile(at("file"), nil, 0o600), os.Symlink("nowhere", at("link")))
+	if err != nil {
+		return err
+	}
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	proc, err := child.Start(loop, child.Config{Worker: worker})
+	if err != nil {
+		return err
+	}
+	client, err := rpc.NewClient(proc, rpc.Config{
+		OnEvent: func(event rpc.Payload) { show("", event, nil) },
+		OnError: func(err error) { log.Print(err) },
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range []struct{ function, name string }{
+		{"rmdir", "empty"}, {"rmdir", "full"}, {"rmdir", "nowhere"},
+		{"unlink", "file"}, {"unlink", "missing"}, {"unlink", "link"},
+	} {
+		done := func(reply rpc.Payload, err error) { show(r.function+" "+r.name+": ", reply, err) }
+		if err := client.Go(done, r.function, at(r.name)); err != nil {
+			return err
+		}
+	}
+	client.Shutdown() // no more calls: the child answers these six and exits
+	return loop.Run(context.Background())
+}
+
+// show prints an event, or a reply behind the path it is about.
+func show(path string, payload rpc.Payload, err error) {
+	if err != nil {
+		log.Print(path, err)
+		return
+	}
+	text, _, _ := payload.Next()
+	fmt.Printf("%s%s\n", path, text)
+}
+
+// serve is the child, with the server that its name asks for.
+func serve(w *child.Worker) error {
+	server, err := rpc.NewServer(w, rpc.ServerConfig{})
+	if err != nil {
+		return err
+	}
+	functions := map[string]func(path string) error{"rmdir": syscall.Rmdir, "unlink": syscall.Unlink}
+	handled := 0
+	handle := func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+		if handled++; handled%3 == 0 {
+			server.Event(fmt.Sprintf("%d requests handled", handled))
+		}
+		args, err := request.Strings()
+		if err != nil {
+			return nil, err
+		}
+		outcome := "removed"
+		if err := functions[args[0]](args[1]); err != nil {
+			outcome = err.Error()
+		}
+		return rpc.Strings(outcome), nil
+	}
+	if w.Name() == "sync" {
+		return server.ServeSync(handle)
+	}
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	return server.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+		if reply, err := handle(context.Background(), request); err != nil {
+			done.Fail(err)
+		} else {
+			done.ReplyBytes(reply)
+		}
+	})
+}
