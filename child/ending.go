@@ -133,14 +133,17 @@ func (p *Process) end(loopEnded error) {
 	if p.cause == nil {
 		p.cause = &ExitError{Name: p.Name(), PID: p.pid, State: p.state, Reason: p.reason}
 	}
+	// Deferred, because a panic in one callback must not keep the rest from being done.
+	defer p.closeFiles()
+	defer func() {
+		for _, fn := range p.onEnd {
+			fn(p.cause)
+		}
+		p.onExit, p.onEnd = nil, nil
+	}()
 	for _, fn := range p.onExit {
 		fn(p.state)
 	}
-	for _, fn := range p.onEnd {
-		fn(p.cause)
-	}
-	p.onExit, p.onEnd = nil, nil
-	p.closeFiles()
 }
 
 func (p *Process) closeFiles() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -133,7 +135,11 @@ func environment(c *Config) []string {
 	if env == nil {
 		env = os.Environ()
 	}
-	env = env[:len(env):len(env)] // the caller's array is not appended to
+	// A copy, without what this process may itself have been given: of two values
+	// a child takes the first.
+	env = slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		return strings.HasPrefix(entry, envFDs+"=") || strings.HasPrefix(entry, envWorker+"=")
+	})
 	fds := "3,4"
 	if c.Transport == Stdio {
 		fds = "0,1"

@@ -1,0 +1,82 @@
+package child_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/child"
+)
+
+// A program that was itself started as a child has EVFORK_FDS in its
+// environment. Its workers got that one and not their own: the first counts.
+func TestWorkerIsNotMisledByTheEnvironment(t *testing.T) {
+	for _, transport := range []child.Transport{child.Pipes, child.Stdio} {
+		f := newFixture(t)
+		config := steps("env", "flags")
+		config.Transport = transport
+		config.Env = []string{"EVFORK_FDS=7,8", "EVFORK_WORKER=nobody", "A=b", "GORACE=" + os.Getenv("GORACE")}
+		k := f.start(config)
+		f.until(k.ended)
+		if !strings.HasPrefix(k.data, "A=b") || !k.state.Success() {
+			t.Errorf("it says %q: %v", k.data, k.cause)
+		}
+	}
+}
+
+// The same for other programs, which are no workers.
+func TestForeignProgramIsNotMisledByTheEnvironment(t *testing.T) {
+	f := newFixture(t)
+	config := shell("env | grep EVFORK")
+	config.Env = []string{"EVFORK_FDS=7,8", "EVFORK_WORKER=steps", "PATH=/usr/bin:/bin"}
+	k := f.start(config)
+	f.until(k.ended)
+	if k.data != "EVFORK_FDS=0,1\n" {
+		t.Errorf("its environment is %q", k.data)
+	}
+}
+
+// Whoever asked for the end of a child that closed its pipe was said to be nobody.
+func TestChildThatClosedItsPipeIsEndedByUs(t *testing.T) {
+	f := newFixture(t)
+	config := steps("close", "wait")
+	config.Ladder = atOnce
+	k := f.start(config)
+	f.until(k.ended)
+	if !errors.Is(k.cause, child.ErrClosedPipe) || k.state.Asked != child.AskedByAbort {
+		t.Errorf("%v, asked for by %d", k.cause, k.state.Asked)
+	}
+}
+
+// A panic in OnExit kept OnEnd, and with it every call, from ending, and left
+// the pipes of an unclaimed transport open.
+func TestPanicInOnExitLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(steps())
+	k.OnExit(func(child.ExitState) { panic("in OnExit") })
+	ends := 0
+	k.OnEnd(func(error) { ends++ })
+	func() {
+		defer func() { recover() }()
+		f.Run(t.Context())
+	}()
+	if ends != 1 {
+		t.Errorf("OnEnd was called %d times", ends)
+	}
+}
+
+// What a grandchild writes without end was drained without end: the loop hung.
+func TestGrandchildThatWritesForEverDoesNotHangTheLoop(t *testing.T) {
+	for _, stream := range []string{"1", "2"} {
+		t.Run("stream "+stream, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.start(shell(fmt.Sprintf("exec 3>&%s; for i in 1 2 3; do yes >&3 & done; sleep 0.1; exit 3", stream)))
+			f.until(k.ended)
+			if k.state.Code != 3 {
+				t.Errorf("it %v", k.state)
+			}
+		})
+	}
+}
