@@ -228,11 +228,9 @@ func TestIterationHasItsOrder(t *testing.T) {
 	defer theirs.Close()
 	s, err := loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{OnClose: func(error) { note("deferred") }})
 	must(t, err)
-	out, in := fdtest.Pipe(t)
-	defer (&fdtest.End{Read: out}).Close()
-	w, err := loop.NewStream(-1, in, reactor.StreamConfig{})
+	out := pipe(t)
+	w, err := loop.NewStream(-1, fdtest.Dup(t, out.Write), reactor.StreamConfig{})
 	must(t, err)
-	defer w.Close()
 	watch(t, loop, readyPipe(t).Read, reactor.Read, func(reactor.Ready) {
 		note("descriptor")
 		s.Close()
@@ -240,11 +238,11 @@ func TestIterationHasItsOrder(t *testing.T) {
 	})
 	loop.AfterFunc(0, func() { note("timer") })
 	loop.Post(func() {
-		note(fmt.Sprintf("post, flushed %v", fdtest.Readable(t, out)))
+		note(fmt.Sprintf("post, flushed %v", fdtest.Readable(t, out.Read)))
 	})
 	busyUntil(time.Now().Add(time.Microsecond))
 	pollTimes(t, loop, 1)
-	note(fmt.Sprintf("end, flushed %v", fdtest.Readable(t, out)))
+	note(fmt.Sprintf("end, flushed %v", fdtest.Readable(t, out.Read)))
 	want := "[timer descriptor deferred post, flushed false end, flushed true]"
 	if got := fmt.Sprint(order); got != want {
 		t.Errorf("got %v, want %v", got, want)

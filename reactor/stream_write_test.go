@@ -293,13 +293,23 @@ func TestUnreadCountsWhatLiesInAPipe(t *testing.T) {
 	}
 }
 
-func TestUnreadAnswersAfterClose(t *testing.T) {
+// TestUnreadAfterCloseIsWhatWasDropped: what lies in the kernel may still be read.
+func TestUnreadAfterCloseIsWhatWasDropped(t *testing.T) {
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
 	l.write("123")
 	l.poll()
 	l.write("4567")
 	l.stream.Close()
-	wantUnread(t, l, 7)
+	wantUnread(t, l, 4)
+}
+
+func TestUnreadAfterCloseWriteIsNothing(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		l.write("123")
+		l.stream.CloseWrite()
+		l.poll()
+		wantUnread(t, l, 0)
+	})
 }
 
 func wantUnread(t *testing.T, l *link, want int) {

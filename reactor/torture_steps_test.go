@@ -40,6 +40,9 @@ func TestTortureInvariantsHoldAfterEveryStep(t *testing.T) {
 	}
 }
 
+// maxDepth is how deep things are done inside of callbacks of each other.
+const maxDepth = 3
+
 // steps is a loop and what the test has on it.
 type steps struct {
 	t    *testing.T
@@ -56,7 +59,7 @@ type steps struct {
 
 // inside is what every callback does: sometimes another step.
 func (s *steps) inside() {
-	if s.depth < 3 && s.rnd.IntN(2) == 0 {
+	if s.depth < maxDepth && s.rnd.IntN(2) == 0 {
 		s.depth++
 		s.random()()
 		s.depth--
@@ -247,8 +250,9 @@ func (s *steps) changePeer() {
 
 func (s *steps) post() { must(s.t, s.loop.Post(s.inside)) }
 
-// end closes everything that is the test's own.
+// end closes everything that is the test's own. Callbacks do nothing more.
 func (s *steps) end() {
+	s.depth = maxDepth
 	for _, w := range s.watchers {
 		must(s.t, w.Stop())
 	}

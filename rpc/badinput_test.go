@@ -270,9 +270,9 @@ func TestTruncatedEventIsAnError(t *testing.T) {
 	}
 }
 
-// serveRaw runs a server of this process on input and returns its error and
-// what it wrote.
-func serveRaw(t *testing.T, p peer, input string) (error, string) {
+// serveRaw runs a server of this process on input and returns what it wrote, and
+// its error.
+func serveRaw(t *testing.T, p peer, input string) (string, error) {
 	t.Helper()
 	ours, theirs := socketpair(t)
 	in, out := fileOf(ours), make(chan string)
@@ -285,7 +285,7 @@ func serveRaw(t *testing.T, p peer, input string) (error, string) {
 	if p.server != "async" {
 		syscall.Close(theirs)
 	}
-	return err, <-out
+	return <-out, err
 }
 
 // A server that is given nonsense returns an error that says what it was.
@@ -302,7 +302,7 @@ func TestServersRefuseBadInput(t *testing.T) {
 		for _, in := range inputs {
 			t.Run(server+"/"+in.name, func(t *testing.T) {
 				newFixture(t) // skips without a poller
-				err, _ := serveRaw(t, peer{server: server, maxFrame: 1024}, in.bytes)
+				_, err := serveRaw(t, peer{server: server, maxFrame: 1024}, in.bytes)
 				if err == nil || !strings.Contains(err.Error(), in.says) {
 					t.Errorf("the server returned %v, want %q", err, in.says)
 				}

@@ -35,7 +35,7 @@ func TestPayloadsOfAnySizeComeBackWhole(t *testing.T) {
 		f := newFixture(t)
 		p.mirror = true
 		c := f.connect(p, rpc.Config{})
-		for _, size := range []int{0, 1, 127, 128, 4095, 4096, 65528, 65529, 65536, 1 << 20, 3<<20 + 1} {
+		for _, size := range []int{0, 1, 127, 128, 4095, 4096, 65528, 65529, 65536, 1<<20 + 1} {
 			payload := []byte(strings.Repeat("0123456789", size/10+1)[:size])
 			var reply []byte
 			ends := 0
@@ -61,7 +61,7 @@ func TestLargeFramesBothWaysDoNotDeadlock(t *testing.T) {
 		c := f.connect(p, rpc.Config{})
 		want := strings.Repeat("x", 300_000)
 		var calls []*result
-		for range 40 {
+		for range 12 {
 			calls = append(calls, f.begin(c, want))
 		}
 		f.until(func() bool { return c.InFlight() == 0 })

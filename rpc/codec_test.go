@@ -57,7 +57,7 @@ func TestGoldenConversation(t *testing.T) {
 		for _, test := range tests {
 			t.Run(server+"/"+test.wire.String(), func(t *testing.T) {
 				newFixture(t) // skips without a poller
-				err, out := serveRaw(t, peer{server: server, wire: test.wire, limit: 1}, test.in)
+				out, err := serveRaw(t, peer{server: server, wire: test.wire, limit: 1}, test.in)
 				must(t, err)
 				if out != test.reply {
 					t.Errorf("is  %q\nnot %q", out, test.reply)

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 		"serve":    serveWorker,
 		"raw":      rawWorker,
 		"upper":    upperWorker,
-		"shout":    shoutWorker,
+		"crash":    crashWorker,
 		"progress": progressWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.

@@ -181,7 +181,7 @@ type held struct {
 // handle answers for ServeSync and ServeGoroutines.
 func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
-		return request, s.mark(request)
+		return s.reflect(request)
 	}
 	args, err := request.Strings()
 	if err != nil {
@@ -199,6 +199,19 @@ func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, e
 	}
 	reply, err := s.call(args)
 	return rpc.Strings(reply...), err
+}
+
+// mallocsRequest is what a mirror answers with its number of allocations.
+const mallocsRequest = "mallocs"
+
+// reflect answers for a mirror.
+func (s *service) reflect(request rpc.Payload) (rpc.Payload, error) {
+	if string(request) == mallocsRequest {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return strconv.AppendUint(nil, m.Mallocs, 10), nil
+	}
+	return request, s.mark(request)
 }
 
 // mark notes that the request has been handled, where its parent can see it.
@@ -233,11 +246,12 @@ func (s *service) leave() {
 // begin answers for ServeAsync.
 func (s *service) begin(request rpc.Payload, done rpc.Done) {
 	if s.peer.mirror {
-		if err := s.mark(request); err != nil {
+		reply, err := s.reflect(request)
+		if err != nil {
 			done.Fail(err)
 			return
 		}
-		done.ReplyBytes(request)
+		done.ReplyBytes(reply)
 		return
 	}
 	args, err := request.Strings()
@@ -292,10 +306,6 @@ func (s *service) call(args []string) ([]string, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return []string{strconv.Itoa(s.most)}, nil
-	case "mallocs":
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return []string{strconv.FormatUint(m.Mallocs, 10)}, nil
 	case "exit":
 		code, _ := strconv.Atoi(args[1])
 		os.Stderr.WriteString("exiting as told\n")

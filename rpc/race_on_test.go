@@ -1,0 +1,6 @@
+//go:build race
+
+package rpc_test
+
+// raceDetector allocates on its own account.
+const raceDetector = true
