@@ -259,17 +259,6 @@ func TestChildThatNeverReadsCostsABoundedBuffer(t *testing.T) {
 	f.works(other)
 }
 
-// An event that is cut off was lost, even if nobody called and the code is 0.
-func TestTruncatedEventIsAnError(t *testing.T) {
-	f := newFixture(t)
-	var w watched
-	f.client(f.raw(child.Config{}, write(hello), write(frame(0, "\x02hi")[:9]), exit(0)), peer{}, w.config(rpc.Config{}))
-	f.until(w.ended)
-	if w.failed != 1 || !strings.Contains(w.err.Error(), "in the middle of a frame, after 9 bytes") {
-		t.Errorf("OnDestroy was called %d times, OnError %d times with %v", w.destroyed, w.failed, w.err)
-	}
-}
-
 // serveRaw runs a server of this process on input and returns what it wrote, and
 // its error.
 func serveRaw(t *testing.T, p peer, input string) (string, error) {

@@ -38,7 +38,16 @@ func TestCallsReadAfterShutdownMayHaveBeenStarted(t *testing.T) {
 }
 
 // A frame that was cut off was taken for an orderly end if the exit code was 0
-// and nothing was in flight: TestTruncatedEventIsAnError in badinput_test.go.
+// and nothing was in flight.
+func TestTruncatedEventIsAnError(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	f.client(f.raw(child.Config{}, write(hello), write(frame(0, "\x02hi")[:9]), exit(0)), peer{}, w.config(rpc.Config{}))
+	f.until(w.ended)
+	if w.failed != 1 || !strings.Contains(w.err.Error(), "in the middle of a frame, after 9 bytes") {
+		t.Errorf("OnDestroy was called %d times, OnError %d times with %v", w.destroyed, w.failed, w.err)
+	}
+}
 
 // The reader of ServeGoroutines was blocked in read(2) when a handler's error
 // had ended the server, and so the child did not exit.
@@ -284,5 +293,30 @@ func TestNewClientThatFailsCallsNothingBack(t *testing.T) {
 	f.until(func() bool { return exited })
 	if w.ended() || len(w.events) > 0 {
 		t.Errorf("OnDestroy was called %d times, OnError %d times, events %q", w.destroyed, w.failed, w.events)
+	}
+}
+
+// A peer without a process that stops reading, and neither answers nor hangs up,
+// kept its calls from ending.
+func TestPeerThatReadsNoMoreLosesItsCalls(t *testing.T) {
+	f := newFixture(t)
+	var ours, theirs [2]int // read ends and write ends of two pipes
+	must(t, unix.Pipe(ours[:]))
+	must(t, unix.Pipe(theirs[:]))
+	answers, requests := fileOf(ours[1]), fileOf(theirs[0])
+	defer answers.Close()
+	var w watched
+	c := f.client(rpc.NewStreamTransport(f.Loop, ours[0], theirs[1]), peer{}, w.config(rpc.Config{}))
+	answered, lost := f.begin(c, "one"), f.begin(c, "two")
+	must(t, f.Poll(0))
+	_, err := answers.WriteString(hello + frame(1, ""))
+	must(t, err)
+	must(t, requests.Close())
+	f.until(w.ended)
+	if answered.err != nil {
+		t.Errorf("the call that was answered ended with %v", answered.err)
+	}
+	if !isLost(lost.err) || !errors.Is(lost.err, syscall.EPIPE) || w.failed != 1 {
+		t.Errorf("the other ended with %v; OnError was called %d times", lost.err, w.failed)
 	}
 }

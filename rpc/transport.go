@@ -59,12 +59,21 @@ func (t *StreamTransport) Open(config reactor.StreamConfig) (*reactor.Stream, er
 	if t.stream != nil {
 		return nil, errors.New("rpc: transport is already in use")
 	}
-	onEOF, onClose := config.OnEOF, config.OnClose
+	onEOF, onWriteError, onClose := config.OnEOF, config.OnWriteError, config.OnClose
 	config.OnEOF = func() {
 		if onEOF != nil {
 			onEOF()
 		}
 		t.stream.Close()
+	}
+	config.OnWriteError = func(err error) {
+		if onWriteError != nil {
+			onWriteError(err)
+		}
+		t.stream.Drain() // what was answered before
+		if !t.stream.Closed() {
+			t.Abort(err) // it may never hang up
+		}
 	}
 	config.OnClose = func(err error) {
 		if onClose != nil {
@@ -78,7 +87,10 @@ func (t *StreamTransport) Open(config reactor.StreamConfig) (*reactor.Stream, er
 }
 
 func (t *StreamTransport) end(err error) {
-	cause := errors.Join(t.reason, err)
+	cause := t.reason
+	if err != nil && !errors.Is(cause, err) {
+		cause = errors.Join(cause, err)
+	}
 	if cause == nil {
 		cause = ErrPeerClosed
 	}
