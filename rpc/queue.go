@@ -281,8 +281,8 @@ func (q *callQueue) refuse(err error) {
 }
 
 // ShutdownWait shuts the client down and waits until the child is gone and every
-// call has ended. It returns nil after an orderly end, or if the client had
-// already ended, and else what OnError is told. Goroutine-safe; the loop must be running.
+// call has ended, which may have happened before. It returns nil after an orderly
+// end, and else what OnError is told. Goroutine-safe; the loop must be running.
 func (c *Client) ShutdownWait(ctx context.Context) error {
 	err := c.loop.Post(c.Shutdown)
 	if err != nil && !errors.Is(err, ErrClosed) {

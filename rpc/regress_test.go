@@ -320,3 +320,36 @@ func TestPeerThatReadsNoMoreLosesItsCalls(t *testing.T) {
 		t.Errorf("the other ended with %v; OnError was called %d times", lost.err, w.failed)
 	}
 }
+
+// A call made when the child could not be written to any more, and its end was
+// not yet known, ended with a bare EPIPE: nobody could tell that it was safe to
+// make it again.
+func TestCallBetweenTheWriteErrorAndTheEndWasNotStarted(t *testing.T) {
+	f := newFixture(t)
+	proc := f.raw(child.Config{Ladder: child.Ladder{CloseWait: -1, TermWait: -1}}, write(hello), closeIn, wait)
+	c := f.client(proc, peer{}, rpc.Config{OnError: func(error) {}})
+	var refused error
+	f.until(func() bool {
+		refused = c.Go(func(rpc.Payload, error) {}, "probe")
+		return refused != nil
+	})
+	if !isLost(refused) || !errors.Is(refused, syscall.EPIPE) {
+		t.Errorf("Go returned %v", refused)
+	}
+	var err error
+	ended := false
+	release := f.Hold()
+	go func() {
+		defer release()
+		_, e := c.Call(context.Background(), "late")
+		f.Post(func() { ended, err = true, e })
+	}()
+	f.until(func() bool { return ended })
+	lost, ok := errors.AsType[*rpc.LostError](err)
+	if !ok || lost.Started {
+		t.Fatalf("the call ended with %v", err)
+	}
+	if exit, ok := errors.AsType[*child.ExitError](err); !ok || exit.State.Signal != syscall.SIGKILL {
+		t.Errorf("the cause is %v", lost.Cause)
+	}
+}
