@@ -147,6 +147,20 @@ func TestDrainTakesWhatIsThereWhileSomebodyHoldsTheConnection(t *testing.T) {
 	})
 }
 
+// TestDrainEndsThoughTheOtherSideNeverStopsWriting: whoever holds a pipe of an
+// exited process may write to it for ever.
+func TestDrainEndsThoughTheOtherSideNeverStopsWriting(t *testing.T) {
+	config := func(l *link) reactor.StreamConfig {
+		more := make([]byte, 64<<10)
+		return reactor.StreamConfig{OnData: func([]byte) { l.peer.Offer(l.t, more) }}
+	}
+	onLinks(t, config, func(t *testing.T, l *link) {
+		l.peer.Offer(t, make([]byte, 64<<10))
+		l.stream.Drain() // or never returns
+		l.wantCalls("data")
+	})
+}
+
 func TestDrainReadsAPausedStreamToItsEOF(t *testing.T) {
 	onLinks(t, nil, func(t *testing.T, l *link) {
 		must(t, l.stream.Pause())
