@@ -50,8 +50,11 @@ func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 		if onClose != nil {
 			onClose(err)
 		}
-		if errors.Is(err, reactor.ErrClosed) {
+		switch {
+		case errors.Is(err, reactor.ErrClosed):
 			p.end(err) // the loop ends before the process
+		case err != nil:
+			p.suspect()
 		}
 	}
 	return config

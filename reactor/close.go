@@ -22,7 +22,7 @@ func (l *Loop) Close() error {
 		for _, r := range l.order {
 			r.Close()
 		}
-		l.pump(context.Background(), closeWait)
+		l.pump(context.Background(), closeWait, l.activeResidents)
 		l.end()
 		return nil
 	})
@@ -33,15 +33,16 @@ func (l *Loop) Close() error {
 }
 
 // Shutdown ends the loop gracefully: children finish what they have been asked,
-// within the limits of their ladders, and then the loop is closed. It runs the
-// loop itself meanwhile. If ctx is done first it closes the loop at once and
-// returns ctx.Err(). Inside a callback it returns ErrNested.
+// within the limits of their ladders, streams write what is queued, and then the
+// loop is closed. It runs the loop itself meanwhile. If ctx is done first (a
+// stream's other side may never read) it closes the loop at once and returns
+// ctx.Err(). Inside a callback it returns ErrNested.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	err := l.within(func() error {
 		for _, r := range l.order {
 			r.Shutdown()
 		}
-		l.pump(ctx, forever)
+		l.pump(ctx, forever, func() bool { return l.activeResidents() || l.unwritten() })
 		return ctx.Err()
 	})
 	if err == ErrNested {
@@ -53,11 +54,21 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// pump iterates while residents owe callbacks.
-func (l *Loop) pump(ctx context.Context, atMost time.Duration) {
+// unwritten reports whether a stream has bytes queued.
+func (l *Loop) unwritten() bool {
+	for s := l.streams.first; s != nil; s = s.next {
+		if s.Buffered() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pump iterates while there is something to wait for.
+func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) {
 	defer context.AfterFunc(ctx, l.interrupt)()
 	limit := forever
-	for start := l.clock(); l.activeResidents() && ctx.Err() == nil; {
+	for start := l.clock(); waiting() && ctx.Err() == nil; {
 		if atMost >= 0 {
 			if limit = atMost - time.Duration(l.clock()-start); limit <= 0 {
 				return

@@ -98,20 +98,6 @@ func (q *postQueue) wakeLocked(p poller.Poller) {
 	}
 }
 
-// rest is called when a run ends: the loop counts as about to block from now
-// on, and what has come in meanwhile makes FD readable for a host.
-func (q *postQueue) rest(p poller.Poller) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
-	q.wanted.Store(true)
-	if q.any() {
-		q.wakeLocked(p)
-	}
-}
-
 // any reports whether runPosts has something to do.
 func (q *postQueue) any() bool { return q.next < len(q.batch) || q.pending.Load() }
 

@@ -203,3 +203,60 @@ func TestStreamThatCannotWatchItsWriterLetsItsReaderGo(t *testing.T) {
 	run(t, loop)
 	pollTimes(t, loop, 2)
 }
+
+// TestPanicAmidTheEndingLeavesALoopThatCloses: it left the loop running for ever,
+// so that Close returned ErrNested.
+func TestPanicAmidTheEndingLeavesALoopThatCloses(t *testing.T) {
+	loop := newLoop(t) // whose cleanup closes it
+	_, err := loop.NewStream(fdtest.Dup(t, pipe(t).Read), -1, reactor.StreamConfig{OnClose: func(error) { panic("again") }})
+	must(t, err)
+	loop.Post(func() { panic("left") })
+	if got := leaveRun(loop); got != "again" {
+		t.Errorf("recovered %v", got)
+	}
+	wantErr(t, loop.Run(context.Background()), reactor.ErrClosed)
+}
+
+// TestShutdownWritesWhatIsQueued: it closed the loop with bytes in it.
+func TestShutdownWritesWhatIsQueued(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		want := pattern(0, 1<<20)
+		must(t, l.stream.Write(want))
+		received := make(chan []byte)
+		go func() {
+			var got []byte
+			for eof := false; len(got) < len(want) && !eof; {
+				fdtest.Await(t, l.peer.Read, unix.POLLIN)
+				var data []byte
+				data, eof = l.peer.Available(t)
+				got = append(got, data...)
+			}
+			received <- got
+		}()
+		must(t, l.loop.Shutdown(context.Background()))
+		wantBytes(t, <-received, want)
+	})
+}
+
+// TestHostIsToldOfACallbackOwedByThePoll: a callback that the last step of an
+// iteration put off waited for something else to happen.
+func TestHostIsToldOfACallbackOwedByThePoll(t *testing.T) {
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
+	fd, err := l.loop.FD()
+	must(t, err)
+	must(t, l.stream.Write(pattern(0, 2000)))
+	must(t, l.loop.Poll(0))
+	for !l.saw("drain") {
+		if !fdtest.Readable(t, fd) {
+			t.Fatal("OnDrain is owed, and FD is not readable")
+		}
+		must(t, l.loop.Poll(0))
+	}
+}
+
+// TestCommitWithoutAppendBufferIsRefused: it was a nil dereference.
+func TestCommitWithoutAppendBufferIsRefused(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	wantErr(t, l.stream.Commit([]byte("x")), reactor.ErrInvalid)
+}

@@ -100,13 +100,12 @@ func (l *Loop) within(body func() error) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrNested
 	}
+	defer l.rest()
 	returned := false
 	defer func() {
 		if !returned {
-			l.fail()
+			l.fail() // may panic again: rest is deferred on its own
 		}
-		l.running.Store(false)
-		l.posts.rest(l.poller)
 	}()
 	if l.closed {
 		returned = true
@@ -116,6 +115,22 @@ func (l *Loop) within(body func() error) error {
 	err := body()
 	returned = true
 	return err
+}
+
+// rest ends a run: the loop counts as about to block from now on, and what is
+// still to be done makes FD readable for a host.
+func (l *Loop) rest() {
+	l.running.Store(false)
+	q := &l.posts
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.wanted.Store(true)
+	if l.pendingWork() {
+		q.wakeLocked(l.poller)
+	}
 }
 
 // alive reports whether Run has anything to wait for.

@@ -11,9 +11,10 @@ import (
 const corkLimit = 8 << 10
 
 // Write queues a copy of p. It leaves at the end of the iteration, together with
-// whatever else is queued until then; of a large batch, the beginning leaves earlier. It returns ErrBufferFull if p does not
-// fit in MaxBuffered, ErrClosed after CloseWrite or Close, and the write error if
-// the other side is gone; then nothing of p was queued.
+// whatever else is queued until then; of a large batch, the beginning leaves
+// earlier. It returns ErrBufferFull if p does not fit in MaxBuffered, ErrClosed
+// after CloseWrite or Close, and the write error if the other side is gone; then
+// nothing of p was queued.
 func (s *Stream) Write(p []byte) error {
 	return s.Commit(append(s.AppendBuffer(), p...))
 }
@@ -30,7 +31,7 @@ func (s *Stream) AppendBuffer() []byte {
 // Commit queues what was appended to the buffer lent by AppendBuffer, or rolls
 // it back with the same errors as Write.
 func (s *Stream) Commit(buf []byte) error {
-	if !s.dirty || s.write != sideOpen {
+	if !s.dirty || s.write != sideOpen || s.queue.last == nil {
 		return s.commit(buf)
 	}
 	// The common case, another small piece behind the first of this iteration,
@@ -51,6 +52,9 @@ func (s *Stream) commit(buf []byte) error {
 			return s.writeErr
 		}
 		return ErrClosed
+	}
+	if s.queue.last == nil {
+		return ErrInvalid // AppendBuffer was not called
 	}
 	n := len(buf) - len(s.queue.last.B)
 	if n <= 0 {

@@ -18,6 +18,11 @@ type callbackFunc func(Payload, error)
 
 func (f callbackFunc) Complete(reply Payload, err error) { f(reply, err) }
 
+// ignored is the Completion of calls whose end nobody wants to know.
+type ignored struct{}
+
+func (ignored) Complete(Payload, error) {}
+
 // callTable holds the calls in flight, each at its id modulo the table's size.
 // Ids count up, so a reply that comes twice, or for a call that never was, does
 // not find its id; an id whose place is taken by an old call is skipped. The

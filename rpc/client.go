@@ -107,13 +107,19 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 // call and returns; done is called once, with the reply, which is a view, or
 // with the error that ended the call. An error of Go itself (ErrFull,
 // ErrShutdown, ErrTooLarge, or what became of the child) means that the call was
-// not made.
+// not made. A nil done ignores how the call ends.
 func (c *Client) Go(done func(reply Payload, err error), args ...string) error {
+	if done == nil {
+		return c.GoTo(nil, args...)
+	}
 	return c.GoTo(callbackFunc(done), args...)
 }
 
 // GoBytes is Go with a payload that has been encoded already.
 func (c *Client) GoBytes(done func(reply Payload, err error), payload []byte) error {
+	if done == nil {
+		return c.GoBytesTo(nil, payload)
+	}
 	return c.GoBytesTo(callbackFunc(done), payload)
 }
 
@@ -162,6 +168,9 @@ func (c *Client) send(buf []byte, start int, to Completion) error {
 	binary.BigEndian.PutUint64(buf[start:], uint64(id)<<32|uint64(size))
 	if err := c.stream.Commit(buf); err != nil {
 		return c.notQueued(err)
+	}
+	if to == nil {
+		to = ignored{}
 	}
 	c.calls.add(id, to, c.stream.Accepted())
 	return nil

@@ -353,3 +353,19 @@ func TestCallBetweenTheWriteErrorAndTheEndWasNotStarted(t *testing.T) {
 		t.Errorf("the cause is %v", lost.Cause)
 	}
 }
+
+// A call without a callback corrupted the count of calls in flight, and its
+// reply put the child down.
+func TestCallWithoutCallbackIgnoresItsEnd(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(peer{transport: "pipes", server: "sync"}, rpc.Config{})
+	must(t, c.Go(nil, "echo", "a"))
+	must(t, c.GoTo(nil, "echo", "b"))
+	must(t, c.GoBytes(nil, rpc.Strings("echo", "c")))
+	must(t, c.GoBytesTo(nil, rpc.Strings("echo", "d")))
+	if c.InFlight() != 4 {
+		t.Errorf("%d calls are in flight", c.InFlight())
+	}
+	f.until(func() bool { return c.InFlight() == 0 })
+	f.works(c)
+}

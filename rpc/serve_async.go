@@ -177,7 +177,14 @@ func (d Done) Reply(values ...string) error {
 func (d Done) ReplyBytes(payload []byte) error { return d.end(payload, nil) }
 
 // Fail answers with an error; see Handler.
-func (d Done) Fail(err error) error { return d.end(nil, err) }
+func (d Done) Fail(err error) error {
+	if err == nil {
+		err = errNilFailure // the caller must not take it for a reply
+	}
+	return d.end(nil, err)
+}
+
+var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
 	a := d.server
