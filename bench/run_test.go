@@ -61,7 +61,7 @@ func TestFailingContestantIsReportedOnce(t *testing.T) {
 
 func TestEveryContestantRuns(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes some seconds")
+		t.Skip("-short: it takes some seconds")
 	}
 	o, err := parseOptions([]string{"-short", "-procs", "2"}, io.Discard)
 	if err != nil {

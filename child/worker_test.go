@@ -88,7 +88,7 @@ func endingStep(in *os.File, name, arg string) error {
 	case "ignore-term":
 		signal.Ignore(syscall.SIGTERM)
 	case "wait":
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // until it is killed; select {} would be reported as a deadlock
 	case "exit":
 		os.Exit(n)
 	case "signal":

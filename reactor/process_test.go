@@ -15,7 +15,7 @@ func start(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	err := cmd.Start()
 	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip(err)
+		t.Skip("missing here: ", err)
 	}
 	must(t, err)
 }

@@ -100,7 +100,7 @@ func (r *stuckResident) Active() bool { return true }
 // TestCloseGivesUpOnAResidentThatNeverEnds takes as long as Close waits.
 func TestCloseGivesUpOnAResidentThatNeverEnds(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it waits for two seconds")
+		t.Skip("-short: it waits for two seconds")
 	}
 	loop := newLoop(t)
 	r := &stuckResident{}

@@ -76,7 +76,7 @@ func TestLargeFramesBothWaysDoNotDeadlock(t *testing.T) {
 func TestRepliesComeInTheOrderOfTheirDone(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer) {
 		if p.server != "async" {
-			t.Skip("only this server decides on the order")
+			t.Skip("does not apply: only the async server decides on the order of its replies")
 		}
 		f := newFixture(t)
 		c := f.connect(p, rpc.Config{})
@@ -101,7 +101,7 @@ func TestRepliesComeInTheOrderOfTheirDone(t *testing.T) {
 func TestCallsOvertakeOneAnother(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer) {
 		if p.server == "sync" {
-			t.Skip("this server answers in order")
+			t.Skip("does not apply: the sync server answers in order")
 		}
 		f := newFixture(t)
 		c := f.connect(p, rpc.Config{})

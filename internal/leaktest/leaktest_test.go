@@ -1,6 +1,7 @@
 package leaktest_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,9 +111,7 @@ func TestZombieIsReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Skip(err)
-		}
+		start(t, cmd)
 		io.Copy(io.Discard, stdout) // until it exits
 	})
 	wantLeak(t, got, fmt.Sprintf("child process left: pid %d (true)", cmd.Process.Pid), "not reaped")
@@ -127,13 +126,23 @@ func TestLivingChildIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := check(t, func() {
-		if err := cmd.Start(); err != nil {
-			t.Skip(err)
-		}
+		start(t, cmd)
 	})
 	wantLeak(t, got, fmt.Sprintf("child process left: pid %d (cat)", cmd.Process.Pid), "alive")
 	stdin.Close()
 	cmd.Wait()
+}
+
+// start starts a command; only a machine that does not have it skips the test.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	err := cmd.Start()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("missing here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func needLinux(t *testing.T) {
