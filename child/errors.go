@@ -38,6 +38,8 @@ type Error struct {
 	Err  error
 }
 
+// Error is like `child: start "resize": no such file or directory`, with the pid
+// once there is one.
 func (e *Error) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("child: %s %q: %v", e.Op, e.Name, e.Err)

@@ -67,6 +67,8 @@ type ExitError struct {
 	Reason error
 }
 
+// Error is like `child "resize" (pid 7) killed by signal 9 (killed)`, with the
+// reason before it and the end of stderr behind it, where there are any.
 func (e *ExitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "child %q (pid %d) ", e.Name, e.PID)

@@ -70,10 +70,7 @@ func (p *Process) Stop() error { return p.StopWith(p.config.Ladder) }
 // replaced. Goroutine-safe.
 func (p *Process) StopWith(ladder Ladder) error {
 	ladder.applyDefaults()
-	return p.loop.Post(func() {
-		p.setAsked(AskedByStop)
-		p.climb(ladder)
-	})
+	return p.loop.Post(func() { p.stop(ladder) })
 }
 
 // OnExit has fn called once when the process has exited and been reaped, after
@@ -136,10 +133,10 @@ func (p *Process) kill(by Asked) error {
 	return p.signalGroup(syscall.SIGKILL)
 }
 
-// stop is Stop on the loop.
-func (p *Process) stop() {
+// stop is StopWith on the loop.
+func (p *Process) stop(ladder Ladder) {
 	p.setAsked(AskedByStop)
-	p.climb(p.config.Ladder)
+	p.climb(ladder)
 }
 
 // setAsked keeps the first answer to who asked for the end.

@@ -91,7 +91,7 @@ func (n *nursery) spawn(path string, argv []string, attr *syscall.ProcAttr) (int
 func (n *nursery) Shutdown() {
 	n.ending = true
 	for p := range n.processes {
-		p.stop()
+		p.stop(p.config.Ladder)
 	}
 }
 

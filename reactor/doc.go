@@ -18,8 +18,9 @@
 //  6. watchers of ready descriptors are called, in the kernel's order,
 //  7. callbacks that were put off run: OnClose, OnDrain,
 //  8. posted functions run, a bounded batch; posts made meanwhile wait,
-//  9. streams write what has been queued, in one system call each. This comes
-//     last, so that neither Poll nor Stop leaves bytes behind.
+//  9. streams write what has been queued, in one system call each (of more than
+//     8 kB the beginning has left already). This comes last, so that neither
+//     Poll nor Stop leaves bytes behind.
 //
 // The wait asks the kernel without blocking first. If that brings nothing and a
 // callback has made a goroutine runnable, goroutines get a turn and the loop

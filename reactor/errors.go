@@ -35,6 +35,7 @@ type OpError struct {
 	Err error
 }
 
+// Error is like "reactor: watch fd 7: file exists".
 func (e *OpError) Error() string {
 	if e.FD < 0 {
 		return fmt.Sprintf("reactor: %s: %v", e.Op, e.Err)

@@ -54,7 +54,8 @@ const (
 
 // A Stream reads and writes a pipe, a socket or a pair of pipes without
 // blocking. Nothing written is lost, doubled or reordered while the stream is
-// open; what is queued during an iteration leaves in one system call at its end.
+// open; what is queued during an iteration leaves in one system call at its end,
+// and of more than 8 kB the beginning leaves while the rest is queued.
 // An idle stream holds no buffer. All methods belong to the loop's goroutine.
 type Stream struct {
 	loop   *Loop

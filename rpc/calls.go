@@ -16,12 +16,13 @@ type Completion interface {
 // it in the interface does not allocate.
 type callbackFunc func(Payload, error)
 
-func (f callbackFunc) Complete(reply Payload, err error) { f(reply, err) }
-
-// ignored is the Completion of calls whose end nobody wants to know.
-type ignored struct{}
-
-func (ignored) Complete(Payload, error) {}
+// Complete implements Completion. Nobody wants to know how a call with a nil func
+// ends, but it is in flight like any other.
+func (f callbackFunc) Complete(reply Payload, err error) {
+	if f != nil {
+		f(reply, err)
+	}
+}
 
 // callTable holds the calls in flight, each at its id modulo the table's size.
 // Ids count up, so a reply that comes twice, or for a call that never was, does

@@ -109,21 +109,16 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 // ErrShutdown, ErrTooLarge, or what became of the child) means that the call was
 // not made. A nil done ignores how the call ends.
 func (c *Client) Go(done func(reply Payload, err error), args ...string) error {
-	if done == nil {
-		return c.GoTo(nil, args...)
-	}
 	return c.GoTo(callbackFunc(done), args...)
 }
 
 // GoBytes is Go with a payload that has been encoded already.
 func (c *Client) GoBytes(done func(reply Payload, err error), payload []byte) error {
-	if done == nil {
-		return c.GoBytesTo(nil, payload)
-	}
 	return c.GoBytesTo(callbackFunc(done), payload)
 }
 
-// GoTo is Go with an interface instead of a func. It does not allocate.
+// GoTo is Go with an interface instead of a func: nothing is allocated, not even
+// a closure of the caller's. A nil Completion ignores how the call ends.
 func (c *Client) GoTo(to Completion, args ...string) error {
 	if err := c.refusal(); err != nil {
 		return err
@@ -170,7 +165,7 @@ func (c *Client) send(buf []byte, start int, to Completion) error {
 		return c.notQueued(err)
 	}
 	if to == nil {
-		to = ignored{}
+		to = callbackFunc(nil)
 	}
 	c.calls.add(id, to, c.stream.Accepted())
 	return nil

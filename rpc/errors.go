@@ -31,6 +31,7 @@ type LostError struct {
 	Started bool
 }
 
+// Error says whether the call may have been started, and why it was lost.
 func (e *LostError) Error() string {
 	if e.Started {
 		return fmt.Sprintf("rpc: call lost, and may have been started: %v", e.Cause)
@@ -54,6 +55,7 @@ const (
 	KindPanic = "panic"
 )
 
+// Error has the message and the kind, not the stack.
 func (e *RemoteError) Error() string {
 	if e.Kind == KindPanic {
 		return "rpc: handler panicked: " + e.Message
@@ -69,6 +71,7 @@ type ProtocolError struct {
 	Text string
 }
 
+// Error quotes the text, if there is one: that says more than any field.
 func (e *ProtocolError) Error() string {
 	if e.Text != "" {
 		return fmt.Sprintf("rpc: child wrote text to its protocol stream: %q", e.Text)

@@ -12,8 +12,8 @@ import (
 // called again, or with an error, which the caller gets as a RemoteError. The
 // request is a view that is valid until the handler returns. ctx never ends under
 // ServeSync; under ServeGoroutines it ends when a reply cannot be written, the
-// parent being gone, but not at an orderly shutdown. On AnyEvent's wires an error ends the process instead, as a
-// Perl exception would.
+// parent being gone, but not at an orderly shutdown. On AnyEvent's wires an error
+// ends the process instead, as a Perl exception would.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
