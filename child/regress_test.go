@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/child"
 )
 
@@ -78,5 +80,24 @@ func TestGrandchildThatWritesForEverDoesNotHangTheLoop(t *testing.T) {
 				t.Errorf("it %v", k.state)
 			}
 		})
+	}
+}
+
+// When reading the protocol failed otherwise than by an EOF, nobody took it for
+// the end: a child that went on running was never put down.
+func TestChildWhoseProtocolCannotBeReadIsPutDown(t *testing.T) {
+	f := newFixture(t)
+	config := steps("wait")
+	config.Ladder = atOnce
+	k := f.start(config)
+	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	r, _ := k.stream.FDs()
+	must(t, unix.Dup2(dir, r)) // reading a directory fails with EISDIR
+	k.stream.Drain()
+	f.until(k.ended)
+	if !errors.Is(k.cause, child.ErrClosedPipe) {
+		t.Errorf("it ended with %v", k.cause)
 	}
 }

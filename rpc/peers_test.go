@@ -268,6 +268,8 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		}
 		s.held = nil
 		done.Reply("released")
+	case "fail with nil":
+		done.Fail(nil)
 	case "twice":
 		first, second := done.Reply("once"), done.Reply("twice")
 		s.server.Event(fmt.Sprint(first), fmt.Sprint(errors.Is(second, rpc.ErrDone)))

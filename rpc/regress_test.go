@@ -369,3 +369,15 @@ func TestCallWithoutCallbackIgnoresItsEnd(t *testing.T) {
 	f.until(func() bool { return c.InFlight() == 0 })
 	f.works(c)
 }
+
+// Fail without an error sent a reply: the caller took the failure for success.
+func TestFailWithNilIsNoReply(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("async"), rpc.Config{})
+	r := f.begin(c, "fail with nil")
+	f.until(func() bool { return c.InFlight() == 0 })
+	if remote, ok := errors.AsType[*rpc.RemoteError](r.err); !ok || remote.Kind != rpc.KindError {
+		t.Errorf("the call ended with %v", r.err)
+	}
+	f.works(c)
+}
