@@ -86,11 +86,11 @@ func (l *Loop) end() {
 	for s := l.streams.first; s != nil; s = l.streams.first {
 		s.fail(ErrClosed)
 	}
-	l.runDeferred()
+	l.guarded((*Loop).runDeferred)
 	l.posts.shut()
 	for l.posts.any() {
-		l.runPosts()
-		l.runDeferred()
+		l.guarded((*Loop).runPosts)
+		l.guarded((*Loop).runDeferred)
 	}
 	l.closed = true
 	close(l.done)
@@ -124,8 +124,14 @@ func (l *Loop) release() error {
 	}
 	err := l.poller.Close()
 	l.poller = nil
+	l.dropPending()
 	for !l.timers.empty() {
 		l.timers.entries[0].t.Stop()
+	}
+	for _, list := range []*[]*Hook{&l.hooks.prepare, &l.hooks.check, &l.hooks.idle} {
+		for len(*list) > 0 {
+			(*list)[0].Stop()
+		}
 	}
 	for fd := range l.slots {
 		for w := l.slots[fd].first; w != nil; w = w.next {

@@ -21,6 +21,10 @@ var (
 	// ErrBufferFull: the bytes would not fit in StreamConfig.MaxBuffered. None
 	// of them was queued.
 	ErrBufferFull = errors.New("reactor: write buffer is full")
+	// ErrNotActive: the watcher is stopped.
+	ErrNotActive = errors.New("reactor: watcher is not active")
+	// ErrPending: not while the watcher's callback is still to come.
+	ErrPending = errors.New("reactor: watcher is pending")
 	// ErrInvalid: an argument is out of range.
 	ErrInvalid = errors.New("reactor: invalid argument")
 	// ErrUnsupported: this platform has no poller, or not this kind of watcher.

@@ -17,7 +17,32 @@ type Config struct {
 	// BusyPoll is how long an iteration polls without blocking before it
 	// blocks. 0: not at all. It trades a processor for latency.
 	BusyPoll time.Duration
+
+	// OnPanic is called, on the loop, with what a callback has panicked with; then
+	// the stream that it came from, if any, is failed, and the loop goes on. nil:
+	// the panic leaves Run, and the loop has failed.
+	OnPanic func(*Panic)
+
+	// SlowThreshold is when a callback counts as slow. 0: never; otherwise every
+	// callback costs two readings of the clock.
+	SlowThreshold time.Duration
+	// OnSlow is called, on the loop, after each slow callback. nil: they are only
+	// counted (Stats.Slow).
+	OnSlow func(SlowCallback)
+
+	// Clock is where the loop has its time from. nil: the machine's clocks.
+	Clock Clock
+	// Poller is what the loop waits with; it becomes the loop's. nil: the
+	// platform's. It is for tests: see package reactor/reactortest.
+	Poller Poller
 }
+
+// A Poller is the contract between the loop and what it waits with. It can be
+// replaced in tests; the rules are in the documentation of its methods.
+type Poller = poller.Poller
+
+// A PollerEvent says that a registered descriptor became ready.
+type PollerEvent = poller.Event
 
 // A Loop waits for descriptors, timers, processes and posted functions, and
 // calls back. See the package documentation for its iteration and its rules.
@@ -28,14 +53,15 @@ type Config struct {
 type Loop struct {
 	poller poller.Poller
 	config Config
-	base   time.Time // Now is base+now: one monotonic reading per iteration
-	now    int64     // nanoseconds since base
+	timebase
 
-	slots   []slot     // by descriptor
-	cursor  *FDWatcher // next watcher of the descriptor being dispatched
-	timers  timerHeap
-	posts   postQueue
-	streams streamList
+	slots    []slot // by descriptor
+	timers   timerHeap
+	hooks    hooks
+	pending  pendingSet
+	posts    postQueue
+	streams  streamList
+	observer *observer // nil: nobody wants to know of panics and slow callbacks
 
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
@@ -56,32 +82,33 @@ type Loop struct {
 
 // New creates a loop. On a platform without a poller it returns ErrUnsupported.
 func New(config Config) (*Loop, error) {
-	p, err := poller.Open()
-	if errors.Is(err, poller.ErrUnsupported) {
-		return nil, ErrUnsupported
-	}
+	p, err := openPoller(config)
 	if err != nil {
-		return nil, opError("open poller", -1, err)
+		return nil, err
 	}
 	l := &Loop{
-		poller:  p,
-		config:  config,
-		base:    time.Now(),
-		readBuf: make([]byte, readBufferSize),
-		done:    make(chan struct{}),
+		poller:   p,
+		config:   config,
+		timebase: newTimebase(config.Clock),
+		observer: newObserver(config),
+		readBuf:  make([]byte, readBufferSize),
+		done:     make(chan struct{}),
 	}
 	l.posts.wanted.Store(true) // outside Run the loop counts as about to block
 	l.stale.init()
 	return l, nil
 }
 
-// Now is the time of the current iteration, read once when its wait ended.
-// It includes a monotonic reading. Callbacks that compute for long may see it
-// lag behind time.Now.
-func (l *Loop) Now() time.Time { return l.base.Add(time.Duration(l.now)) }
-
-// clock reads the monotonic clock, in nanoseconds since base.
-func (l *Loop) clock() int64 { return int64(time.Since(l.base)) }
+func openPoller(config Config) (Poller, error) {
+	if config.Poller != nil {
+		return config.Poller, nil
+	}
+	p, err := poller.Open()
+	if errors.Is(err, poller.ErrUnsupported) {
+		return nil, ErrUnsupported
+	}
+	return p, opError("open poller", -1, err)
+}
 
 // Poller names the mechanism that the loop waits with: "epoll", "kqueue", "poll".
 func (l *Loop) Poller() string { return l.poller.Name() }

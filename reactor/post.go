@@ -20,6 +20,7 @@ type postQueue struct {
 	mu      sync.Mutex
 	queued  []func()
 	closed  bool
+	wakes   uint64
 	pending atomic.Bool // look at queued, or at Stop, Hold and contexts
 	wanted  atomic.Bool // the loop blocks, or is about to, or is not running
 
@@ -93,6 +94,7 @@ func (l *Loop) Hold() (release func()) {
 func (q *postQueue) wakeLocked(p poller.Poller) {
 	q.pending.Store(true)
 	if q.wanted.CompareAndSwap(true, false) {
+		q.wakes++
 		// The waker is ours, never full and never closed here: no error is possible.
 		_ = p.Wake()
 	}
@@ -127,11 +129,21 @@ func (l *Loop) runPosts() {
 		}
 		q.take()
 	}
-	for end := min(len(q.batch), q.next+postsPerIteration); q.next < end; {
+	end := min(len(q.batch), q.next+postsPerIteration)
+	if q.next < end {
+		l.pending.first = min(l.pending.first, normalLevel)
+	}
+	for q.next < end {
 		fn := q.batch[q.next]
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
+		if l.observer != nil {
+			l.observer.begin(l, posted{})
+			fn()
+			l.observer.end(l)
+			continue
+		}
 		fn()
 	}
 }

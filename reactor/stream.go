@@ -145,6 +145,8 @@ func isSocket(fd int) bool {
 	return err == nil
 }
 
+func (s *Stream) describe() (string, int) { return "stream", max(s.reader.fd, s.writer.fd) }
+
 // Loop returns the stream's loop.
 func (s *Stream) Loop() *Loop { return s.loop }
 
@@ -238,6 +240,7 @@ func (s *Stream) deferCallback() {
 }
 
 func (s *Stream) runDeferred() {
+	s.loop.blame(s)
 	s.deferred = false
 	if s.drained {
 		s.drained = false

@@ -51,6 +51,7 @@ func (s *Stream) Drain() {
 }
 
 func (s *Stream) onReadable(Ready) {
+	s.loop.blame(s)
 	for range readsPerEvent {
 		if !s.readOnce() || s.paused || s.read != sideOpen {
 			return

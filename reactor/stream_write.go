@@ -154,6 +154,7 @@ func (s *Stream) markDirty() {
 // onWritable is called when the other side is gone, or when there is room again:
 // then the bytes leave at the end of this iteration like all others.
 func (s *Stream) onWritable(ready Ready) {
+	s.loop.blame(s)
 	if ready&HangUp != 0 {
 		s.writeFailed(unix.EPIPE)
 		return
@@ -164,6 +165,7 @@ func (s *Stream) onWritable(ready Ready) {
 
 // flush writes until the queue is empty or the kernel's buffer is full.
 func (s *Stream) flush() {
+	s.loop.blame(s)
 	for s.queue.len() > 0 && !s.closed {
 		want := s.queue.transfer()
 		n, err := s.queue.writeTo(s.writer.fd)

@@ -40,7 +40,6 @@ type FDWatcher struct {
 	interest   Ready
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
-	started    uint64     // in which iteration: the batch at hand is not for it
 	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
@@ -59,7 +58,7 @@ func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher
 
 // init prepares a watcher that is part of another struct.
 func (w *FDWatcher) init(l *Loop, fd int, interest Ready, fn func(Ready)) {
-	*w = FDWatcher{watcher: watcher{loop: l}, fd: fd, interest: interest, fn: fn}
+	*w = FDWatcher{watcher: newWatcher(l), fd: fd, interest: interest, fn: fn}
 }
 
 // FD returns the watched descriptor.
@@ -84,7 +83,6 @@ func (w *FDWatcher) Start() error {
 	}
 	w.link(&l.slots[w.fd])
 	w.setActive(true)
-	w.started = l.stats.Iterations
 	return nil
 }
 
@@ -111,6 +109,7 @@ func (w *FDWatcher) Stop() error {
 		return nil
 	}
 	s := &w.loop.slots[w.fd]
+	w.loop.unpend(&w.watcher)
 	w.unlink(s)
 	w.setActive(false)
 	return w.loop.register(w.fd, s.asked())
@@ -132,6 +131,33 @@ func (w *FDWatcher) SetInterest(interest Ready) error {
 	}
 	return err
 }
+
+// Feed has the watcher called in the next iteration as if the kernel had
+// reported ready, of which it gets what it asks for. It returns ErrNotActive if
+// the watcher is stopped.
+func (w *FDWatcher) Feed(ready Ready) error { return w.loop.feed(&w.watcher, w, ready) }
+
+// FeedFD feeds all watchers of a descriptor that ask for one of the conditions.
+func (l *Loop) FeedFD(fd int, ready Ready) {
+	if fd < 0 || fd >= len(l.slots) {
+		return
+	}
+	for w := l.slots[fd].first; w != nil; w = w.next {
+		if w.interest&ready != 0 {
+			_ = w.Feed(ready) // listed watchers are active
+		}
+	}
+}
+
+// invoke asks for the interest again: an earlier callback of this iteration may
+// have changed it.
+func (w *FDWatcher) invoke(ready Ready) {
+	if ready &= w.interest; ready != 0 {
+		w.fn(ready)
+	}
+}
+
+func (w *FDWatcher) describe() (string, int) { return "fd", w.fd }
 
 // asked is the union of what the active watchers of the slot want.
 func (s *slot) asked() (all Ready) {
@@ -179,9 +205,6 @@ func (w *FDWatcher) link(s *slot) {
 }
 
 func (w *FDWatcher) unlink(s *slot) {
-	if w.loop.cursor == w {
-		w.loop.cursor = w.next
-	}
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
