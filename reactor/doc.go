@@ -43,7 +43,8 @@
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly
-// once unless it is stopped or repeats. A panic in a callback leaves Run.
+// once unless it is stopped or repeats. A panic in a callback leaves Run, unless
+// Config.OnPanic is there to be told.
 //
 // Descriptors given to WatchFD stay the caller's; those given to NewStream become
 // the stream's. Bytes given to a callback are valid until it returns.

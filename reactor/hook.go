@@ -73,6 +73,9 @@ func (l *Loop) runCheck() { l.runHooks(l.hooks.check) }
 // runIdle calls the idle hooks of the highest priority that nothing has locked
 // out: the others would be locked out by these.
 func (l *Loop) runIdle() {
+	if len(l.hooks.idle) == 0 {
+		return
+	}
 	level := uint8(levels)
 	for _, h := range l.hooks.idle {
 		level = min(level, h.level)
@@ -89,6 +92,9 @@ func (l *Loop) runIdle() {
 }
 
 func (l *Loop) runHooks(list []*Hook) {
+	if len(list) == 0 {
+		return
+	}
 	for _, h := range list {
 		l.pend(&h.watcher, h, 0)
 	}

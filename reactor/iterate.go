@@ -97,6 +97,9 @@ func (l *Loop) runDeferred() {
 // pipe meanwhile: the poller will tell of room. A stream flushed here may be
 // queued again only by a later step, so this ends.
 func (l *Loop) flush() {
+	if len(l.dirty) == 0 {
+		return
+	}
 	for i := 0; i < len(l.dirty); i++ {
 		s := l.dirty[i]
 		if s == nil {

@@ -1,5 +1,7 @@
 package reactor
 
+import "math/bits"
+
 // The range of priorities. Within an iteration a watcher of higher priority is
 // called before one of lower, whatever happened first.
 const (
@@ -25,6 +27,7 @@ type callable interface {
 // after it, and what it starts waits for the next iteration.
 type pendingSet struct {
 	queues [levels]pendingQueue
+	used   uint8          // bit i: queue i is not empty
 	fed    []pendingEntry // by Feed: moved into the queues by the next iteration
 	first  int            // highest level that had something to call in this iteration
 }
@@ -50,6 +53,7 @@ func (l *Loop) pend(w *watcher, call callable, ready Ready) {
 		e.ready |= ready
 		return
 	}
+	l.pending.used |= 1 << w.level
 	q := &l.pending.queues[w.level]
 	q.entries = append(q.entries, pendingEntry{call, ready})
 	w.pending = int32(len(q.entries))
@@ -104,17 +108,13 @@ func (l *Loop) collectFed() {
 
 // settlePriority notes the highest level that is about to be called, which is
 // what locks out idle watchers.
-func (p *pendingSet) settlePriority() {
-	p.first = 0
-	for p.first < levels && len(p.queues[p.first].entries) == 0 {
-		p.first++
-	}
-}
+func (p *pendingSet) settlePriority() { p.first = bits.TrailingZeros8(p.used) }
 
 // invokePending calls what is pending, highest level first. If a callback
 // panics, calling it again goes on with the next.
 func (l *Loop) invokePending() {
-	for level := range l.pending.queues {
+	for l.pending.used != 0 {
+		level := bits.TrailingZeros8(l.pending.used)
 		q := &l.pending.queues[level]
 		for q.next < len(q.entries) {
 			e := &q.entries[q.next]
@@ -126,6 +126,7 @@ func (l *Loop) invokePending() {
 			}
 		}
 		q.reset()
+		l.pending.used &^= 1 << level
 	}
 }
 
