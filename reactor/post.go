@@ -138,12 +138,6 @@ func (l *Loop) runPosts() {
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
-		if l.observer != nil {
-			l.observer.begin(l, posted{})
-			fn()
-			l.observer.end(l)
-			continue
-		}
-		fn()
+		l.observe(posted{}, fn)
 	}
 }

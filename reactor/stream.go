@@ -240,7 +240,6 @@ func (s *Stream) deferCallback() {
 }
 
 func (s *Stream) runDeferred() {
-	s.loop.blame(s)
 	s.deferred = false
 	if s.drained {
 		s.drained = false

@@ -165,7 +165,6 @@ func (s *Stream) onWritable(ready Ready) {
 
 // flush writes until the queue is empty or the kernel's buffer is full.
 func (s *Stream) flush() {
-	s.loop.blame(s)
 	for s.queue.len() > 0 && !s.closed {
 		want := s.queue.transfer()
 		n, err := s.queue.writeTo(s.writer.fd)
