@@ -36,6 +36,14 @@ func newLoopWith(t testing.TB, config reactor.Config) *reactor.Loop {
 	return loop
 }
 
+// needBackend skips a test of what only one backend does.
+func needBackend(t testing.TB, loop *reactor.Loop, name, reason string) {
+	t.Helper()
+	if loop.Poller() != name {
+		t.Skipf("not with %s: %s", loop.Poller(), reason)
+	}
+}
+
 func verify(t testing.TB, loop *reactor.Loop) {
 	t.Helper()
 	if err := loop.Verify(); err != nil {

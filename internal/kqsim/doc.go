@@ -43,8 +43,9 @@ type Quirks struct {
 	// Seen on macOS with the end of a Unix socket.
 	// https://github.com/panjf2000/gnet
 	WriteFirst bool
-	// InterruptEvery: each time this many calls have waited, one more is EINTR,
-	// after its changes were made. Any system, when a signal comes.
+	// InterruptEvery: of the calls that find nothing and would sleep, each
+	// one of this number is EINTR, after its changes were made. Any system, when a
+	// signal comes.
 	InterruptEvery int
 }
 

@@ -26,8 +26,9 @@ type Queue struct {
 	sets  [setCount]int
 	user  int // eventfd, readable while an EVFILT_USER is triggered and enabled
 	notes map[key]*note
-	turn  int // which set is asked first
-	waits int // for InterruptEvery
+	found []unix.EpollEvent // scratch of scanSet
+	turn  int               // which set is asked first
+	waits int               // for InterruptEvery
 }
 
 // The epoll sets.
@@ -114,9 +115,6 @@ func (q *Queue) Kevent(changes, events []kevent.Event, timeout *unix.Timespec) (
 	if n > 0 || err != nil || len(events) == 0 {
 		return n, err
 	}
-	if q.interrupted() {
-		return 0, unix.EINTR
-	}
 	limit := time.Duration(-1)
 	if timeout != nil {
 		limit = time.Duration(timeout.Nano())
@@ -131,12 +129,16 @@ func (q *Queue) Kevent(changes, events []kevent.Event, timeout *unix.Timespec) (
 				return 0, nil
 			}
 		}
+		if q.interrupted() {
+			return 0, unix.EINTR
+		}
 		if err := q.block(left); err != nil {
 			return 0, err
 		}
 	}
 }
 
+// interrupted counts the calls that are about to sleep: only these are EINTR.
 func (q *Queue) interrupted() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,12 +13,12 @@ func (q *Queue) scan(events []kevent.Event) (n int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.turn++
-	order := []int{readSet, writeSet, procSet}
+	order := [setCount]int{readSet, writeSet, procSet}
 	switch {
 	case q.quirks.WriteFirst:
-		order = []int{writeSet, readSet, procSet}
+		order = [setCount]int{writeSet, readSet, procSet}
 	case q.turn%2 == 0: // no set keeps the others waiting when there is little room
-		order = []int{procSet, readSet, writeSet}
+		order = [setCount]int{procSet, readSet, writeSet}
 	}
 	n = q.scanUser(events)
 	for _, set := range order {
@@ -51,7 +51,10 @@ func (q *Queue) scanUser(events []kevent.Event) (n int) {
 // scanSet asks one set. What it brings is a hint: the state of the descriptor
 // decides, as it does in f_event of a real kernel.
 func (q *Queue) scanSet(set int, events []kevent.Event) (n int, err error) {
-	found := make([]unix.EpollEvent, len(events))
+	if len(q.found) < len(events) {
+		q.found = make([]unix.EpollEvent, len(events))
+	}
+	found := q.found[:len(events)]
 	count, err := unix.EpollWait(q.sets[set], found, 0)
 	if err == unix.EINTR {
 		return 0, nil
