@@ -27,7 +27,7 @@ var (
 	ErrPending = errors.New("reactor: watcher is pending")
 	// ErrInvalid: an argument is out of range.
 	ErrInvalid = errors.New("reactor: invalid argument")
-	// ErrUnsupported: this platform has no poller, or not this kind of watcher.
+	// ErrUnsupported: this system, or the loop's backend, cannot do that.
 	ErrUnsupported = poller.ErrUnsupported
 )
 

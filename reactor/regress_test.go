@@ -243,8 +243,7 @@ func TestShutdownWritesWhatIsQueued(t *testing.T) {
 func TestHostIsToldOfACallbackOwedByThePoll(t *testing.T) {
 	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
-	fd, err := l.loop.FD()
-	must(t, err)
+	fd := hostedFD(t, l.loop)
 	must(t, l.stream.Write(pattern(0, 2000)))
 	must(t, l.loop.Poll(0))
 	for !l.saw("drain") {
@@ -259,4 +258,15 @@ func TestHostIsToldOfACallbackOwedByThePoll(t *testing.T) {
 func TestCommitWithoutAppendBufferIsRefused(t *testing.T) {
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
 	wantErr(t, l.stream.Commit([]byte("x")), reactor.ErrInvalid)
+}
+
+// TestDrainTakesTheEOFBehindTheLastBytes: it stopped at a short read, so that a
+// child whose exit was reported before the end of its output had no OnEOF.
+func TestDrainTakesTheEOFBehindTheLastBytes(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		l.peer.Send(t, []byte("last"))
+		l.peer.CloseWrite()
+		l.stream.Drain()
+		l.wantCalls("data eof")
+	})
 }

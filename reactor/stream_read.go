@@ -46,7 +46,11 @@ func (s *Stream) Drain() {
 	if s.read == sideOpen {
 		limit += uint64(sysUnread(s.reader.fd))
 	}
-	for s.read == sideOpen && s.readOnce() && s.loop.stats.BytesRead <= limit {
+	for s.read == sideOpen && s.loop.stats.BytesRead <= limit {
+		before := s.loop.stats.BytesRead
+		if !s.readOnce() && s.loop.stats.BytesRead == before {
+			return // after a short read there is an EOF to look for
+		}
 	}
 }
 
