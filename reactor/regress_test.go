@@ -260,3 +260,13 @@ func TestCommitWithoutAppendBufferIsRefused(t *testing.T) {
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
 	wantErr(t, l.stream.Commit([]byte("x")), reactor.ErrInvalid)
 }
+
+// TestUnreadOfASocketWhoseWritingHasEnded: its descriptor stays open for reading,
+// and what was dropped was forgotten.
+func TestUnreadOfASocketWhoseWritingHasEnded(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[1], nil)
+	l.peer.CloseRead()
+	l.write("never sent")
+	l.pollUntil(func() bool { return l.saw("write error") })
+	wantUnread(t, l, len("never sent"))
+}

@@ -65,27 +65,28 @@ const (
 type Stream struct {
 	loop   *Loop
 	config StreamConfig
-	socket bool
+	reader FDWatcher
+	writer FDWatcher // for HangUp, and for Write while the kernel's buffer is full
+	queue  writeQueue
+	notice int // below this many bytes queued, Commit has nothing to look at
 
-	read    side
-	pauses  pauseReason // 0: reading
-	reader  FDWatcher
-	write   side
-	writer  FDWatcher // for HangUp, and for Write while the kernel's buffer is full
-	queue   writeQueue
-	notice  int  // below this many bytes queued, Commit has nothing to look at
+	socket bool
+	read   side
+	pauses pauseReason // 0: reading
+	write  side
+
 	blocked bool // the kernel's buffer is full: wait for Write
 	dirty   bool // in loop.dirty
 	high    bool // HighWater was reached, LowWater not yet
 
+	closed   bool // both descriptors are gone, OnClose is owed or made
+	deferred bool // in loop.deferred
+	drained  bool // OnDrain is owed
+
 	accepted uint64 // bytes taken by Write and Commit
 	unread   int    // of these, known to lie in the kernel when the write side ended
-
-	closed   bool  // both descriptors are gone, OnClose is owed or made
-	deferred bool  // in loop.deferred
-	drained  bool  // OnDrain is owed
-	writeErr error // why the write side ended, if not by CloseWrite or Close
-	err      error // for OnClose
+	writeErr error  // why the write side ended, if not by CloseWrite or Close
+	err      error  // for OnClose
 
 	extra      *streamExtra // nil until one of the features in it is used
 	prev, next *Stream      // in loop.streams

@@ -146,7 +146,7 @@ func (s *Stream) Accepted() uint64 { return s.accepted }
 // answering after the stream has been closed, but what CloseWrite or Close left
 // in the kernel may have been read later, and is not counted.
 func (s *Stream) Unread() int {
-	if s.writer.fd < 0 {
+	if s.write == sideDone {
 		return s.unread
 	}
 	return s.queue.len() + s.inKernel()
