@@ -270,3 +270,13 @@ func TestDrainTakesTheEOFBehindTheLastBytes(t *testing.T) {
 		l.wantCalls("data eof")
 	})
 }
+
+// TestUnreadOfASocketWhoseWritingHasEnded: its descriptor stays open for reading,
+// and what was dropped was forgotten.
+func TestUnreadOfASocketWhoseWritingHasEnded(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[1], nil)
+	l.peer.CloseRead()
+	l.write("never sent")
+	l.pollUntil(func() bool { return l.saw("write error") })
+	wantUnread(t, l, len("never sent"))
+}
