@@ -65,6 +65,10 @@ type Loop struct {
 	pending  pendingSet
 	posts    postQueue
 	streams  streamList
+	walls    wallClock
+	signals  signalSources
+	asyncs   asyncSet
+	paths    pathSet
 	observer *observer // nil: nobody wants to know of panics and slow callbacks
 
 	dirty    []*Stream // have bytes to write, or a write side to finish
