@@ -8,6 +8,9 @@ type timerHeap struct {
 	seq     uint64 // of the next start: equal deadlines fire in start order
 }
 
+// keepTimers is how many timers' room is always kept.
+const keepTimers = 4096
+
 type timerEntry struct {
 	when int64
 	seq  uint64
@@ -36,6 +39,14 @@ func (h *timerHeap) remove(i int) {
 	if i < last {
 		h.entries[i] = moved
 		h.fix(i)
+	}
+	h.shrink()
+}
+
+// shrink gives back half of the array when three quarters of it are unused.
+func (h *timerHeap) shrink() {
+	if c := cap(h.entries); c > keepTimers && len(h.entries) < c/4 {
+		h.entries = append(make([]timerEntry, 0, c/2), h.entries...)
 	}
 }
 

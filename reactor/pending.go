@@ -110,6 +110,9 @@ func (l *Loop) collectFed() {
 			l.pend(e.call.base(), e.call, e.ready)
 		}
 	}
+	if cap(l.pending.fed) > keepPending {
+		l.pending.fed = nil
+	}
 	l.pending.fed = l.pending.fed[:0]
 }
 
