@@ -30,6 +30,7 @@ func TestEchoOverEachNetwork(t *testing.T) {
 			if strings.HasPrefix(tt.address, "@") {
 				needAbstract(t)
 			}
+			needIPv6(t, tt.address)
 			loop := newLoop(t)
 			l := echo(t, loop, tt.network, tt.address)
 			var got []byte
@@ -155,6 +156,7 @@ func wantFlags(t *testing.T, fd int) {
 
 func TestTCPServesBothVersionsOfIP(t *testing.T) {
 	needDualStack(t)
+	needIPv6(t, "::1")
 	for _, tt := range []struct {
 		network, address string
 		v6only           int

@@ -74,6 +74,7 @@ func answer(c net.Conn, addrs []string) {
 // reservedBoth returns a port at which nobody listens on 127.0.0.1, nor on ::1.
 func reservedBoth(t testing.TB) (port string) {
 	t.Helper()
+	needIPv6(t, "::1")
 	for range 100 {
 		_, port, _ = net.SplitHostPort(reserved(t))
 		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
@@ -95,6 +96,9 @@ func TestDialByName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	for _, network := range []string{"tcp", "tcp4", "tcp6"} {
 		t.Run(network, func(t *testing.T) {
+			if network == "tcp6" {
+				needIPv6(t, "::1")
+			}
 			config := sock.DialConfig{Resolver: resolverWith("127.0.0.1", "::1")}
 			_, d := dial(t, loop, network, "name.test.:"+port, config, reactor.StreamConfig{})
 			if d.done() {
@@ -159,6 +163,7 @@ func TestDialGoesOnAfterAnAddressThatRefuses(t *testing.T) {
 }
 
 func TestDialTriesTheNextAddressBesideASlowOne(t *testing.T) {
+	needIPv6(t, "::1")
 	loop := newLoop(t)
 	var slow, fast *sock.Listener
 	for fast == nil {

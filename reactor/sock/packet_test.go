@@ -52,6 +52,7 @@ func dialPacket(t testing.TB, loop *reactor.Loop, network string, to sock.Addr, 
 func TestDatagramsArriveWholeWithTheirSender(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "localhost:0"} {
 		t.Run(address, func(t *testing.T) {
+			needIPv6(t, address)
 			loop := newLoop(t)
 			var in inbox
 			_, to := listenPacket(t, loop, "udp", address, in.config())
@@ -78,6 +79,7 @@ func TestDatagramsArriveWholeWithTheirSender(t *testing.T) {
 
 func TestDualStackDatagrams(t *testing.T) {
 	needDualStack(t)
+	needIPv6(t, "::1")
 	loop := newLoop(t)
 	var in, back inbox
 	server, addr := listenPacket(t, loop, "udp", ":0", in.config())

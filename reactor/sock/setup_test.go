@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,6 +195,19 @@ func reserved(t testing.TB) string {
 	addr, err := sock.LocalAddr(fd)
 	must(t, err)
 	return addr.String()
+}
+
+// needIPv6 skips a test, or a case whose address is of IPv6, where there is none.
+func needIPv6(t testing.TB, address string) {
+	t.Helper()
+	if !strings.Contains(address, "::1") {
+		return
+	}
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	l.Close()
 }
 
 func getsockopt(t testing.TB, fd, level, option int) int {

@@ -204,9 +204,12 @@ func lowLimit(room int) (restore func(), err error) {
 		return nil, err
 	}
 	low := old
-	low.Cur = uint64(next + room)
+	setLimit(&low.Cur, next+room)
 	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &old) }, unix.Setrlimit(unix.RLIMIT_NOFILE, &low)
 }
+
+// setLimit: limits are signed on some systems.
+func setLimit[T int64 | uint64](limit *T, n int) { *limit = T(n) }
 
 const (
 	limitRoom    = 20  // descriptors that a server has for connections
