@@ -15,6 +15,7 @@ type Timer struct {
 	delay  int64 // of the next start, in ns
 	period int64 // 0: one-shot
 	index  int32 // in the heap; -1 while stopped
+	seq    uint32
 }
 
 // AfterFunc calls fn once, d from now. A d of zero or less means in the next
@@ -94,7 +95,7 @@ func (t *Timer) following(when, now int64) int64 {
 // cannot keep descriptors waiting.
 func (l *Loop) runTimers() {
 	h := &l.timers
-	for limit := h.seq; !h.empty() && h.first() <= l.now && h.entries[0].seq < limit; {
+	for limit := h.seq; !h.empty() && h.first() <= l.now && startedBefore(h.entries[0].t.seq, limit); {
 		t := h.entries[0].t
 		if t.period > 0 {
 			h.move(0, t.following(h.first(), l.now))
