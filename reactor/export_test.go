@@ -35,7 +35,7 @@ func (h *Heap) Verify() error {
 }
 
 // TimerMoves is how often a timer of the loop has been given a place in the heap.
-func (s *Stream) TimerMoves() uint64 { return s.loop.timers.seq }
+func (s *Stream) TimerMoves() uint64 { return uint64(s.loop.timers.seq) }
 
 // Age lets time pass for the timeouts of the stream, and has its timer look.
 func (s *Stream) Age(d time.Duration) {
