@@ -122,6 +122,7 @@ func (l *Loop) release() error {
 	if l.poller == nil {
 		return nil
 	}
+	l.closeExits()
 	err := l.poller.Close()
 	l.poller = nil
 	for !l.timers.empty() {
@@ -130,9 +131,6 @@ func (l *Loop) release() error {
 	for fd := range l.slots {
 		for w := l.slots[fd].first; w != nil; w = w.next {
 			w.setActive(false)
-			if w.owned {
-				closeFD(&w.fd, -1)
-			}
 		}
 	}
 	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil

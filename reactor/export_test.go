@@ -31,3 +31,16 @@ func (h *Heap) Verify() error {
 	var refs int
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
 }
+
+// ExitSources are the ways to hear of exits.
+var ExitSources = map[string]func(*Loop) exitSource{
+	"poller":  pollerExits,
+	"pidfd":   pidfdExits,
+	"SIGCHLD": sigchldExits,
+}
+
+// UseExits has a new loop use one of ExitSources, and reports whether it can.
+func (l *Loop) UseExits(name string) bool {
+	l.exits = ExitSources[name](l)
+	return l.exits != nil
+}

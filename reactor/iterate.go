@@ -46,6 +46,14 @@ func (l *Loop) dispatch(events []poller.Event) {
 	stale := false
 	for i := range events {
 		ev := &events[i]
+		if ev.Ready == poller.Exited {
+			if l.processExited(ev) {
+				l.stats.Events++
+			} else {
+				l.stats.Stale++ // stopped by an earlier callback of this batch
+			}
+			continue
+		}
 		if s := &l.slots[ev.FD]; s.kernel == 0 || s.gen != ev.Gen {
 			stale = true
 			l.stats.Stale++

@@ -7,7 +7,7 @@ import "fmt"
 // loop holds.
 func (l *Loop) Verify() error {
 	refs := 0
-	for _, check := range []func(*int) error{l.verifyTimers, l.verifySlots, l.verifyStreams} {
+	for _, check := range []func(*int) error{l.verifyTimers, l.verifySlots, l.verifyProcesses, l.verifyStreams} {
 		if err := check(&refs); err != nil {
 			return err
 		}
@@ -53,6 +53,18 @@ func (l *Loop) verifySlots(refs *int) error {
 		// A registration that the kernel refused to renew is 0; see rebuild.
 		if asked := s.asked(); s.kernel != asked && s.kernel != 0 {
 			return fmt.Errorf("reactor: fd %d: asked for %s, registered for %s", fd, ReadyString(asked), ReadyString(s.kernel))
+		}
+	}
+	return nil
+}
+
+func (l *Loop) verifyProcesses(refs *int) error {
+	for w := range l.watched {
+		if !w.active {
+			return fmt.Errorf("reactor: a stopped watcher of process %d is listed", w.pid)
+		}
+		if !w.unref {
+			*refs++
 		}
 	}
 	return nil

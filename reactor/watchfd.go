@@ -41,7 +41,6 @@ type FDWatcher struct {
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
 	started    uint64     // in which iteration: the batch at hand is not for it
-	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the
