@@ -128,6 +128,7 @@ func (l *Loop) release() error {
 	l.releaseSignals()
 	l.releaseAsyncs()
 	l.releasePaths()
+	l.closeExits()
 	err := l.poller.Close()
 	l.poller = nil
 	l.dropPending()
@@ -142,9 +143,6 @@ func (l *Loop) release() error {
 	for fd := range l.slots {
 		for w := l.slots[fd].first; w != nil; w = w.next {
 			w.setActive(false)
-			if w.owned {
-				closeFD(&w.fd, -1)
-			}
 		}
 	}
 	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil

@@ -23,7 +23,9 @@
 //     can still stop what has not been called; what it starts or feeds waits for
 //     the next iteration,
 //  8. callbacks that were put off are made: OnClose, OnDrain,
-//  9. posted functions run, a bounded batch; posts made meanwhile wait,
+//  9. posted functions run, a bounded batch; posts made meanwhile wait. What
+//     comes by way of goroutines becomes pending here, and is called: signals,
+//     asyncs, and exits where the kernel has no descriptor for them,
 //  10. check hooks are called,
 //  11. idle hooks are called, if nothing of their priority or higher happened,
 //  12. streams write what has been queued, in one system call each (of more than

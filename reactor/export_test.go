@@ -48,3 +48,16 @@ func (s *Stream) Age(d time.Duration) {
 		t.armed = 0
 	}
 }
+
+// ExitSources are the ways to hear of exits.
+var ExitSources = map[string]func(*Loop) exitSource{
+	"poller":  pollerExits,
+	"pidfd":   pidfdExits,
+	"SIGCHLD": sigchldExits,
+}
+
+// UseExits has a new loop use one of ExitSources, and reports whether it can.
+func (l *Loop) UseExits(name string) bool {
+	l.exits = ExitSources[name](l)
+	return l.exits != nil
+}

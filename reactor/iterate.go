@@ -20,6 +20,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 	l.guarded((*Loop).invokePending)   // 7.
 	l.guarded((*Loop).runDeferred)     // 8.
 	l.guarded((*Loop).runPosts)        // 9.
+	l.guarded((*Loop).invokePending)   //    and what these have made pending: signals, asyncs, exits
 	l.runCheck()                       // 10.
 	l.runIdle()                        // 11.
 	l.guarded((*Loop).flush)           // 12. last: Poll, Stop and RunUntil leave no byte behind
@@ -58,6 +59,10 @@ func (l *Loop) collectEvents(events []poller.Event) {
 	stale := false
 	for i := range events {
 		ev := &events[i]
+		if ev.Ready == poller.Exited {
+			l.collectExit(ev)
+			continue
+		}
 		s := &l.slots[ev.FD]
 		if s.kernel == 0 || s.gen != ev.Gen {
 			stale = true

@@ -84,6 +84,8 @@ type Loop struct {
 	closed  bool
 	done    chan struct{} // closed when the loop has ended, however
 	stale   staleGuard
+	exits   exitSource // how exits of processes are heard of; nil: not yet needed
+	watched map[*ProcessWatcher]struct{}
 	stats   Stats
 	residents
 }

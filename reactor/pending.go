@@ -59,8 +59,8 @@ func (l *Loop) pend(w *watcher, call callable, ready Ready) {
 	w.pending = int32(len(q.entries))
 }
 
-// pendLate makes a watcher pending when the batch has been collected already; the
-// check step calls it.
+// pendLate makes a watcher pending when the batch has been collected already: it is
+// called when what is being called, or the posts, are through.
 func (l *Loop) pendLate(w *watcher, call callable) {
 	l.pending.first = min(l.pending.first, int(w.level))
 	l.pend(w, call, 0)

@@ -8,7 +8,7 @@ import "fmt"
 func (l *Loop) Verify() error {
 	refs := 0
 	for _, check := range []func(*int) error{
-		l.verifyTimers, l.verifySlots, l.verifyHooks, l.verifyPending, l.verifyStreams,
+		l.verifyTimers, l.verifySlots, l.verifyProcesses, l.verifyHooks, l.verifyPending, l.verifyStreams,
 		l.verifyWalls, l.verifySignals, l.verifyAsyncs, l.verifyPaths,
 	} {
 		if err := check(&refs); err != nil {
@@ -56,6 +56,18 @@ func (l *Loop) verifySlots(refs *int) error {
 		// A registration that the kernel refused to renew is 0; see rebuild.
 		if asked := s.asked(); s.kernel != asked && s.kernel != 0 {
 			return fmt.Errorf("reactor: fd %d: asked for %s, registered for %s", fd, ReadyString(asked), ReadyString(s.kernel))
+		}
+	}
+	return nil
+}
+
+func (l *Loop) verifyProcesses(refs *int) error {
+	for w := range l.watched {
+		if !w.active {
+			return fmt.Errorf("reactor: a stopped watcher of process %d is listed", w.pid)
+		}
+		if !w.unref {
+			*refs++
 		}
 	}
 	return nil

@@ -38,7 +38,6 @@ type FDWatcher struct {
 	interest   Ready
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
-	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the

@@ -28,6 +28,9 @@ type Quirks struct {
 	// of the write end tells. "On some systems", says Go's runtime.
 	// https://github.com/golang/go/blob/master/src/runtime/netpoll_kqueue.go
 	DeadReaderIsRead bool
+	// DeadReaderIsWrite: only the write filter does, as on a system whose pipes go
+	// one way and whose read filter knows of no data there.
+	DeadReaderIsWrite bool
 	// ZombieESRCH: a process that has exited cannot be registered. macOS, NetBSD,
 	// OpenBSD; FreeBSD and DragonFly report it at once.
 	// https://github.com/libuv/libuv/pull/3451
@@ -49,7 +52,8 @@ type Quirks struct {
 	InterruptEvery int
 }
 
-// Presets are the quirks of each system, and all of them at once.
+// Presets are the quirks of each system, those of none in particular, and all of
+// them at once.
 func Presets() map[string]Quirks {
 	return map[string]Quirks{
 		"darwin":    {DeadPipe: syscall.EPIPE, ZombieESRCH: true, DisabledStays: true, LongTimeout: true, WriteFirst: true},
@@ -57,6 +61,7 @@ func Presets() map[string]Quirks {
 		"netbsd9":   {NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, ZombieESRCH: true},
 		"openbsd":   {NoUser: true, DeadPipe: syscall.EPIPE, ZombieESRCH: true},
 		"dragonfly": {},
+		"one-way":   {DeadReaderIsWrite: true},
 		"all": {
 			NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, DeadReaderIsRead: true, ZombieESRCH: true,
 			DisabledStays: true, LongTimeout: true, WriteFirst: true, InterruptEvery: 3,

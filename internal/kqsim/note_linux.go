@@ -14,7 +14,7 @@ type note struct {
 	flags     kevent.Flags // EV_CLEAR, EV_ONESHOT, EV_DISPATCH
 	disabled  bool
 	triggered bool // EVFILT_USER
-	muted     bool // never to be reported again; see Quirks.DeadReaderIsRead
+	muted     bool // never to be reported again; see Queue.mute
 	set       int
 	file      file // EVFILT_READ, EVFILT_WRITE
 	pidfd     int  // EVFILT_PROC; else -1

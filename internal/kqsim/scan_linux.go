@@ -123,15 +123,23 @@ func (q *Queue) evaluate(n *note) (ev kevent.Event, ready bool) {
 		ev.Flags |= kevent.EV_EOF
 		return ev, true
 	case kevent.EVFILT_READ:
+		if q.quirks.DeadReaderIsWrite && n.file.writeEnd() {
+			return ev, q.mute(n)
+		}
 		return ev, n.evaluateRead(fd, &ev)
 	default:
 		if q.quirks.DeadReaderIsRead && n.file.writeEnd() && conditions(fd)&unix.POLLERR != 0 {
-			n.muted = true
-			q.unwatch(n)
-			return ev, false
+			return ev, q.mute(n)
 		}
 		return ev, n.evaluateWrite(fd, &ev)
 	}
+}
+
+// mute is for a note that will never be reported again: epoll would go on.
+func (q *Queue) mute(n *note) (ready bool) {
+	n.muted = true
+	q.unwatch(n)
+	return false
 }
 
 func (n *note) evaluateRead(fd int, ev *kevent.Event) (ready bool) {

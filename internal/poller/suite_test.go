@@ -92,6 +92,12 @@ func put(t testing.TB, fd int) {
 	must(t, err)
 }
 
+// await waits until a host's descriptor is readable.
+func await(t testing.TB, host int) {
+	t.Helper()
+	fdtest.Await(t, host, unix.POLLIN)
+}
+
 // expect waits until the poller reports exactly the wanted event. Waits that
 // report nothing are legal; any other event is not.
 func expect(t testing.TB, p poller.Poller, want poller.Event) {

@@ -147,6 +147,50 @@ func TestFDIsReadableAfterAWakeUntilTheNextWait(t *testing.T) {
 	})
 }
 
+// TestFDFollowsChangesWithoutAWait: a host waits for FD, and Wait for the host.
+func TestFDFollowsChangesWithoutAWait(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		fd, peer := socket(t)
+		must(t, p.Add(fd, 1, poller.Read))
+		must(t, p.Modify(fd, 1, poller.Read|poller.Write)) // before FD is asked for
+		host := hostFD(t, p)
+		fdtest.Await(t, host, unix.POLLIN)
+		must(t, p.Modify(fd, 1, poller.Read))
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+		must(t, p.Modify(fd, 1, poller.Write))
+		fdtest.Await(t, host, unix.POLLIN)
+		must(t, p.Remove(fd))
+		put(t, peer)
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+	})
+}
+
+// TestFDIsReadableWhileAHangUpLasts: that kqueue tells of it only once must not
+// show.
+func TestFDIsReadableWhileAHangUpLasts(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		host := hostFD(t, p)
+		ends := pipe(t)
+		must(t, p.Add(ends.Write, 1, poller.HangUp))
+		expectQuiet(t, p)
+		ends.CloseRead()
+		for range 3 {
+			fdtest.Await(t, host, unix.POLLIN)
+			expect(t, p, event(ends.Write, 1, everything))
+		}
+		must(t, p.Remove(ends.Write))
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+		late := pipe(t)
+		late.CloseRead()
+		must(t, p.Add(late.Write, 1, poller.Write))
+		fdtest.Await(t, host, unix.POLLIN)
+		expect(t, p, event(late.Write, 1, everything))
+	})
+}
+
 func TestFDStaysTheSameOverRebuild(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
 		before := hostFD(t, p)
