@@ -189,7 +189,7 @@ func (r *Reader) cut() {
 // without any is not one that is missing.
 func (r *Reader) empty() bool {
 	u := r.request().unit
-	return u.kind == unitFixed && u.limit == 0
+	return r.wanted() && u.kind == unitFixed && u.limit == 0
 }
 
 // cutRest delivers the unit that begins in rest, completed from feed by no more
@@ -260,13 +260,21 @@ func (r *Reader) release() {
 
 // End tells of the EOF. Everything complete has been delivered; if there is the
 // beginning of another unit, or a Push that has not been answered, the error is a
-// *PartialError, except that a unit with OrEOF is delivered as it is.
+// *PartialError, except that a unit with OrEOF is delivered as it is. Afterwards
+// the reader refuses everything with io.EOF. Called from a function that gets a
+// unit it does nothing and returns ErrNested.
 func (r *Reader) End() error {
-	if r.err != nil {
-		return r.err
+	if r.busy {
+		return ErrNested
 	}
-	if n := r.Buffered(); n > 0 && r.wanted() && r.request().unit.orEOF {
-		r.deliver(r.lastUnit())
+	if err := r.Feed(nil); err != nil { // there may be units that need no bytes
+		return err
+	}
+	if r.Buffered() > 0 && r.wanted() && r.request().unit.orEOF {
+		last := r.lastUnit()
+		r.busy = true
+		r.deliver(last)
+		r.busy = false
 	}
 	if r.err != nil {
 		return r.err

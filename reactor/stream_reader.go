@@ -52,18 +52,22 @@ func (s *Stream) feed(data []byte) {
 func (s *Stream) finishReading() {
 	x := s.extra
 	r := x.reader
-	if !x.eofOwed || r.busy || r.Buffered() > 0 && (r.held || !r.wanted()) {
+	switch {
+	case !x.eofOwed || r.busy:
 		return
+	case r.Buffered() > 0 && !r.wanted(), r.held && (r.Buffered() > 0 || r.empty()):
+		return // there are units before it, which somebody may ask for yet
+	}
+	err := r.End()
+	if s.closed || x.reader != r {
+		return // ended by a function that got the last unit
 	}
 	x.eofOwed = false
-	err := r.End()
-	switch {
-	case s.closed:
-	case err != nil:
+	if err != nil {
 		s.fail(err)
-	default:
-		s.deliverEOF()
+		return
 	}
+	s.deliverEOF()
 }
 
 // unitsAsked is called when the reader has been asked for something.
