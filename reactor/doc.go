@@ -16,7 +16,8 @@
 //  4. Now is read from the clock,
 //  5. timers that are due fire, in the order of their deadlines,
 //  6. watchers of ready descriptors are called, in the kernel's order,
-//  7. callbacks that were put off run: OnClose, OnDrain,
+//  7. callbacks that were put off run: OnClose, OnDrain, OnTimeout, and units that
+//     a stream's Reader held back,
 //  8. posted functions run, a bounded batch; posts made meanwhile wait,
 //  9. streams write what has been queued, in one system call each (of more than
 //     8 kB the beginning has left already). This comes last, so that neither

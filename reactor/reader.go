@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -15,7 +16,8 @@ import (
 //
 // A unit that lies in one piece of what is fed is delivered without being copied;
 // only the beginning of one that is not complete yet is kept. Nothing is allocated
-// per unit. A Reader is used by one goroutine, a stream's by the loop's.
+// per unit. A Reader is used by one goroutine, a stream's by the loop's, and is not
+// to be copied once it is in use. The zero value is ready.
 type Reader struct {
 	each  request   // when nothing else is asked for
 	queue []request // from next on, in this order, once each
@@ -78,8 +80,11 @@ func (r *Reader) Push(unit Unit, fn func(unit []byte)) error {
 		return r.err
 	}
 	if r.next == len(r.queue) {
-		r.queue, r.next = r.queue[:0], 0
-		r.seen = 0 // it was searched for the end of another unit
+		r.seen = 0 // the rest was searched for the end of another unit
+	}
+	if len(r.queue) == cap(r.queue) && r.next >= len(r.queue)/2 {
+		r.queue = slices.Delete(r.queue, 0, r.next)
+		r.next = 0
 	}
 	r.queue = append(r.queue, request{unit, fn})
 	r.asked()
@@ -92,9 +97,8 @@ func (r *Reader) Unshift(unit Unit, fn func(unit []byte)) error {
 		return r.err
 	}
 	if r.next == 0 {
-		const room = 4
-		r.queue = append(make([]request, room, room+len(r.queue)+1), r.queue...)
-		r.next = room
+		r.queue = slices.Insert(r.queue, 0, request{})
+		r.next = 1
 	}
 	r.next--
 	r.queue[r.next] = request{unit, fn}

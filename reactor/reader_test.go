@@ -165,6 +165,25 @@ func TestPushesAreAnsweredInOrderAndUnshiftsFirst(t *testing.T) {
 	}
 }
 
+// TestQueueThatIsNeverEmptyStaysSmall: there is always one asked for in advance.
+func TestQueueThatIsNeverEmptyStaysSmall(t *testing.T) {
+	var r reactor.Reader
+	units := 0
+	var next func([]byte)
+	next = func([]byte) {
+		units++
+		must(t, r.Push(reactor.Fixed(1), next))
+	}
+	for range 3 {
+		must(t, r.Push(reactor.Fixed(1), next))
+	}
+	data := make([]byte, 100)
+	n := testing.AllocsPerRun(100, func() { must(t, r.Feed(data)) })
+	if n != 0 || units != 10_100 {
+		t.Errorf("%v allocations for 100 units of %d", n, units)
+	}
+}
+
 func TestBytesNobodyAsksForAreKept(t *testing.T) {
 	var r reactor.Reader
 	must(t, r.Feed([]byte("one\ntw")))

@@ -283,3 +283,23 @@ func TestBufferedUnitsAreForwarded(t *testing.T) {
 		}
 	})
 }
+
+func TestForwardingAllocatesNothingInSteadyState(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under -race pools are emptied at random: nothing to count")
+	}
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 100} }
+	onProxies(t, config, func(t *testing.T, p proxy) {
+		p.connect(t)
+		message := make([]byte, 200) // beyond HighWater: pauses, and goes on
+		buf := make([]byte, 200)
+		n := testing.AllocsPerRun(1000, func() {
+			p.a.peer.Send(t, message)
+			p.a.poll()
+			p.b.peer.Receive(t, buf)
+		})
+		if n != 0 {
+			t.Errorf("%v allocations per message", n)
+		}
+	})
+}
