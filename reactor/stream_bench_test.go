@@ -2,7 +2,6 @@ package reactor_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
@@ -63,7 +62,6 @@ func BenchmarkStreamWrite64K(b *testing.B) {
 		must(b, s.Write(message))
 		timer.Start()
 	})
-	time.Sleep(time.Microsecond) // so that the timer is due
 	b.SetBytes(int64(len(message)))
 	b.ReportAllocs()
 	for b.Loop() {

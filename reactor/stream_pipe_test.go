@@ -284,6 +284,25 @@ func TestBufferedUnitsAreForwarded(t *testing.T) {
 	})
 }
 
+// TestEOFThatIsOwedIsForwarded: Drain has read it, with lines that nobody has
+// asked for before it.
+func TestEOFThatIsOwedIsForwarded(t *testing.T) {
+	onProxies(t, nil, func(t *testing.T, p proxy) {
+		p.a.stream.Reader()
+		p.a.peer.Send(t, []byte("unasked\n"))
+		p.a.peer.CloseWrite()
+		for range 3 {
+			p.a.stream.Drain()
+		}
+		must(t, p.a.stream.PipeTo(p.b.stream))
+		verify(t, p.a.loop)
+		wantBytes(t, p.b.receiveEOF(), []byte("unasked\n"))
+		p.a.stream.CloseWrite()
+		p.a.pollUntil(func() bool { return p.a.closed > 0 })
+		p.a.wantCalls("close")
+	})
+}
+
 func TestForwardingAllocatesNothingInSteadyState(t *testing.T) {
 	if raceEnabled {
 		t.Skip("under -race pools are emptied at random: nothing to count")
