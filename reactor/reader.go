@@ -73,8 +73,8 @@ func (r *Reader) Each(unit Unit, fn func(unit []byte)) error {
 }
 
 // Push asks for one unit, behind what has been asked for already; fn is called
-// with it, once, under the rules of Each. After an error it returns that, and fn
-// is not called.
+// with it, once, under the rules of Each; a nil fn drops the unit. After an error
+// Push returns that, and fn is not called.
 func (r *Reader) Push(unit Unit, fn func(unit []byte)) error {
 	if r.err != nil {
 		return r.err
