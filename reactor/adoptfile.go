@@ -85,7 +85,8 @@ func control(f *os.File, fn func(fd int) error) error {
 	}
 	var inner error
 	if err := raw.Control(func(fd uintptr) { inner = fn(int(fd)) }); err != nil {
-		return err
+		// The only reason, for which this call alone has an error of its own.
+		return &os.PathError{Op: "adopt", Path: f.Name(), Err: os.ErrClosed}
 	}
 	return inner
 }

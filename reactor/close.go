@@ -145,6 +145,6 @@ func (l *Loop) release() error {
 			w.setActive(false)
 		}
 	}
-	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil
+	l.slots, l.readBuf, l.dirty, l.deferred, l.chunks = nil, nil, nil, nil, chunkCache{}
 	return opError("close poller", -1, err)
 }

@@ -22,7 +22,8 @@
 //  7. what is pending is called, by priority, then in the order of 6. A callback
 //     can still stop what has not been called; what it starts or feeds waits for
 //     the next iteration,
-//  8. callbacks that were put off are made: OnClose, OnDrain,
+//  8. callbacks that were put off are made: OnClose, OnDrain, OnTimeout, and units
+//     that a stream's Reader held back,
 //  9. posted functions run, a bounded batch; posts made meanwhile wait. What
 //     comes by way of goroutines becomes pending here, and is called: signals,
 //     asyncs, and exits where the kernel has no descriptor for them,

@@ -75,7 +75,8 @@ type Loop struct {
 	deferred []*Stream // owe a callback that must not run where it was caused
 
 	readBuf []byte // lent to OnData; nil while lent
-	refs    int    // active referenced watchers
+	chunks  chunkCache
+	refs    int // active referenced watchers
 	holds   atomic.Int64
 	running atomic.Bool // inside Run, Poll, RunUntil, Close or Shutdown
 	stopped atomic.Bool // Stop was called and not yet honoured

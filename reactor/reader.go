@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -15,7 +16,8 @@ import (
 //
 // A unit that lies in one piece of what is fed is delivered without being copied;
 // only the beginning of one that is not complete yet is kept. Nothing is allocated
-// per unit. A Reader is used by one goroutine, a stream's by the loop's.
+// per unit. A Reader is used by one goroutine, a stream's by the loop's, and is not
+// to be copied once it is in use. The zero value is ready.
 type Reader struct {
 	each  request   // when nothing else is asked for
 	queue []request // from next on, in this order, once each
@@ -71,15 +73,18 @@ func (r *Reader) Each(unit Unit, fn func(unit []byte)) error {
 }
 
 // Push asks for one unit, behind what has been asked for already; fn is called
-// with it, once, under the rules of Each. After an error it returns that, and fn
-// is not called.
+// with it, once, under the rules of Each; a nil fn drops the unit. After an error
+// Push returns that, and fn is not called.
 func (r *Reader) Push(unit Unit, fn func(unit []byte)) error {
 	if r.err != nil {
 		return r.err
 	}
 	if r.next == len(r.queue) {
-		r.queue, r.next = r.queue[:0], 0
-		r.seen = 0 // it was searched for the end of another unit
+		r.seen = 0 // the rest was searched for the end of another unit
+	}
+	if len(r.queue) == cap(r.queue) && r.next >= len(r.queue)/2 {
+		r.queue = slices.Delete(r.queue, 0, r.next)
+		r.next = 0
 	}
 	r.queue = append(r.queue, request{unit, fn})
 	r.asked()
@@ -92,9 +97,8 @@ func (r *Reader) Unshift(unit Unit, fn func(unit []byte)) error {
 		return r.err
 	}
 	if r.next == 0 {
-		const room = 4
-		r.queue = append(make([]request, room, room+len(r.queue)+1), r.queue...)
-		r.next = room
+		r.queue = slices.Insert(r.queue, 0, request{})
+		r.next = 1
 	}
 	r.next--
 	r.queue[r.next] = request{unit, fn}
@@ -189,7 +193,7 @@ func (r *Reader) cut() {
 // without any is not one that is missing.
 func (r *Reader) empty() bool {
 	u := r.request().unit
-	return u.kind == unitFixed && u.limit == 0
+	return r.wanted() && u.kind == unitFixed && u.limit == 0
 }
 
 // cutRest delivers the unit that begins in rest, completed from feed by no more
@@ -260,13 +264,21 @@ func (r *Reader) release() {
 
 // End tells of the EOF. Everything complete has been delivered; if there is the
 // beginning of another unit, or a Push that has not been answered, the error is a
-// *PartialError, except that a unit with OrEOF is delivered as it is.
+// *PartialError, except that a unit with OrEOF is delivered as it is. Afterwards
+// the reader refuses everything with io.EOF. Called from a function that gets a
+// unit it does nothing and returns ErrNested.
 func (r *Reader) End() error {
-	if r.err != nil {
-		return r.err
+	if r.busy {
+		return ErrNested
 	}
-	if n := r.Buffered(); n > 0 && r.wanted() && r.request().unit.orEOF {
-		r.deliver(r.lastUnit())
+	if err := r.Feed(nil); err != nil { // there may be units that need no bytes
+		return err
+	}
+	if r.Buffered() > 0 && r.wanted() && r.request().unit.orEOF {
+		last := r.lastUnit()
+		r.busy = true
+		r.deliver(last)
+		r.busy = false
 	}
 	if r.err != nil {
 		return r.err

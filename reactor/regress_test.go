@@ -332,3 +332,26 @@ func TestLoopHoldsNothingAfterABurst(t *testing.T) {
 		})
 	}
 }
+
+// TestLargeBatchesAmongManySmallOnesAllocateNothing: the shared pool adapts to
+// the small ones and gives larger buffers away, so each batch grew its own anew.
+func TestLargeBatchesAmongManySmallOnesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under -race pools are emptied at random: nothing to count")
+	}
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	message, buf := make([]byte, 64), make([]byte, 64<<10)
+	send := func(times int) {
+		for range times {
+			must(t, l.stream.Write(message))
+		}
+		l.poll()
+		l.peer.Receive(t, buf)
+	}
+	for range 50_000 { // more than the pool takes to adapt
+		send(1)
+	}
+	if n := testing.AllocsPerRun(100, func() { send(1); send(100) }); n != 0 {
+		t.Errorf("%v allocations per large batch", n)
+	}
+}

@@ -17,7 +17,7 @@ func (s *Stream) fail(err error) {
 	}
 	s.endRead()
 	s.endWrite(false)
-	s.queue.drop()
+	s.queue.drop(&s.loop.chunks)
 	s.loop.streams.remove(s)
 	if s.extra != nil {
 		s.endExtra()

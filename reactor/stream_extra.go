@@ -63,8 +63,9 @@ func (s *Stream) runExtra() {
 	if x.times.due {
 		s.runTimeouts()
 	}
-	if x.pump && !s.closed {
-		x.pump = false
+	pump := x.pump
+	x.pump = false
+	if pump && (s.read == sideOpen || x.eofOwed) {
 		s.feed(nil)
 	}
 }

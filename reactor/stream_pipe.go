@@ -116,7 +116,11 @@ func (s *Stream) forwardEOF() {
 
 // pauseSources has those that are coupled to the stream wait, or go on.
 func (s *Stream) pauseSources(congested bool) {
-	for _, from := range slices.Clone(s.extra.sources) {
+	for i := len(s.extra.sources) - 1; i >= 0; i-- {
+		if i >= len(s.extra.sources) {
+			continue // a failure has taken more than one away
+		}
+		from := s.extra.sources[i]
 		if err := from.setPause(pauseCongested, congested); err != nil {
 			from.fail(err)
 		}

@@ -283,3 +283,42 @@ func TestBufferedUnitsAreForwarded(t *testing.T) {
 		}
 	})
 }
+
+// TestEOFThatIsOwedIsForwarded: Drain has read it, with lines that nobody has
+// asked for before it.
+func TestEOFThatIsOwedIsForwarded(t *testing.T) {
+	onProxies(t, nil, func(t *testing.T, p proxy) {
+		p.a.stream.Reader()
+		p.a.peer.Send(t, []byte("unasked\n"))
+		p.a.peer.CloseWrite()
+		for range 3 {
+			p.a.stream.Drain()
+		}
+		must(t, p.a.stream.PipeTo(p.b.stream))
+		verify(t, p.a.loop)
+		wantBytes(t, p.b.receiveEOF(), []byte("unasked\n"))
+		p.a.stream.CloseWrite()
+		p.a.pollUntil(func() bool { return p.a.closed > 0 })
+		p.a.wantCalls("close")
+	})
+}
+
+func TestForwardingAllocatesNothingInSteadyState(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under -race pools are emptied at random: nothing to count")
+	}
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 100} }
+	onProxies(t, config, func(t *testing.T, p proxy) {
+		p.connect(t)
+		message := make([]byte, 200) // beyond HighWater: pauses, and goes on
+		buf := make([]byte, 200)
+		n := testing.AllocsPerRun(1000, func() {
+			p.a.peer.Send(t, message)
+			p.a.poll()
+			p.b.peer.Receive(t, buf)
+		})
+		if n != 0 {
+			t.Errorf("%v allocations per message", n)
+		}
+	})
+}

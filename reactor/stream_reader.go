@@ -4,7 +4,7 @@ package reactor
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
 // called by the stream. While nothing is asked for, the stream does not read,
 // which also means that an EOF is not noticed. While the stream is paused no unit
-// is delivered, though some may have been read.
+// is delivered, nor the EOF, though some may have been read.
 //
 // The stream is closed, with that error, when a unit is too long or malformed and
 // when the EOF comes in the middle of one (a *PartialError); OnEOF is called when
@@ -52,18 +52,25 @@ func (s *Stream) feed(data []byte) {
 func (s *Stream) finishReading() {
 	x := s.extra
 	r := x.reader
-	if !x.eofOwed || r.busy || r.Buffered() > 0 && (r.held || !r.wanted()) {
+	if !x.eofOwed || r.busy {
 		return
 	}
-	x.eofOwed = false
-	err := r.End()
-	switch {
-	case s.closed:
-	case err != nil:
-		s.fail(err)
-	default:
-		s.deliverEOF()
+	err := r.Feed(nil) // what was held for a pause that is over
+	if err == nil && (r.held || r.Buffered() > 0 && !r.wanted()) {
+		return // paused, or there are bytes before it that somebody may still ask for
 	}
+	if err == nil {
+		err = r.End()
+	}
+	if s.closed || x.reader != r {
+		return // ended by a function that got a unit
+	}
+	x.eofOwed = false
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.deliverEOF()
 }
 
 // unitsAsked is called when the reader has been asked for something.

@@ -110,6 +110,8 @@ func TestActivityMovesTheTimeoutsWithoutTouchingATimer(t *testing.T) {
 			l.write("x")
 			l.peer.Send(t, []byte("x"))
 			l.receive(1)
+			must(t, l.stream.Pause())
+			must(t, l.stream.Resume())
 		}
 		if n := l.stream.TimerMoves() - before; n != 0 {
 			t.Errorf("the heap was touched %d times", n)

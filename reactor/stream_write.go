@@ -28,7 +28,7 @@ func (s *Stream) AppendBuffer() []byte {
 	if s.write != sideOpen {
 		return nil
 	}
-	return s.queue.tail()
+	return s.queue.tail(&s.loop.chunks)
 }
 
 // Commit queues what was appended to the buffer lent by AppendBuffer, or rolls
@@ -58,11 +58,11 @@ func (s *Stream) commit(buf []byte) error {
 	}
 	n := len(buf) - len(s.queue.last.B)
 	if n <= 0 {
-		s.queue.rollback()
+		s.queue.rollback(&s.loop.chunks)
 		return nil
 	}
 	if !s.fits(n) {
-		s.queue.rollback()
+		s.queue.rollback(&s.loop.chunks)
 		s.setHigh(s.queue.len() > 0) // OnDrain tells when to try again
 		return ErrBufferFull
 	}
@@ -118,7 +118,7 @@ func (s *Stream) uncork() (ok bool) {
 // wrote takes n bytes that the kernel has accepted out of the queue.
 func (s *Stream) wrote(n int) {
 	s.loop.stats.BytesWritten += uint64(n)
-	s.queue.advance(n)
+	s.queue.advance(n, &s.loop.chunks)
 	if s.extra != nil {
 		s.extra.times.wrote(s.loop)
 	}
@@ -290,7 +290,7 @@ func (s *Stream) writeFailed(err error) {
 		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
 	}
 	s.endWrite(true)
-	s.queue.drop()
+	s.queue.drop(&s.loop.chunks)
 	s.checkLowWater() // nothing is queued: whoever waits for room is told by Write why there is none
 	s.blocked = false
 	if s.config.OnWriteError != nil {

@@ -57,7 +57,7 @@ func (s *Stream) enqueue(bufs [][]byte, total int) error {
 	for _, b := range bufs {
 		skip := min(written, len(b))
 		written -= skip
-		s.queue.add(b[skip:])
+		s.queue.add(b[skip:], &s.loop.chunks)
 	}
 	s.queued(total)
 	switch {

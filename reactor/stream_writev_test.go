@@ -100,6 +100,26 @@ func TestWritevToAReaderThatTakesFewBytes(t *testing.T) {
 	})
 }
 
+// TestLargeWriteThatIsTakenInSeveralFullPieces: one system call transfers a
+// limited amount, and the next begins in the middle of a buffer.
+func TestLargeWriteThatIsTakenInSeveralFullPieces(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		_, w := l.stream.FDs()
+		fdtest.Widen(t, w)
+		for _, sizes := range [][]int{{900_000}, {300_000, 50_000}, {10_000, 600_000, 0, 100_000}} {
+			var want []byte
+			var bufs [][]byte
+			for _, n := range sizes {
+				b := pattern(len(want), n)
+				want = append(want, b...)
+				bufs = append(bufs, b)
+			}
+			must(t, l.writeIn(bufs...))
+			wantBytes(t, l.receive(len(want)), want)
+		}
+	})
+}
+
 func TestWritevReturnsTheBuffersToTheCaller(t *testing.T) {
 	onLinks(t, nil, func(t *testing.T, l *link) {
 		for _, size := range []int{10, 1 << 20} { // copied, and written directly in part
