@@ -31,3 +31,6 @@ func (h *Heap) Verify() error {
 	var refs int
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
 }
+
+// WallJumped is the notice that the wall clock has jumped.
+func (l *Loop) WallJumped() { l.wallJumped() }
