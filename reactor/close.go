@@ -54,10 +54,10 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// unwritten reports whether a stream has bytes queued.
+// unwritten reports whether a stream has bytes queued, or lingers.
 func (l *Loop) unwritten() bool {
 	for s := l.streams.first; s != nil; s = s.next {
-		if s.Buffered() > 0 {
+		if s.Buffered() > 0 || s.lingering() {
 			return true
 		}
 	}

@@ -23,7 +23,8 @@
 //     can still stop what has not been called; what it starts or feeds waits for
 //     the next iteration,
 //  8. callbacks that were put off are made: OnClose, OnDrain,
-//  9. posted functions run, a bounded batch; posts made meanwhile wait,
+//  9. posted functions run, a bounded batch; posts made meanwhile wait. Then asyncs
+//     and watchers of signals are called, which come by the same way,
 //  10. check hooks are called,
 //  11. idle hooks are called, if nothing of their priority or higher happened,
 //  12. streams write what has been queued, in one system call each (of more than
@@ -39,7 +40,7 @@
 //
 // Everything belongs to one goroutine, the loop's: the one inside Run, Poll or
 // RunUntil, and outside of these the one that made the loop. Only Post, Do, Stop,
-// Hold and Done may be used from other goroutines.
+// Hold, Done and Async.Send may be used from other goroutines.
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly

@@ -1,5 +1,7 @@
 package reactor
 
+import "time"
+
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }
 
@@ -34,3 +36,18 @@ func (h *Heap) Verify() error {
 
 // WallJumped is the notice that the wall clock has jumped.
 func (l *Loop) WallJumped() { l.wallJumped() }
+
+// TimerMoves is how often a timer of the loop has been given a place in the heap.
+func (s *Stream) TimerMoves() uint64 { return uint64(s.loop.timers.seq) }
+
+// Age lets time pass for the timeouts of the stream, and has its timer look.
+func (s *Stream) Age(d time.Duration) {
+	t := &s.extra.times
+	for _, since := range []*int64{&t.idleSince, &t.readSince, &t.writeSince} {
+		*since -= int64(d)
+	}
+	if t.timer.Active() {
+		t.timer.Reset(0)
+		t.armed = 0
+	}
+}

@@ -67,8 +67,7 @@ func (h *Hook) describe() (string, int) { return h.label, -1 }
 // runPrepare calls the prepare hooks.
 func (l *Loop) runPrepare() { l.runHooks(l.hooks.prepare) }
 
-// runCheck calls what posted functions have made pending (pendLate), then the check
-// hooks.
+// runCheck calls the check hooks.
 func (l *Loop) runCheck() { l.runHooks(l.hooks.check) }
 
 // runIdle calls the idle hooks of the highest priority that nothing has locked

@@ -20,6 +20,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 	l.guarded((*Loop).invokePending)   // 7.
 	l.guarded((*Loop).runDeferred)     // 8.
 	l.guarded((*Loop).runPosts)        // 9.
+	l.guarded((*Loop).invokePending)   // 9. asyncs and signals, which come as posts
 	l.runCheck()                       // 10.
 	l.runIdle()                        // 11.
 	l.guarded((*Loop).flush)           // 12. last: Poll, Stop and RunUntil leave no byte behind

@@ -59,8 +59,8 @@ func (l *Loop) pend(w *watcher, call callable, ready Ready) {
 	w.pending = int32(len(q.entries))
 }
 
-// pendLate makes a watcher pending when the batch has been collected already; the
-// check step calls it.
+// pendLate makes a watcher pending when the batch has been collected already, which
+// the steps that call what is pending do not mind.
 func (l *Loop) pendLate(w *watcher, call callable) {
 	l.pending.first = min(l.pending.first, int(w.level))
 	l.pend(w, call, 0)
@@ -109,6 +109,9 @@ func (l *Loop) collectFed() {
 			e.call.base().pending = 0
 			l.pend(e.call.base(), e.call, e.ready)
 		}
+	}
+	if cap(l.pending.fed) > keepPending {
+		l.pending.fed = nil
 	}
 	l.pending.fed = l.pending.fed[:0]
 }

@@ -11,25 +11,25 @@ import (
 // noon is where the tests' wall clock begins.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// handClock is a pair of clocks that move when the test moves them.
-type handClock struct {
+// twoClocks is a pair of clocks that move when the test moves them.
+type twoClocks struct {
 	monotonic time.Duration
 	wall      time.Time
 }
 
-func (c *handClock) Monotonic() time.Duration { return c.monotonic }
-func (c *handClock) Wall() time.Time          { return c.wall }
+func (c *twoClocks) Monotonic() time.Duration { return c.monotonic }
+func (c *twoClocks) Wall() time.Time          { return c.wall }
 
 // pass lets time go by, on both.
-func (c *handClock) pass(d time.Duration) {
+func (c *twoClocks) pass(d time.Duration) {
 	c.monotonic += d
 	c.wall = c.wall.Add(d)
 }
 
 // clockLoop makes a loop with a clock that shows noon.
-func clockLoop(t testing.TB) (*reactor.Loop, *handClock) {
+func clockLoop(t testing.TB) (*reactor.Loop, *twoClocks) {
 	t.Helper()
-	clock := &handClock{wall: noon}
+	clock := &twoClocks{wall: noon}
 	return newLoopWith(t, reactor.Config{Clock: clock}), clock
 }
 
@@ -175,7 +175,7 @@ func TestEveryWallFiresAtMultiplesOfItsInterval(t *testing.T) {
 }
 
 func TestEveryWallBefore1970KeepsItsPhase(t *testing.T) {
-	clock := &handClock{wall: time.Date(1969, 12, 31, 23, 10, 0, 0, time.UTC)}
+	clock := &twoClocks{wall: time.Date(1969, 12, 31, 23, 10, 0, 0, time.UTC)}
 	loop := newLoopWith(t, reactor.Config{Clock: clock})
 	p, err := loop.EveryWall(0, time.Hour, func() {})
 	must(t, err)
@@ -278,7 +278,7 @@ func TestPriorityOrdersPeriodics(t *testing.T) {
 }
 
 func TestPanicOfAScheduleStopsItsWatcher(t *testing.T) {
-	clock := &handClock{wall: noon}
+	clock := &twoClocks{wall: noon}
 	panics := 0
 	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(*reactor.Panic) { panics++ }})
 	fine := true

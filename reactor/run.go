@@ -71,7 +71,8 @@ func (l *Loop) interrupt() {
 
 // FD returns a descriptor that is readable while Poll(0) has something to do,
 // so that another loop, or Go's own, can host this one: when FD is readable or
-// NextDeadline has come, call Poll(0). The descriptor stays the loop's.
+// NextDeadline has come, call Poll(0). The descriptor stays the loop's. On the
+// backend "poll" there is none: the error is an ErrUnsupported.
 func (l *Loop) FD() (int, error) {
 	if l.closed {
 		return -1, ErrClosed

@@ -121,6 +121,9 @@ func (l *Loop) verifyStreams(*int) error {
 		case s.queue.size > 0 && !s.dirty && !s.blocked:
 			return fmt.Errorf("reactor: stream of fd %d has forgotten %d bytes", s.writer.fd, s.queue.size)
 		}
+		if err := s.verifyExtra(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
