@@ -36,8 +36,8 @@ type signalSource struct {
 }
 
 // WatchSignal starts a watcher for a signal, which then does not have its default
-// effect on the process, until the last watcher of it has been stopped and nobody
-// else has asked os/signal for it. A signal that cannot be caught (SIGKILL,
+// effect on the process (package os/signal says which that is), until the last
+// watcher of it has been stopped and nobody else has asked os/signal for it. A signal that cannot be caught (SIGKILL,
 // SIGSTOP), or that the Go runtime does not hand on, is ErrInvalid. The runtime
 // sends SIGURG to its own threads: a watcher of that one is called for nothing.
 func (l *Loop) WatchSignal(sig os.Signal, fn func()) (*SignalWatcher, error) {
@@ -68,8 +68,8 @@ func (s *SignalWatcher) Start() error {
 }
 
 // Stop stops the watcher; it is not called for signals that have come already
-// either. With the last watcher of the process the default effect returns, which
-// for most signals is the end of the process.
+// either. With the last watcher of the process the default effect returns: the
+// next SIGINT, SIGTERM or SIGHUP ends the process.
 func (s *SignalWatcher) Stop() {
 	if !s.active {
 		return

@@ -28,9 +28,8 @@ func watchSignal(t testing.TB, loop *reactor.Loop, sig os.Signal, fn func()) *re
 	return s
 }
 
-// shield keeps the signal from ending the test binary when nobody watches it any
-// more, and tells of its arrival.
-func shield(t testing.TB, sig os.Signal) <-chan os.Signal {
+// arrivals tells that a signal has arrived, beside what the loop says of it.
+func arrivals(t testing.TB, sig os.Signal) <-chan os.Signal {
 	t.Helper()
 	arrived := make(chan os.Signal, 1)
 	signal.Notify(arrived, sig)
@@ -64,7 +63,7 @@ func TestSignalWakesABlockedLoopAndKeepsRun(t *testing.T) {
 
 func TestSignalBeforeRunIsReported(t *testing.T) {
 	loop := newLoop(t)
-	arrived := shield(t, syscall.SIGUSR1)
+	arrived := arrivals(t, syscall.SIGUSR1)
 	calls := 0
 	var s *reactor.SignalWatcher
 	s = watchSignal(t, loop, syscall.SIGUSR1, func() { calls++; s.Stop() })
@@ -116,7 +115,7 @@ func TestSignalReachesEveryWatcherOfEveryLoop(t *testing.T) {
 
 func TestStopInsideOwnSignalCallback(t *testing.T) {
 	loop := newLoop(t)
-	arrived := shield(t, syscall.SIGUSR1)
+	arrived := arrivals(t, syscall.SIGUSR1)
 	calls := 0
 	var s *reactor.SignalWatcher
 	s = watchSignal(t, loop, syscall.SIGUSR1, func() {
@@ -213,7 +212,7 @@ func TestUnreferencedSignalWatcherDoesNotKeepRun(t *testing.T) {
 // TestCloseEndsSignalWatchers: the loop's leak check sees to the goroutines.
 func TestCloseEndsSignalWatchers(t *testing.T) {
 	loop := newLoop(t)
-	arrived := shield(t, syscall.SIGUSR1)
+	arrived := arrivals(t, syscall.SIGUSR1)
 	var all []*reactor.SignalWatcher
 	for range 3 {
 		all = append(all, watchSignal(t, loop, syscall.SIGUSR1, func() { t.Error("called") }))
@@ -240,8 +239,8 @@ func TestDefaultEffectReturnsWithTheLastWatcher(t *testing.T) {
 			cmd.Env = append(os.Environ(), victimEnv+"="+how)
 			out, err := cmd.CombinedOutput()
 			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-			if !ok || !status.Signaled() || status.Signal() != syscall.SIGUSR1 {
-				t.Errorf("ended with %v, want SIGUSR1; it said %s", err, out)
+			if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+				t.Errorf("ended with %v, want SIGTERM; it said %s", err, out)
 			}
 		})
 	}
@@ -258,16 +257,16 @@ func TestSignalVictim(t *testing.T) {
 	loop, err := reactor.New(reactor.Config{})
 	must(t, err)
 	calls := 0
-	s, err := loop.WatchSignal(syscall.SIGUSR1, func() { calls++ })
+	s, err := loop.WatchSignal(syscall.SIGTERM, func() { calls++ })
 	must(t, err)
-	raise(t, syscall.SIGUSR1)
+	raise(t, syscall.SIGTERM)
 	pollUntil(t, loop, func() bool { return calls == 1 })
 	if how == "stop" {
 		s.Stop()
 	} else {
 		must(t, loop.Close())
 	}
-	raise(t, syscall.SIGUSR1)
+	raise(t, syscall.SIGTERM)
 	select {} // until it arrives
 }
 
@@ -275,7 +274,7 @@ func TestSignalVictim(t *testing.T) {
 // outlive their source.
 func TestSignalsRacingStartAndStop(t *testing.T) {
 	loop := newLoop(t)
-	shield(t, syscall.SIGUSR1)
+	arrivals(t, syscall.SIGUSR1)
 	stop := make(chan struct{})
 	var sender sync.WaitGroup
 	sender.Go(func() {
