@@ -6,3 +6,16 @@ import "golang.org/x/sys/unix"
 func (l *Loop) ExpireJumpNotice() error {
 	return unix.TimerfdSettime(l.walls.notice.w.fd, 0, &unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}, nil)
 }
+
+// DropPathHints makes the kernel forget what it was to give hints on.
+func (l *Loop) DropPathHints() {
+	for _, p := range l.paths.active {
+		l.paths.hints.drop(p)
+	}
+}
+
+// OverflowPathHints plays a queue of hints that has overflowed.
+func (l *Loop) OverflowPathHints() {
+	l.paths.hints.take(-1, unix.IN_Q_OVERFLOW, "")
+	l.paths.hints.look()
+}

@@ -51,3 +51,11 @@ func (s *Stream) Age(d time.Duration) {
 		t.armed = 0
 	}
 }
+
+// ClosePathHints makes the loop find changes of paths at their intervals only.
+func (l *Loop) ClosePathHints() {
+	for _, p := range l.paths.active {
+		l.paths.hints.drop(p)
+	}
+	l.paths.hints.close()
+}

@@ -126,7 +126,12 @@ func (h *pathHints) read(Ready) {
 		h.take(wd, mask, name)
 		rest = rest[end:]
 	}
-	for _, p := range slices.Clone(h.w.loop.paths.active) {
+	h.look()
+}
+
+// look looks at what the hints were for.
+func (h *pathHints) look() {
+	for _, p := range h.w.loop.paths.active { // no callback is made here
 		if p.hint.given {
 			p.hint.given = false
 			p.look()
