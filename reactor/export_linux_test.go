@@ -19,3 +19,10 @@ func (l *Loop) OverflowPathHints() {
 	l.paths.hints.take(-1, unix.IN_Q_OVERFLOW, "")
 	l.paths.hints.look()
 }
+
+// OverwriteWithinTick plays a hint on content that was overwritten so soon that
+// stat(2) says nothing of it.
+func (p *PathWatcher) OverwriteWithinTick() {
+	p.fresh, p.modified = true, true
+	p.look()
+}

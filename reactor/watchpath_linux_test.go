@@ -60,6 +60,25 @@ func TestOverwritingWithTheSameSizeIsNotLost(t *testing.T) {
 	}
 }
 
+// TestOverwritingWithinOneTickIsReported is the same on a kernel that has the
+// coarse times, whichever this one has.
+func TestOverwritingWithinOneTickIsReported(t *testing.T) {
+	loop := newLoop(t)
+	path := filepath.Join(t.TempDir(), "file")
+	write(t, path, "x")
+	var changes []pathChange
+	p, err := loop.WatchPath(path, time.Hour, func(prev, cur reactor.PathInfo) {
+		changes = append(changes, pathChange{prev, cur})
+	})
+	must(t, err)
+	must(t, loop.Post(p.OverwriteWithinTick))
+	pollTimes(t, loop, 2)
+	if len(changes) != 1 || changes[0].prev != changes[0].cur || changes[0].cur.Size != 1 {
+		t.Errorf("got %+v", changes)
+	}
+	p.Stop()
+}
+
 // TestNeighboursDoNotCauseCalls: neither of a file, nor what happens to the
 // content of a directory's entries.
 func TestNeighboursDoNotCauseCalls(t *testing.T) {
