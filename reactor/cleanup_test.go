@@ -45,8 +45,7 @@ func TestStoppedCleanupHookDoesNotRun(t *testing.T) {
 	again := loop.OnCleanup(func() { calls++ })
 	again.Stop()
 	again.Start()
-	var victim *reactor.Hook
-	victim = loop.OnCleanup(func() { t.Error("called, though stopped by the one before") })
+	victim := loop.OnCleanup(func() { t.Error("called, though stopped by the one before") })
 	loop.OnCleanup(func() { victim.Stop() })
 	must(t, loop.Close())
 	if calls != 1 {

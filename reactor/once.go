@@ -59,6 +59,10 @@ func (o *Once) Start() error {
 // Active reports whether the callback is still to come.
 func (o *Once) Active() bool { return o.fd.active || o.timer.active }
 
+// Pending reports whether readiness or the timeout has come and the callback has
+// not. Stopping the watcher now prevents the call.
+func (o *Once) Pending() bool { return o.fd.Pending() || o.timer.Pending() }
+
 // Stop prevents the callback. The error, if any, is the kernel's; see
 // FDWatcher.Stop.
 func (o *Once) Stop() error {
@@ -71,6 +75,31 @@ func (o *Once) Ref() { o.counted().Ref() }
 
 // Unref makes the watcher work on without keeping Run from returning.
 func (o *Once) Unref() { o.counted().Unref() }
+
+// Priority returns what SetPriority has set; 0 at first.
+func (o *Once) Priority() int { return o.fd.Priority() }
+
+// SetPriority orders the callback within an iteration, as that of other watchers
+// is. It returns ErrInvalid and ErrPending like theirs.
+func (o *Once) SetPriority(priority int) error {
+	if o.Pending() {
+		return ErrPending
+	}
+	if err := o.fd.SetPriority(priority); err != nil {
+		return err
+	}
+	return o.timer.SetPriority(priority)
+}
+
+// Feed has the callback made in the next iteration as if the kernel had reported
+// ready, of which it gets what is asked for; none of that is the timeout. It
+// returns ErrNotActive if the watcher is stopped, or has no timeout to be fed.
+func (o *Once) Feed(ready Ready) error {
+	if ready &= o.fd.interest; o.fd.active && ready != 0 {
+		return o.fd.Feed(ready)
+	}
+	return o.timer.Feed()
+}
 
 // counted is the half that counts as a reference.
 func (o *Once) counted() *watcher {

@@ -132,6 +132,41 @@ func TestOnceCanBeStartedAgainInItsCallback(t *testing.T) {
 	}
 }
 
+func TestFedOnceIsCalledWithWhatItWasFed(t *testing.T) {
+	loop := newLoop(t)
+	p := pipe(t)
+	var got []reactor.Ready
+	o := once(t, loop, p.Read, reactor.Read, time.Hour, &got)
+	must(t, o.Feed(reactor.Read|reactor.Write))
+	if !o.Pending() {
+		t.Error("not pending after Feed")
+	}
+	wantErr(t, o.SetPriority(1), reactor.ErrPending)
+	pollTimes(t, loop, 2)
+	must(t, o.Start())
+	must(t, o.Feed(0))
+	pollTimes(t, loop, 2)
+	wantReady(t, got, reactor.Read, 0)
+	wantErr(t, o.Feed(reactor.Read), reactor.ErrNotActive)
+}
+
+func TestPriorityOrdersBothHalvesOfOnce(t *testing.T) {
+	for _, timeout := range []time.Duration{0, -1} {
+		loop := newLoop(t)
+		p := readyPipe(t)
+		var got []string
+		watch(t, loop, p.Read, reactor.Read, func(reactor.Ready) { got = append(got, "normal") })
+		o, err := loop.Once(p.Read, reactor.Read, timeout, func(reactor.Ready) { got = append(got, "low") })
+		must(t, err)
+		must(t, o.SetPriority(reactor.MinPriority))
+		wantErr(t, o.SetPriority(reactor.MinPriority-1), reactor.ErrInvalid)
+		pollTimes(t, loop, 1)
+		if len(got) != 2 || got[1] != "low" || o.Priority() != reactor.MinPriority {
+			t.Errorf("called in the order %v, priority %d", got, o.Priority())
+		}
+	}
+}
+
 func TestDescriptorMayBeClosedInTheCallbackOfOnce(t *testing.T) {
 	loop := newLoop(t)
 	p := readyPipe(t)
