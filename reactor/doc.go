@@ -1,5 +1,6 @@
 // Package reactor is an event loop for one goroutine: descriptors, timers,
-// processes, posted functions and lossless byte streams, on epoll.
+// wall-clock times, signals, processes, paths, posted functions and lossless byte
+// streams, on epoll, kqueue or poll(2).
 //
 //	loop, err := reactor.New(reactor.Config{})
 //	loop.AfterFunc(time.Second, func() { fmt.Println("a second later") })

@@ -139,7 +139,9 @@ func (h *pathHints) look() {
 	}
 }
 
-// take marks the watchers that an event is for.
+// take marks the watchers that an event is for. That the kernel has given a watch
+// up (IN_IGNORED) needs nothing else: the look finds that the inode has gone, and
+// no number is used again before 2³¹ others.
 func (h *pathHints) take(wd int32, mask uint32, name string) {
 	if mask&unix.IN_Q_OVERFLOW != 0 {
 		for _, p := range h.w.loop.paths.active {
@@ -157,19 +159,6 @@ func (h *pathHints) take(wd int32, mask uint32, name string) {
 			p.hint.given = true
 		}
 	}
-	if mask&unix.IN_IGNORED == 0 {
-		return
-	}
-	// The kernel has given the watch up, because the inode is gone.
-	for _, p := range h.watched[wd] {
-		if p.hint.self == wd {
-			p.hint.self = 0
-		}
-		if p.hint.parent == wd {
-			p.hint.parent = 0
-		}
-	}
-	delete(h.watched, wd)
 }
 
 func (h *pathHints) verify(active []*PathWatcher) error {

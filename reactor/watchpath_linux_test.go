@@ -103,6 +103,17 @@ func TestNeighboursDoNotCauseCalls(t *testing.T) {
 	verify(t, loop)
 }
 
+// TestPathsOfOneInodeKeepEachOthersHints: the kernel has one watch for a directory
+// that is watched itself and for a file in it, and would take the last mask.
+func TestPathsOfOneInodeKeepEachOthersHints(t *testing.T) {
+	loop := newLoop(t)
+	dir := t.TempDir()
+	directory := hinted(t, loop, dir)
+	hinted(t, loop, filepath.Join(dir, "file"))
+	must(t, os.Chmod(dir, 0o750))
+	until(t, loop, directory, func(cur reactor.PathInfo) bool { return cur.Mode&0o777 == 0o750 })
+}
+
 func TestOverflowOfTheHintsMakesTheLoopLookAtAllPaths(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "file")
