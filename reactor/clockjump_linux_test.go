@@ -2,26 +2,78 @@ package reactor_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/reactor"
 )
 
-// timerfds returns what the kernel says of each timerfd of the process.
-func timerfds(t testing.TB) (found []string) {
+// kernelObjects returns the descriptors of the process that refer to a kernel object
+// of that kind, and what the kernel says of each.
+func kernelObjects(t testing.TB, kind string) (fds []int, infos []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	must(t, err)
 	for _, e := range entries {
 		target, _ := os.Readlink("/proc/self/fd/" + e.Name())
-		if !strings.Contains(target, "timerfd") {
+		if !strings.Contains(target, kind) {
 			continue
 		}
 		info, err := os.ReadFile("/proc/self/fdinfo/" + e.Name())
 		must(t, err)
-		found = append(found, string(info))
+		fd, err := strconv.Atoi(e.Name())
+		must(t, err)
+		fds, infos = append(fds, fd), append(infos, string(info))
 	}
-	return found
+	return fds, infos
+}
+
+// timerfds returns what the kernel says of each timerfd of the process.
+func timerfds(t testing.TB) []string {
+	t.Helper()
+	_, infos := kernelObjects(t, "timerfd")
+	return infos
+}
+
+// TestDescriptorsOfWatchersAreTheLoopsOwn: one per loop and kind, not inherited,
+// not blocking, and not there without a watcher.
+func TestDescriptorsOfWatchersAreTheLoopsOwn(t *testing.T) {
+	loop := newLoop(t)
+	dir := t.TempDir()
+	for range 2 {
+		var stop []func()
+		for range 2 {
+			p, err := loop.WatchPath(dir, 0, func(prev, cur reactor.PathInfo) {})
+			must(t, err)
+			stop = append(stop, p.Stop, loop.At(time.Now().Add(time.Hour), func() {}).Stop)
+		}
+		for _, kind := range []string{"timerfd", "inotify"} {
+			fds, _ := kernelObjects(t, kind)
+			if len(fds) != 1 {
+				t.Fatalf("%d descriptors of kind %s, want 1", len(fds), kind)
+			}
+			fd, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0)
+			must(t, err)
+			fl, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFL, 0)
+			must(t, err)
+			if fd&unix.FD_CLOEXEC == 0 || fl&unix.O_NONBLOCK == 0 {
+				t.Errorf("%s: descriptor flags %#x, status flags %#x", kind, fd, fl)
+			}
+		}
+		for _, stop := range stop {
+			stop()
+			verify(t, loop)
+		}
+		for _, kind := range []string{"timerfd", "inotify"} {
+			if fds, _ := kernelObjects(t, kind); len(fds) > 0 {
+				t.Errorf("%d descriptors of kind %s are left", len(fds), kind)
+			}
+		}
+	}
 }
 
 // TestTheKernelIsAskedToTellOfJumps: one timerfd for any number of watchers, with

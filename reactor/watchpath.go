@@ -41,8 +41,9 @@ type pathSet struct {
 // WatchPath looks at a path every interval and calls fn if it finds a change. On
 // Linux the kernel gives a hint (inotify) on most changes of local files, and
 // fn is called at once; where it does not, only the interval counts: on network
-// file systems, in /proc and /sys, through memory mappings, and when the user's
-// inotify limits are reached. Elsewhere there are no hints.
+// file systems, in /proc and /sys, through memory mappings, for a path whose
+// directory does not exist, and when the user's inotify limits are reached.
+// Elsewhere there are no hints.
 //
 // An interval of 0 is 5 s, one below 100 ms is 100 ms, and a negative one
 // ErrInvalid, as is a path that is empty or contains a zero byte. The path need

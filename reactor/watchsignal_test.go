@@ -1,8 +1,8 @@
 package reactor_test
 
 import (
+	"context"
 	"os"
-	"os/exec"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -233,10 +233,17 @@ func TestCloseEndsSignalWatchers(t *testing.T) {
 // TestDefaultEffectReturnsWithTheLastWatcher needs a process of its own, which
 // the signal ends.
 func TestDefaultEffectReturnsWithTheLastWatcher(t *testing.T) {
-	for _, how := range []string{"stop", "close"} {
+	for how, end := range map[string]func(*reactor.Loop, *reactor.SignalWatcher){
+		"stop":  func(_ *reactor.Loop, s *reactor.SignalWatcher) { s.Stop() },
+		"close": func(l *reactor.Loop, _ *reactor.SignalWatcher) { must(t, l.Close()) },
+	} {
 		t.Run(how, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestSignalVictim$")
-			cmd.Env = append(os.Environ(), victimEnv+"="+how)
+			if os.Getenv(envAlone) == t.Name() {
+				dieOf(t, syscall.SIGTERM, end)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), guard)
+			defer cancel()
+			cmd := aloneCommand(ctx, t, nil)
 			out, err := cmd.CombinedOutput()
 			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
@@ -246,27 +253,17 @@ func TestDefaultEffectReturnsWithTheLastWatcher(t *testing.T) {
 	}
 }
 
-// victimEnv makes TestSignalVictim the process that gets the signal.
-const victimEnv = "EVFORK_TEST_VICTIM"
-
-func TestSignalVictim(t *testing.T) {
-	how := os.Getenv(victimEnv)
-	if how == "" {
-		t.Skip("only for TestDefaultEffectReturnsWithTheLastWatcher")
-	}
+// dieOf watches the signal, which then does no harm, and sends it again after the end.
+func dieOf(t *testing.T, sig syscall.Signal, end func(*reactor.Loop, *reactor.SignalWatcher)) {
 	loop, err := reactor.New(reactor.Config{})
 	must(t, err)
 	calls := 0
-	s, err := loop.WatchSignal(syscall.SIGTERM, func() { calls++ })
+	s, err := loop.WatchSignal(sig, func() { calls++ })
 	must(t, err)
-	raise(t, syscall.SIGTERM)
+	raise(t, sig)
 	pollUntil(t, loop, func() bool { return calls == 1 })
-	if how == "stop" {
-		s.Stop()
-	} else {
-		must(t, loop.Close())
-	}
-	raise(t, syscall.SIGTERM)
+	end(loop, s)
+	raise(t, sig)
 	select {} // until it arrives
 }
 
