@@ -128,6 +128,29 @@ func TestWatcherStoppedByAScheduleDuringAJump(t *testing.T) {
 	run(t, loop) // nothing is left
 }
 
+// TestScheduleThatStopsItsOwnWatcherStopsIt: it must not, but no harm comes of it.
+func TestScheduleThatStopsItsOwnWatcherStopsIt(t *testing.T) {
+	loop, clock := clockLoop(t)
+	var p *reactor.Periodic
+	p = loop.Periodic(func(now time.Time) time.Time {
+		if p != nil {
+			p.Stop()
+		}
+		return now.Add(time.Second)
+	}, func() {})
+	clock.pass(time.Second)
+	pollTimes(t, loop, 1)
+	if p.Active() {
+		t.Error("active after Stop")
+	}
+	verify(t, loop)
+	p.Start()
+	if p.Active() {
+		t.Error("started by a schedule that stops")
+	}
+	verify(t, loop)
+}
+
 func TestNothingLooksForJumpsWithoutWallClockWatchers(t *testing.T) {
 	loop, _ := clockLoop(t)
 	first := loop.At(noon.Add(time.Hour), func() {})
