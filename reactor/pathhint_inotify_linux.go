@@ -34,8 +34,15 @@ type pathHint struct {
 	given        bool // in the batch at hand
 }
 
-// open may fail, for want of descriptors for example; then there are no hints.
+// open is called at every start of a watcher. It may fail, for want of descriptors
+// for example; then there are no hints. What it has opened stays open as long as
+// the loop: close(2) of an inotify descriptor waits for a grace period of the
+// kernel (fsnotify_destroy_group, synchronize_srcu), tens of milliseconds and now
+// and then a second, which is too long for stopping a watcher.
 func (h *pathHints) open(l *Loop) {
+	if h.w.active {
+		return
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return
@@ -162,8 +169,8 @@ func (h *pathHints) take(wd int32, mask uint32, name string) {
 }
 
 func (h *pathHints) verify(active []*PathWatcher) error {
-	if h.w.active && len(active) == 0 {
-		return fmt.Errorf("reactor: inotify is open for no path")
+	if len(h.watched) > 0 && len(active) == 0 {
+		return fmt.Errorf("reactor: %d inodes are watched for no path", len(h.watched))
 	}
 	listed := make(map[*PathWatcher]int)
 	for wd, list := range h.watched {

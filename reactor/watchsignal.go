@@ -40,6 +40,9 @@ type signalSource struct {
 // watcher of it has been stopped and nobody else has asked os/signal for it. A signal that cannot be caught (SIGKILL,
 // SIGSTOP), or that the Go runtime does not hand on, is ErrInvalid. The runtime
 // sends SIGURG to its own threads: a watcher of that one is called for nothing.
+//
+// Starting the first watcher of a signal on a loop, and stopping the last, go
+// through os/signal, which can take milliseconds; all others take nothing.
 func (l *Loop) WatchSignal(sig os.Signal, fn func()) (*SignalWatcher, error) {
 	number, ok := sig.(syscall.Signal)
 	if !ok || !catchable(number) {
