@@ -37,9 +37,10 @@ type signalSource struct {
 
 // WatchSignal starts a watcher for a signal, which then does not have its default
 // effect on the process (package os/signal says which that is), until the last
-// watcher of it has been stopped and nobody else has asked os/signal for it. A signal that cannot be caught (SIGKILL,
-// SIGSTOP), or that the Go runtime does not hand on, is ErrInvalid. The runtime
-// sends SIGURG to its own threads: a watcher of that one is called for nothing.
+// watcher of it has been stopped and nobody else has asked os/signal for it. A
+// signal that cannot be caught (SIGKILL, SIGSTOP), or that the Go runtime does
+// not hand on, is ErrInvalid. The runtime sends SIGURG to its own threads: a
+// watcher of that one is called for nothing.
 //
 // Starting the first watcher of a signal on a loop, and stopping the last, go
 // through os/signal, which can take milliseconds; all others take nothing.
