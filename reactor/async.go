@@ -58,7 +58,7 @@ func (a *Async) Stop() {
 	a.setActive(false)
 }
 
-// Send has the function called once, in the iteration after or at hand. What the
+// Send has the function called once, in this iteration or the next. What the
 // sender did before Send, the function sees. Sends that come before the call has
 // begun are joined with it; they neither lock nor allocate. The others cost a
 // Post: a system call only if the loop sleeps. Sent to a stopped Async it has no

@@ -1,5 +1,6 @@
 // Package reactor is an event loop for one goroutine: descriptors, timers,
-// processes, posted functions and lossless byte streams, on epoll.
+// wall-clock times, signals, processes, paths, posted functions and lossless byte
+// streams, on epoll, kqueue or poll(2).
 //
 //	loop, err := reactor.New(reactor.Config{})
 //	loop.AfterFunc(time.Second, func() { fmt.Println("a second later") })
@@ -42,7 +43,7 @@
 //
 // Everything belongs to one goroutine, the loop's: the one inside Run, Poll or
 // RunUntil, and outside of these the one that made the loop. Only Post, Do, Stop,
-// Hold and Done may be used from other goroutines.
+// Hold, Done and Async.Send may be used from other goroutines.
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly

@@ -34,6 +34,9 @@ func (h *Heap) Verify() error {
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
 }
 
+// WallJumped is the notice that the wall clock has jumped.
+func (l *Loop) WallJumped() { l.wallJumped() }
+
 // TimerMoves is how often a timer of the loop has been given a place in the heap.
 func (s *Stream) TimerMoves() uint64 { return uint64(s.loop.timers.seq) }
 
@@ -60,4 +63,12 @@ var ExitSources = map[string]func(*Loop) exitSource{
 func (l *Loop) UseExits(name string) bool {
 	l.exits = ExitSources[name](l)
 	return l.exits != nil
+}
+
+// ClosePathHints makes the loop find changes of paths at their intervals only.
+func (l *Loop) ClosePathHints() {
+	for _, p := range l.paths.active {
+		l.paths.hints.drop(p)
+	}
+	l.paths.hints.close()
 }

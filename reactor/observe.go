@@ -11,7 +11,7 @@ import (
 type Panic struct {
 	Value any    // what was given to panic
 	Stack []byte // of the goroutine, as debug.Stack gives it
-	Kind  string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	Kind  string // of the watcher: "fd", "timer" (of wall-clock watchers, too), "post", "signal", …
 	FD    int    // of the watcher; -1 if it has none
 }
 
@@ -31,7 +31,7 @@ func (p *Panic) Unwrap() error {
 
 // A SlowCallback is a callback that took at least Config.SlowThreshold.
 type SlowCallback struct {
-	Kind string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	Kind string // of the watcher: "fd", "timer" (of wall-clock watchers, too), "post", "signal", …
 	FD   int    // of the watcher; -1 if it has none
 	Took time.Duration
 }

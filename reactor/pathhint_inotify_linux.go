@@ -34,8 +34,15 @@ type pathHint struct {
 	given        bool // in the batch at hand
 }
 
-// open may fail, for want of descriptors for example; then there are no hints.
+// open is called at every start of a watcher. It may fail, for want of descriptors
+// for example; then there are no hints. What it has opened stays open as long as
+// the loop: close(2) of an inotify descriptor waits for a grace period of the
+// kernel (fsnotify_destroy_group, synchronize_srcu), tens of milliseconds and now
+// and then a second, which is too long for stopping a watcher.
 func (h *pathHints) open(l *Loop) {
+	if h.w.active {
+		return
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return
@@ -126,7 +133,12 @@ func (h *pathHints) read(Ready) {
 		h.take(wd, mask, name)
 		rest = rest[end:]
 	}
-	for _, p := range slices.Clone(h.w.loop.paths.active) {
+	h.look()
+}
+
+// look looks at what the hints were for.
+func (h *pathHints) look() {
+	for _, p := range h.w.loop.paths.active { // no callback is made here
 		if p.hint.given {
 			p.hint.given = false
 			p.look()
@@ -134,7 +146,9 @@ func (h *pathHints) read(Ready) {
 	}
 }
 
-// take marks the watchers that an event is for.
+// take marks the watchers that an event is for. That the kernel has given a watch
+// up (IN_IGNORED) needs nothing else: the look finds that the inode has gone, and
+// no number is used again before 2³¹ others.
 func (h *pathHints) take(wd int32, mask uint32, name string) {
 	if mask&unix.IN_Q_OVERFLOW != 0 {
 		for _, p := range h.w.loop.paths.active {
@@ -152,24 +166,11 @@ func (h *pathHints) take(wd int32, mask uint32, name string) {
 			p.hint.given = true
 		}
 	}
-	if mask&unix.IN_IGNORED == 0 {
-		return
-	}
-	// The kernel has given the watch up, because the inode is gone.
-	for _, p := range h.watched[wd] {
-		if p.hint.self == wd {
-			p.hint.self = 0
-		}
-		if p.hint.parent == wd {
-			p.hint.parent = 0
-		}
-	}
-	delete(h.watched, wd)
 }
 
 func (h *pathHints) verify(active []*PathWatcher) error {
-	if h.w.active && len(active) == 0 {
-		return fmt.Errorf("reactor: inotify is open for no path")
+	if len(h.watched) > 0 && len(active) == 0 {
+		return fmt.Errorf("reactor: %d inodes are watched for no path", len(h.watched))
 	}
 	listed := make(map[*PathWatcher]int)
 	for wd, list := range h.watched {

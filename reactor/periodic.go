@@ -76,9 +76,8 @@ func (p *Periodic) Start() {
 	if p.place >= 0 || p.loop.closing {
 		return
 	}
-	now := p.loop.wallTime()
-	if p.schedule(now) {
-		p.loop.walls.add(p)
+	p.loop.walls.add(p)
+	if now := p.loop.wallTime(); p.schedule(now) {
 		p.arm(now)
 	}
 }
@@ -128,7 +127,7 @@ func (p *Periodic) schedule(now time.Time) (ok bool) {
 		}
 	}()
 	p.due = p.next(now).Round(0)
-	return p.due.After(now)
+	return p.due.After(now) && p.place >= 0 // which next should have left alone
 }
 
 // arm has the timer look at the wall clock again when it should have come.

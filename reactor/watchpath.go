@@ -41,8 +41,9 @@ type pathSet struct {
 // WatchPath looks at a path every interval and calls fn if it finds a change. On
 // Linux the kernel gives a hint (inotify) on most changes of local files, and
 // fn is called at once; where it does not, only the interval counts: on network
-// file systems, in /proc and /sys, through memory mappings, and when the user's
-// inotify limits are reached. Elsewhere there are no hints.
+// file systems, in /proc and /sys, through memory mappings, for a path whose
+// directory does not exist, and when the user's inotify limits are reached.
+// Elsewhere there are no hints.
 //
 // An interval of 0 is 5 s, one below 100 ms is 100 ms, and a negative one
 // ErrInvalid, as is a path that is empty or contains a zero byte. The path need
@@ -60,6 +61,7 @@ type pathSet struct {
 // Every look is a stat(2), which blocks the loop for as long as the kernel takes:
 // microseconds on a local file system, without any limit on a network file system
 // whose server is away. Do not watch paths there from a loop that matters.
+// Closing a loop that has watched paths takes Linux tens of milliseconds.
 func (l *Loop) WatchPath(path string, interval time.Duration, fn func(prev, cur PathInfo)) (*PathWatcher, error) {
 	switch {
 	case path == "" || strings.IndexByte(path, 0) >= 0 || interval < 0:
@@ -87,9 +89,7 @@ func (p *PathWatcher) Start() error {
 	case l.closing:
 		return ErrClosed
 	}
-	if len(l.paths.active) == 0 {
-		l.paths.hints.open(l)
-	}
+	l.paths.hints.open(l)
 	l.paths.active = append(l.paths.active, p)
 	p.setActive(true)
 	p.poll.Start()
@@ -111,9 +111,6 @@ func (p *PathWatcher) Stop() {
 	l.paths.hints.drop(p)
 	i := slices.Index(l.paths.active, p)
 	l.paths.active = slices.Delete(l.paths.active, i, i+1)
-	if len(l.paths.active) == 0 {
-		l.paths.hints.close()
-	}
 }
 
 // Path returns the watched path.
@@ -168,4 +165,5 @@ func (l *Loop) releasePaths() {
 	for len(l.paths.active) > 0 {
 		l.paths.active[0].Stop()
 	}
+	l.paths.hints.close()
 }

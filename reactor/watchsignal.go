@@ -36,10 +36,14 @@ type signalSource struct {
 }
 
 // WatchSignal starts a watcher for a signal, which then does not have its default
-// effect on the process, until the last watcher of it has been stopped and nobody
-// else has asked os/signal for it. A signal that cannot be caught (SIGKILL,
-// SIGSTOP), or that the Go runtime does not hand on, is ErrInvalid. The runtime
-// sends SIGURG to its own threads: a watcher of that one is called for nothing.
+// effect on the process (package os/signal says which that is), until the last
+// watcher of it has been stopped and nobody else has asked os/signal for it. A
+// signal that cannot be caught (SIGKILL, SIGSTOP), or that the Go runtime does
+// not hand on, is ErrInvalid. The runtime sends SIGURG to its own threads: a
+// watcher of that one is called for nothing.
+//
+// Starting the first watcher of a signal on a loop, and stopping the last, go
+// through os/signal, which can take milliseconds; all others take nothing.
 func (l *Loop) WatchSignal(sig os.Signal, fn func()) (*SignalWatcher, error) {
 	number, ok := sig.(syscall.Signal)
 	if !ok || !catchable(number) {
@@ -68,8 +72,8 @@ func (s *SignalWatcher) Start() error {
 }
 
 // Stop stops the watcher; it is not called for signals that have come already
-// either. With the last watcher of the process the default effect returns, which
-// for most signals is the end of the process.
+// either. With the last watcher of the process the default effect returns: the
+// next SIGINT, SIGTERM or SIGHUP ends the process.
 func (s *SignalWatcher) Stop() {
 	if !s.active {
 		return
