@@ -141,6 +141,6 @@ func (l *Loop) release() error {
 			}
 		}
 	}
-	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil
+	l.slots, l.readBuf, l.dirty, l.deferred, l.hosted = nil, nil, nil, nil, nil
 	return opError("close poller", -1, err)
 }

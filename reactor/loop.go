@@ -63,6 +63,9 @@ type Loop struct {
 	streams  streamList
 	observer *observer // nil: nobody wants to know of panics and slow callbacks
 
+	parking *parking   // inside RunParked
+	hosted  []*Hosting // loops that run inside this one
+
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
 

@@ -50,6 +50,9 @@ func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 		timeout = 0
 	}
 	l.stats.Blocked++
+	if l.parking != nil {
+		return l.parking.wait(timeout)
+	}
 	return l.ask(timeout)
 }
 
