@@ -90,7 +90,7 @@ func TestStopOfTheInnerLoopEndsHosting(t *testing.T) {
 	defer h.inner.Hold()()
 	for name, stop := range map[string]func(){
 		"before":                 h.inner.Stop,
-		"inside, by a timer":     func() { h.inner.AfterFunc(0, h.inner.Stop) },
+		"inside, by a timer":     func() { h.inner.AfterFunc(2*time.Millisecond, h.inner.Stop) },
 		"outside, by a timer":    func() { h.outer.AfterFunc(0, h.inner.Stop) },
 		"from another goroutine": func() { go h.inner.Stop() },
 	} {

@@ -74,11 +74,9 @@ func (p *parking) close() {
 	p.file.Close()
 }
 
-// wait is the poller's Wait, parked.
+// wait is the poller's Wait, parked. A timeout of zero comes with a post, for which
+// the first look ends it.
 func (p *parking) wait(timeout time.Duration) ([]poller.Event, error) {
-	if timeout == 0 {
-		return p.loop.ask(0)
-	}
 	if timeout > 0 || p.limited {
 		var deadline time.Time
 		if timeout > 0 {
