@@ -78,13 +78,14 @@ func nested() error {
 	if _, err := outer.Host(inner, func(err error) { fmt.Println("inner: nothing left,", err) }); err != nil {
 		return err
 	}
+	release := inner.Hold() // else it would end with its first timer
 	inner.AfterFunc(10*time.Millisecond, func() {
 		fmt.Println("inner: a timer")
 		outer.AfterFunc(10*time.Millisecond, func() {
 			fmt.Println("outer: a timer that the inner loop started")
 			inner.Post(func() {
 				fmt.Println("inner: a post of the outer loop")
-				inner.AfterFunc(10*time.Millisecond, func() { fmt.Println("inner: the last timer") })
+				release()
 			})
 		})
 	})
