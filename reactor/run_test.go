@@ -361,7 +361,8 @@ func TestBusyPollEndsWithStopAndContext(t *testing.T) {
 }
 
 // TestLoopBlocksWhenBusyPollIsOver: polling for ever would be one way to see
-// everything. The hour that it blocks for is not a real one.
+// everything. The hour that it blocks for is not a real one, so the polling takes
+// nothing from it; once it did, and the rest of the hour never came.
 func TestLoopBlocksWhenBusyPollIsOver(t *testing.T) {
 	clock := reactortest.NewClock()
 	loop := newLoopWith(t, reactor.Config{
