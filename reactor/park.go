@@ -3,6 +3,7 @@ package reactor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -54,7 +55,7 @@ func newParking(l *Loop) (*parking, error) {
 	// makes no difference, so it does not matter that FD's description is the same.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
-		return nil, &OpError{Op: "set non-blocking", FD: fd, Err: errors.Join(ErrUnsupported, err)}
+		return nil, &OpError{Op: "set non-blocking", FD: fd, Err: fmt.Errorf("%w: %w", ErrUnsupported, err)}
 	}
 	p := &parking{loop: l, file: os.NewFile(uintptr(fd), "reactor")}
 	p.look = p.arrived
@@ -64,7 +65,7 @@ func newParking(l *Loop) (*parking, error) {
 	}
 	if err != nil {
 		p.file.Close()
-		return nil, &OpError{Op: "park", FD: -1, Err: errors.Join(ErrUnsupported, err)}
+		return nil, &OpError{Op: "park", FD: -1, Err: fmt.Errorf("%w: %w", ErrUnsupported, err)}
 	}
 	return p, nil
 }
