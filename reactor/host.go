@@ -25,18 +25,21 @@ type Hosting struct {
 // if it has been closed, else the error. A done of nil is not called.
 //
 // Priorities order callbacks within each loop only. Idle hooks of inner keep both
-// loops from blocking. A panic of inner's callbacks fails inner and is then one of
-// this loop's callback. Prepare hooks of inner are called when it is polled, not
+// loops from blocking. A panic of inner's callbacks fails inner, unless inner has an
+// OnPanic, and is then one of this loop's callback. Prepare hooks of inner are called when it is polled, not
 // before each wait of this loop.
 //
 // A loop can be hosted by one other, and must not be run elsewhere meanwhile. If
-// this loop is closed first, done is not called, and inner can still be run. If
-// inner has no FD, the error is ErrUnsupported.
+// this loop is closed first, done is not called, and inner can still be run.
+//
+// If inner has no FD, the error is ErrUnsupported; if this loop runs inside inner,
+// ErrInvalid. Linux limits how deep epoll sets may be nested: three loops fit into
+// each other, if the outermost is run by Run; beyond that the error is ELOOP.
 func (l *Loop) Host(inner *Loop, done func(err error)) (*Hosting, error) {
 	switch {
 	case l.closing || inner.closing:
 		return nil, ErrClosed
-	case l == inner:
+	case l == inner || inner.hosts(l):
 		return nil, ErrInvalid
 	}
 	fd, err := inner.dupFD()
@@ -57,6 +60,13 @@ func (l *Loop) Host(inner *Loop, done func(err error)) (*Hosting, error) {
 	h.hook.level = levels - 1 // after hooks that may start a timer of inner
 	l.hosted = append(l.hosted, h)
 	return h, nil
+}
+
+// hosts reports whether other runs inside l, however deep.
+func (l *Loop) hosts(other *Loop) bool {
+	return slices.ContainsFunc(l.hosted, func(h *Hosting) bool {
+		return h.inner == other || h.inner.hosts(other)
+	})
 }
 
 // Active reports whether inner is still being run.

@@ -344,6 +344,20 @@ func TestHostRefuses(t *testing.T) {
 	wantErr(t, err, unix.ENOSPC) // and, says the check for leaks, leaves nothing open
 }
 
+// TestLoopsCannotHostEachOther, not even by way of a third.
+func TestLoopsCannotHostEachOther(t *testing.T) {
+	h := newHosted(t)
+	innermost := newLoop(t)
+	_, err := h.inner.Host(innermost, nil)
+	must(t, err)
+	_, err = h.inner.Host(h.outer, nil)
+	wantErr(t, err, reactor.ErrInvalid)
+	_, err = innermost.Host(h.outer, nil)
+	wantErr(t, err, reactor.ErrInvalid)
+	run(t, h.outer)
+	h.wantEnd(t, nil)
+}
+
 func TestHostWithoutDone(t *testing.T) {
 	inner := newLoop(t)
 	loopFD(t, inner)
