@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -229,6 +230,28 @@ func TestParkedLoopDoesNotSpin(t *testing.T) {
 	}
 	if n := after.Waits - before.Waits; n > 12*count {
 		t.Errorf("%d system calls for %d posts", n, count)
+	}
+}
+
+// TestParkedWaitAllocatesNothing counts what the whole process allocates from one
+// timer to another, with two hundred waits in between.
+func TestParkedWaitAllocatesNothing(t *testing.T) {
+	loop := newParkable(t)
+	var before, after runtime.MemStats
+	count := 0
+	var tick *reactor.Timer
+	tick = loop.Every(0, 50*time.Microsecond, func() {
+		switch count++; count {
+		case 50: // everything is warm
+			runtime.ReadMemStats(&before)
+		case 250:
+			runtime.ReadMemStats(&after)
+			tick.Stop()
+		}
+	})
+	runParked(t, loop)
+	if n := after.Mallocs - before.Mallocs; n > 50 {
+		t.Errorf("%d allocations in 200 waits", n)
 	}
 }
 
