@@ -132,22 +132,27 @@ func TestHostRunsEverythingOfTheInnerLoop(t *testing.T) {
 	ours, theirs := fdtest.Pipes(t)
 	defer theirs.Close()
 	got := ""
+	var s *reactor.Stream
 	s, err := h.inner.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
-		OnData:  func(data []byte) { got += string(data) },
+		OnData: func(data []byte) {
+			got += string(data)
+			h.outer.AfterFunc(0, func() { s.Close() }) // not inside an iteration of its own loop
+		},
 		OnClose: func(error) { got += " closed" },
 	})
 	must(t, err)
 	must(t, s.Write([]byte("question"))) // queued outside an iteration
-	h.outer.AfterFunc(time.Millisecond, func() {
+	var peer *reactor.FDWatcher
+	peer = watch(t, h.outer, theirs.Read, reactor.Read, func(reactor.Ready) {
 		if asked, _ := theirs.Available(t); string(asked) != "question" {
 			t.Errorf("the other side has %q", asked)
 		}
 		theirs.Send(t, []byte("answer"))
-		h.outer.AfterFunc(time.Millisecond, s.Close) // by a callback of the outer loop
+		peer.Stop()
 	})
 	idle := 0
-	var hook *reactor.Hook
 	h.outer.AfterFunc(0, func() {
+		var hook *reactor.Hook
 		hook = h.inner.OnIdle(func() {
 			if idle++; idle == 3 {
 				hook.Stop()
