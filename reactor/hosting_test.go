@@ -22,6 +22,17 @@ type hosted struct {
 	ends         []error
 }
 
+// newHostable makes a loop that can be hosted. Its descriptor is opened now, so that
+// the leak checks of loops that are made later do not count it as theirs.
+func newHostable(t *testing.T, config reactor.Config) *reactor.Loop {
+	t.Helper()
+	loop := newLoopWith(t, config)
+	if _, err := loop.FD(); errors.Is(err, reactor.ErrUnsupported) {
+		t.Skip("this poller has no descriptor")
+	}
+	return loop
+}
+
 func newHosted(t *testing.T) *hosted {
 	t.Helper()
 	return newHostedWith(t, reactor.Config{}, reactor.Config{})
@@ -29,10 +40,7 @@ func newHosted(t *testing.T) *hosted {
 
 func newHostedWith(t *testing.T, outer, inner reactor.Config) *hosted {
 	t.Helper()
-	h := &hosted{inner: newLoopWith(t, inner)}
-	if _, err := h.inner.FD(); errors.Is(err, reactor.ErrUnsupported) {
-		t.Skip("this poller has no descriptor")
-	}
+	h := &hosted{inner: newHostable(t, inner)}
 	h.outer = newLoopWith(t, outer)
 	h.host(t)
 	return h
@@ -331,8 +339,7 @@ func TestClosingTheOuterLoopLeavesTheInnerOne(t *testing.T) {
 }
 
 func TestHostRefuses(t *testing.T) {
-	inner := newLoop(t)
-	loopFD(t, inner) // opened now, so that later loops do not count it as theirs
+	inner := newHostable(t, reactor.Config{})
 	outer, closed := newLoop(t), newLoop(t)
 	must(t, closed.Close())
 	_, err := outer.Host(outer, nil)
@@ -364,8 +371,7 @@ func TestLoopsCannotHostEachOther(t *testing.T) {
 }
 
 func TestHostWithoutDone(t *testing.T) {
-	inner := newLoop(t)
-	loopFD(t, inner)
+	inner := newHostable(t, reactor.Config{})
 	outer := newLoop(t)
 	_, err := outer.Host(inner, nil)
 	must(t, err)
