@@ -15,7 +15,7 @@ type Hook struct {
 }
 
 // hooks are the active hooks, in start order.
-type hooks struct{ prepare, check, idle []*Hook }
+type hooks struct{ prepare, check, idle, cleanup []*Hook }
 
 // OnPrepare calls fn in every iteration before the wait: the last chance to start
 // watchers, to write, or to prepare another library's descriptors. It is called
@@ -67,7 +67,8 @@ func (h *Hook) describe() (string, int) { return h.label, -1 }
 // runPrepare calls the prepare hooks.
 func (l *Loop) runPrepare() { l.runHooks(l.hooks.prepare) }
 
-// runCheck calls the check hooks.
+// runCheck calls what posted functions have made pending (pendLate), then the check
+// hooks.
 func (l *Loop) runCheck() { l.runHooks(l.hooks.check) }
 
 // runIdle calls the idle hooks of the highest priority that nothing has locked

@@ -85,7 +85,7 @@ func (l *Loop) runDeferred() {
 	for i := range n {
 		if s := l.deferred[i]; s != nil {
 			l.deferred[i] = nil // a panic must not have it called again, nor keep others from their call
-			s.runDeferred()
+			l.observe(s, s.runDeferred)
 		}
 	}
 	rest := copy(l.deferred, l.deferred[n:])
@@ -108,7 +108,7 @@ func (l *Loop) flush() {
 		l.dirty[i] = nil
 		s.dirty = false
 		if !s.blocked {
-			s.flush()
+			l.observe(s, s.flush)
 		}
 	}
 	l.dirty = l.dirty[:0]

@@ -80,12 +80,23 @@ func (o *observer) end(l *Loop) {
 	}
 }
 
-// blame tells the observer, if there is one, that the callbacks made from now on
-// are the stream's.
+// blame tells the observer, if there is one, that the callback being made is the
+// stream's, and not only its descriptor's.
 func (l *Loop) blame(s *Stream) {
 	if l.observer != nil {
 		l.observer.current = s
 	}
+}
+
+// observe makes the callbacks of step, which are what's, under the observer's eyes.
+func (l *Loop) observe(what described, step func()) {
+	if l.observer == nil {
+		step()
+		return
+	}
+	l.observer.begin(l, what)
+	step()
+	l.observer.end(l)
 }
 
 // guarded makes the callbacks of a step. A step that panics is entered again and

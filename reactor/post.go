@@ -12,6 +12,10 @@ import (
 // timers waiting. What exceeds it runs in the next iteration, which does not block.
 const postsPerIteration = 1024
 
+// keepPosts is how many posts' room is kept when they have run. Room for more is
+// given back, or one burst would hold it for as long as the loop lives.
+const keepPosts = 16 << 10
+
 // postQueue carries functions from any goroutine to the loop. The wake-up is
 // libev's protocol of two flags: a producer sets pending and then reads wanted;
 // the loop sets wanted and then reads pending. Whichever comes second sees the
@@ -138,12 +142,9 @@ func (l *Loop) runPosts() {
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
-		if l.observer != nil {
-			l.observer.begin(l, posted{})
-			fn()
-			l.observer.end(l)
-			continue
-		}
-		fn()
+		l.observe(posted{}, fn)
+	}
+	if q.next == len(q.batch) && cap(q.batch) > keepPosts {
+		q.batch, q.next = nil, 0
 	}
 }

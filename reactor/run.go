@@ -74,8 +74,8 @@ func (l *Loop) interrupt() {
 // FD returns a descriptor that is readable while Poll(0) has something to do,
 // so that another library's loop can host this one: when FD is readable or
 // NextDeadline has come, call Poll(0). Ask for NextDeadline before each wait. The
-// descriptor stays the loop's. A poller that has none makes it ErrUnsupported. See
-// Host for another Loop, and RunParked for Go's netpoller.
+// descriptor stays the loop's. On the backend "poll" there is none: the error is an
+// ErrUnsupported. See Host for another Loop, and RunParked for Go's netpoller.
 func (l *Loop) FD() (int, error) {
 	if l.closed {
 		return -1, ErrClosed

@@ -99,8 +99,9 @@ func (l *Loop) enlist(fd int, interest Ready) error {
 }
 
 // Stop stops the watcher; it is not called back any more, not even for an event
-// that has been fetched already. The error, if any, is the kernel's: EBADF means
-// that the descriptor was closed before its watcher was stopped.
+// that has been fetched already. The error, if any, is the kernel's: EBADF or
+// ENOENT mean that the descriptor was closed before its watcher was stopped; not
+// every backend notices.
 func (w *FDWatcher) Stop() error {
 	if !w.active {
 		return nil
