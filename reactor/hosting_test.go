@@ -53,6 +53,17 @@ func (h *hosted) host(t *testing.T) {
 	h.hosting = hosting
 }
 
+// hostDeep hosts a third loop; where descriptors do not nest that deep, the test is
+// skipped.
+func hostDeep(t *testing.T, middle, innermost *reactor.Loop, done func(error)) {
+	t.Helper()
+	_, err := middle.Host(innermost, done)
+	if errors.Is(err, unix.ELOOP) {
+		t.Skip("three loops do not fit into each other:", err)
+	}
+	must(t, err)
+}
+
 // wantEnd checks that the hosting ended once, and how.
 func (h *hosted) wantEnd(t testing.TB, want error) {
 	t.Helper()
@@ -203,8 +214,7 @@ func TestHostInsideAHost(t *testing.T) {
 	h := newHosted(t)
 	innermost := newLoop(t)
 	var order string
-	_, err := h.inner.Host(innermost, func(error) { order += " end" })
-	must(t, err)
+	hostDeep(t, h.inner, innermost, func(error) { order += " end" })
 	release := innermost.Hold()
 	h.outer.AfterFunc(time.Millisecond, func() {
 		innermost.AfterFunc(time.Millisecond, func() {
@@ -360,9 +370,8 @@ func TestHostRefuses(t *testing.T) {
 func TestLoopsCannotHostEachOther(t *testing.T) {
 	h := newHosted(t)
 	innermost := newLoop(t)
-	_, err := h.inner.Host(innermost, nil)
-	must(t, err)
-	_, err = h.inner.Host(h.outer, nil)
+	hostDeep(t, h.inner, innermost, nil)
+	_, err := h.inner.Host(h.outer, nil)
 	wantErr(t, err, reactor.ErrInvalid)
 	_, err = innermost.Host(h.outer, nil)
 	wantErr(t, err, reactor.ErrInvalid)
