@@ -129,6 +129,7 @@ func (l *Loop) release() error {
 	l.releaseAsyncs()
 	l.releasePaths()
 	l.closeExits()
+	l.releaseHosted()
 	err := l.poller.Close()
 	l.poller = nil
 	l.dropPending()

@@ -9,7 +9,7 @@
 //
 // # Iteration
 //
-// Run, RunUntil and Poll do the same thing in a loop, in this order:
+// Run, RunParked, RunUntil and Poll do the same thing in a loop, in this order:
 //
 //  1. prepare hooks are called,
 //  2. bytes that were queued outside an iteration, or by 1, are written,
@@ -41,9 +41,9 @@
 //
 // # Rules
 //
-// Everything belongs to one goroutine, the loop's: the one inside Run, Poll or
-// RunUntil, and outside of these the one that made the loop. Only Post, Do, Stop,
-// Hold, Done and Async.Send may be used from other goroutines.
+// Everything belongs to one goroutine, the loop's: the one inside Run, RunParked,
+// RunUntil or Poll, and outside of these the one that made the loop. Only Post,
+// Do, Stop, Hold, Done and Async.Send may be used from other goroutines.
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly
@@ -55,6 +55,12 @@
 //
 // Run keeps running while something referenced is active. Watchers that should
 // not count are unreferenced with Unref; Hold counts without a watcher.
+//
+// # Elsewhere
+//
+// A loop can wait in Go's netpoller (RunParked), run inside another one (Host), or
+// inside any other event loop that can watch a descriptor (FD, NextDeadline).
+// Package reactortest has what tests need that are to take no time.
 //
 // # Cost
 //

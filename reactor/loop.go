@@ -71,6 +71,9 @@ type Loop struct {
 	paths    pathSet
 	observer *observer // nil: nobody wants to know of panics and slow callbacks
 
+	parking *parking   // inside RunParked
+	hosted  []*Hosting // loops that run inside this one
+
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
 

@@ -40,7 +40,8 @@
 // # What is real
 //
 // Only waiting is replaced. A Stream reads and writes its descriptors, so these
-// must be real; the test decides when the loop believes that they are ready.
+// must be real; the test decides when the loop believes that they are ready. Keep
+// made-up numbers away from real ones then: they are in one table.
 // WatchProcess asks the kernel for the process, but its exit is never reported.
 // There is no descriptor for a host: Loop.FD fails with reactor.ErrUnsupported.
 package reactortest
