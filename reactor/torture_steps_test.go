@@ -3,7 +3,6 @@ package reactor_test
 import (
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -15,10 +14,7 @@ import (
 // outside and from inside of callbacks, and asks Verify after each.
 func TestTortureInvariantsHoldAfterEveryStep(t *testing.T) {
 	duration, _ := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
-	seed := uint64(time.Now().UnixNano())
-	if s, err := strconv.ParseUint(os.Getenv("EVFORK_TORTURE_SEED"), 10, 64); err == nil {
-		seed = s
-	}
+	seed := tortureSeed()
 	for end := time.Now().Add(duration); ; seed++ {
 		t.Logf("EVFORK_TORTURE_SEED=%d", seed)
 		s := &steps{t: t, loop: newLoop(t), rnd: rand.New(rand.NewPCG(seed, 0))}

@@ -21,6 +21,14 @@ import (
 // amounts. Every byte must arrive, once and in order. EVFORK_TORTURE=1m repeats
 // it with new seeds for that long; EVFORK_TORTURE_SEED=n repeats one.
 
+// tortureSeed is where the seeds of this run begin.
+func tortureSeed() uint64 {
+	if seed, err := strconv.ParseUint(os.Getenv("EVFORK_TORTURE_SEED"), 10, 64); err == nil {
+		return seed
+	}
+	return uint64(time.Now().UnixNano())
+}
+
 // torturedBytes is how much goes each way in one round.
 func torturedBytes() int {
 	switch {
@@ -35,10 +43,7 @@ func TestTortureNothingIsLostDoubledOrReordered(t *testing.T) {
 	for _, transport := range fdtest.Transports() {
 		t.Run(transport.Name, func(t *testing.T) {
 			duration, _ := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
-			seed := uint64(time.Now().UnixNano())
-			if s, err := strconv.ParseUint(os.Getenv("EVFORK_TORTURE_SEED"), 10, 64); err == nil {
-				seed = s
-			}
+			seed := tortureSeed()
 			for end := time.Now().Add(duration); ; seed++ {
 				t.Logf("EVFORK_TORTURE_SEED=%d", seed)
 				torture(t, transport, seed)
