@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"errors"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -65,7 +66,7 @@ func (w *world) newStream() {
 }
 
 func (m *modelStream) onData(data []byte) {
-	m.w.called(levelOf(0))
+	m.w.called(levelOf(0), math.MaxInt)
 	if m.stream.Closed() || m.stream.Paused() || m.eofs > 0 {
 		m.w.t.Errorf("data on a stream that is closed %v, paused %v, at EOF %v", m.stream.Closed(), m.stream.Paused(), m.eofs)
 	}
@@ -74,7 +75,7 @@ func (m *modelStream) onData(data []byte) {
 }
 
 func (m *modelStream) onEOF() {
-	m.w.called(levelOf(0))
+	m.w.called(levelOf(0), math.MaxInt)
 	if m.eofs++; m.eofs > 1 || m.in.got != m.peerOut.at {
 		m.w.t.Errorf("EOF number %d after %d of %d bytes", m.eofs, m.in.got, m.peerOut.at)
 	}

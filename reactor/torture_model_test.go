@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -53,8 +54,9 @@ type world struct {
 	clock *handClock
 
 	timers   []*modelTimer
-	seq      int // of the next start of a timer
+	seq      int // of the next start of a watcher
 	ends     []*modelEnd
+	dups     []int // of ends that were closed; see leakEnd
 	watchers []*modelWatcher
 	hooks    []*modelHook
 	streams  []*modelStream
@@ -69,6 +71,7 @@ type world struct {
 	depth     int // of things done inside of callbacks
 	collected int // how many watchers and timers this iteration has to call
 	level     int // of the last of them that was called
+	order     int // and its place among them
 	happened  int // highest level at which anything was called in this iteration
 	touched   bool
 	panics    int // thrown
@@ -129,7 +132,7 @@ func (w *world) iterate() {
 
 // collect foresees what the coming wait will make pending.
 func (w *world) collect() {
-	w.level, w.collected = 0, 0
+	w.level, w.order, w.collected = 0, 0, 0
 	for _, p := range w.fed {
 		p.collectFed()
 	}
@@ -138,12 +141,20 @@ func (w *world) collect() {
 	w.collectWatchers()
 }
 
-// called checks the order of what is pending: by priority.
-func (w *world) called(level int) {
-	if level < w.level {
+// unfeed takes back a feed.
+func (w *world) unfeed(p pender) {
+	w.fed = slices.DeleteFunc(w.fed, func(x pender) bool { return x == p })
+}
+
+// called checks the order of what is pending: by priority, then as it happened.
+func (w *world) called(level, order int) {
+	switch {
+	case level < w.level:
 		w.t.Errorf("a watcher of level %d was called after one of level %d", level, w.level)
+	case level == w.level && order < w.order:
+		w.t.Errorf("the watcher that became pending as number %d was called after number %d", order, w.order)
 	}
-	w.level = level
+	w.level, w.order = level, order
 	w.happened = min(w.happened, level)
 }
 
@@ -168,7 +179,7 @@ func (w *world) inside() {
 func (w *world) random() func() {
 	all := []func(){
 		w.newTimer, w.changeTimer, w.changeTimer, w.changeTimer,
-		w.newEnds, w.closeEnds, w.reopenEnds, w.changeEnd, w.changeEnd,
+		w.newEnds, w.closeEnds, w.reopenEnds, w.leakEnd, w.closeDup, w.changeEnd, w.changeEnd,
 		w.newWatcher, w.newWatcher, w.changeWatcher, w.changeWatcher, w.changeWatcher, w.feedFD,
 		w.newHook, w.changeHook,
 		w.newStream, w.changeStream, w.changeStream, w.changePeer, w.changePeer,
@@ -190,7 +201,7 @@ func (w *world) priority() int {
 	return reactor.MinPriority + w.rnd.IntN(reactor.MaxPriority-reactor.MinPriority+1)
 }
 
-func (w *world) advance() { w.clock.now += time.Duration(w.rnd.IntN(200_000)) }
+func (w *world) advance() { w.clock.now += w.span(200_000) }
 
 // post posts from the loop's own goroutine: posts run in order.
 func (w *world) post() {
@@ -269,6 +280,9 @@ func (w *world) end() {
 	w.endStreams()
 	for len(w.ends) > 0 {
 		w.close(w.ends[0])
+	}
+	for len(w.dups) > 0 {
+		w.closeDup()
 	}
 	must(w.t, w.loop.Close())
 	for _, m := range w.timers {

@@ -28,6 +28,7 @@ type modelTimer struct {
 	waiting  bool
 	active   bool
 	pending  pendingState
+	order    int
 	priority int
 }
 
@@ -37,23 +38,39 @@ func (w *world) newTimer() {
 	}
 	m := &modelTimer{w: w, delay: w.delay()}
 	if w.rnd.IntN(2) == 0 {
-		m.period = time.Duration(1 + w.rnd.IntN(300_000))
+		m.period = tick + w.span(300_000)
 	}
 	m.timer = w.loop.Every(m.delay, m.period, m.fired)
 	m.start()
 	w.timers = append(w.timers, m)
 }
 
-func (w *world) delay() time.Duration { return time.Duration(w.rnd.IntN(500_000) - 50_000) }
+func (w *world) delay() time.Duration { return w.span(500_000) - 5*tick }
+
+// tick makes many deadlines fall together.
+const tick = 10 * time.Microsecond
+
+// span is a duration below a number of nanoseconds: often a multiple of ticks.
+func (w *world) span(below int) time.Duration {
+	d := time.Duration(w.rnd.IntN(below))
+	if w.rnd.IntN(4) > 0 {
+		d = d.Truncate(tick)
+	}
+	return d
+}
 
 func (m *modelTimer) start() {
+	m.w.unfeed(m)
 	m.active, m.waiting, m.pending = true, true, notPending
 	m.due = m.w.clock.now + max(m.delay, 0)
 	m.seq = m.w.seq
 	m.w.seq++
 }
 
-func (m *modelTimer) stop() { m.active, m.waiting, m.pending = false, false, notPending }
+func (m *modelTimer) stop() {
+	m.w.unfeed(m)
+	m.active, m.waiting, m.pending = false, false, notPending
+}
 
 func (w *world) changeTimer() {
 	m := one(w, w.timers)
@@ -78,7 +95,7 @@ func (w *world) changeTimer() {
 	case 6:
 		m.feed()
 	case 7:
-		m.period = time.Duration(w.rnd.IntN(2) * w.rnd.IntN(300_000))
+		m.period = time.Duration(w.rnd.IntN(2)) * w.span(300_000)
 		m.timer.SetPeriod(m.period)
 	case 8:
 		w.setPriority(m.timer, &m.priority, m.pending != notPending)
@@ -121,12 +138,10 @@ func (m *modelTimer) feed() {
 	}
 }
 
-// collectFed is about what was fed and not stopped since; fed again it is listed twice.
 func (m *modelTimer) collectFed() {
-	if m.pending == pendingFed {
-		m.pending = pendingNow
-		m.w.collected++
-	}
+	m.pending = pendingNow
+	m.order = m.w.collected
+	m.w.collected++
 }
 
 // setPriority sets a random priority, which is refused while the watcher is pending.
@@ -161,6 +176,7 @@ func (w *world) collectTimers() {
 			m.waiting = false
 		}
 		if m.pending == notPending {
+			m.order = w.collected
 			w.collected++
 		}
 		m.pending = pendingNow
@@ -172,7 +188,7 @@ func (m *modelTimer) fired() {
 	if m.pending != pendingNow || !m.active {
 		m.w.t.Errorf("a timer fired at %v that is due at %v, pending %d, active %v", m.w.clock.now, m.due, m.pending, m.active)
 	}
-	m.w.called(levelOf(m.priority))
+	m.w.called(levelOf(m.priority), m.order)
 	m.pending = notPending
 	if !m.waiting {
 		m.active = false

@@ -1,6 +1,9 @@
 package reactor_test
 
 import (
+	"cmp"
+	"errors"
+	"math"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +22,8 @@ type modelEnd struct {
 // first (32, with those of the streams and the waker): all that are ready are
 // reported in one iteration.
 const (
-	maxEnds         = 12
+	maxEnds         = 10
+	maxDups         = 2
 	maxModelStreams = 3
 )
 
@@ -49,11 +53,34 @@ func (w *world) reopenEnds() {
 	}
 }
 
-// close keeps the rule: the watchers are stopped first.
+// leakEnd breaks the rule: it closes an end before its watchers are stopped, while
+// a duplicate lives, of which the kernel goes on reporting events under a number
+// that is soon somebody else's.
+func (w *world) leakEnd() {
+	e := one(w, w.ends)
+	if e == nil || len(w.dups) >= maxDups {
+		return
+	}
+	w.dups = append(w.dups, fdtest.Dup(w.t, e.Read))
+	e.Close()
+	w.close(e)
+}
+
+func (w *world) closeDup() {
+	if len(w.dups) > 0 {
+		unix.Close(w.dups[0])
+		w.dups = w.dups[1:]
+	}
+}
+
+// close keeps the rule: the watchers are stopped first; see leakEnd.
 func (w *world) close(e *modelEnd) {
+	leaked := e.Read < 0
 	for _, m := range w.watchers {
 		if m.end == e {
-			must(w.t, m.watcher.Stop())
+			if err := m.watcher.Stop(); err != nil && (!leaked || !errors.Is(err, unix.EBADF)) {
+				w.t.Error(err)
+			}
 			m.stop()
 		}
 	}
@@ -90,8 +117,10 @@ type modelWatcher struct {
 	end      *modelEnd
 	interest reactor.Ready
 	active   bool
+	started  int // when, among all starts
 	pending  pendingState
 	ready    reactor.Ready // what it is pending for
+	order    int
 	priority int
 }
 
@@ -100,7 +129,8 @@ func (w *world) newWatcher() {
 	if e == nil || len(w.watchers) >= 40 {
 		return
 	}
-	m := &modelWatcher{w: w, end: e, interest: w.interest(), active: true}
+	m := &modelWatcher{w: w, end: e, interest: w.interest()}
+	m.start()
 	fd := e.Read
 	if w.rnd.IntN(2) == 0 {
 		fd = e.Write
@@ -113,7 +143,15 @@ func (w *world) newWatcher() {
 
 func (w *world) interest() reactor.Ready { return reactor.Ready(1 + w.rnd.IntN(7)) }
 
-func (m *modelWatcher) stop() { m.active, m.pending, m.ready = false, notPending, 0 }
+func (m *modelWatcher) start() {
+	m.active, m.started = true, m.w.seq
+	m.w.seq++
+}
+
+func (m *modelWatcher) stop() {
+	m.w.unfeed(m)
+	m.active, m.pending, m.ready = false, notPending, 0
+}
 
 func (w *world) changeWatcher() {
 	m := one(w, w.watchers)
@@ -127,7 +165,9 @@ func (w *world) changeWatcher() {
 		m.stop()
 	case 2, 3:
 		must(w.t, m.watcher.Start())
-		m.active = true
+		if !m.active {
+			m.start()
+		}
 	case 4:
 		interest := w.interest()
 		must(w.t, m.watcher.SetInterest(interest))
@@ -158,11 +198,13 @@ func (w *world) feedFD() {
 		return
 	}
 	fd, ready := of.watcher.FD(), w.interest()
-	for _, m := range w.watchers {
+	// Those of one descriptor are in the order of their starts.
+	inOrder := slices.SortedFunc(slices.Values(w.watchers), func(a, b *modelWatcher) int { return cmp.Compare(a.started, b.started) })
+	for _, m := range inOrder {
 		m.settle()
 	}
 	w.loop.FeedFD(fd, ready)
-	for _, m := range w.watchers {
+	for _, m := range inOrder {
 		if m.active && m.watcher.FD() == fd && m.interest&ready != 0 {
 			m.feed(ready)
 		}
@@ -178,10 +220,9 @@ func (m *modelWatcher) feed(ready reactor.Ready) {
 }
 
 func (m *modelWatcher) collectFed() {
-	if m.pending == pendingFed {
-		m.pending = pendingNow
-		m.w.collected++
-	}
+	m.pending = pendingNow
+	m.order = m.w.collected
+	m.w.collected++
 }
 
 // collectWatchers asks poll(2) what the loop's poller will say.
@@ -196,6 +237,7 @@ func (w *world) collectWatchers() {
 		fd := m.watcher.FD()
 		if ready := pollReady(w, fd, asked[fd]); m.active && m.interest&ready != 0 {
 			if m.pending == notPending {
+				m.order = math.MaxInt // the kernel's order is not foreseen
 				w.collected++
 			}
 			m.pending = pendingNow
@@ -234,7 +276,7 @@ func (m *modelWatcher) called(ready reactor.Ready) {
 		m.w.t.Errorf("a watcher of fd %d was called with %q, want %q, pending %d, active %v",
 			m.watcher.FD(), reactor.ReadyString(ready), reactor.ReadyString(want), m.pending, m.active)
 	}
-	m.w.called(levelOf(m.priority))
+	m.w.called(levelOf(m.priority), m.order)
 	m.pending, m.ready = notPending, 0
 	m.w.inside()
 }
