@@ -14,10 +14,10 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// TestThousandsOfShortChildrenEndOnceEach: dozens at a time, all of which exit at
+// TestTortureShortChildrenEndOnceEach: dozens at a time, all of which exit at
 // once, many before anybody watches them. With EVFORK_TORTURE there are ten
 // thousand.
-func TestThousandsOfShortChildrenEndOnceEach(t *testing.T) {
+func TestTortureShortChildrenEndOnceEach(t *testing.T) {
 	count, atATime := 1000, 32
 	switch {
 	case os.Getenv("EVFORK_TORTURE") != "":

@@ -20,15 +20,7 @@ import (
 // from the documentation what each iteration has to call. Time is moved by hand,
 // so a timer that is a nanosecond early or an iteration late is seen.
 func TestTortureEverythingIsCalledOnceAndInOrder(t *testing.T) {
-	duration, _ := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
-	seed := tortureSeed()
-	for end := time.Now().Add(duration); ; seed++ {
-		t.Logf("EVFORK_TORTURE_SEED=%d", seed)
-		runWorld(t, seed)
-		if t.Failed() || !time.Now().Before(end) {
-			return
-		}
-	}
+	tortureRounds(t, 1, runWorld)
 }
 
 func runWorld(t *testing.T, seed uint64) {
