@@ -183,10 +183,13 @@ func (p *Process) error(op string, err error) error {
 // alarm is a timer that is not there until it is used.
 type alarm struct{ timer *reactor.Timer }
 
-// start replaces what was started before.
+// start replaces what was started before. The alarm comes after what has happened
+// in the same iteration: if the loop was busy, an exit or a handshake that was in
+// time may be seen together with it.
 func (a *alarm) start(l *reactor.Loop, d time.Duration, fn func()) {
 	a.stop()
 	a.timer = l.AfterFunc(d, fn)
+	_ = a.timer.SetPriority(reactor.MinPriority) // a timer that was just made is not pending
 }
 
 func (a *alarm) stop() {

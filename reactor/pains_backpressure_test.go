@@ -12,7 +12,7 @@ import (
 // one read, while another stream of the loop goes on. When the reader wakes up,
 // it gets everything, in order.
 func TestReaderThatNeverReadsBoundsMemory(t *testing.T) {
-	const high, oneRead = 128 << 10, 64 << 10
+	const high, oneRead, size = 128 << 10, 64 << 10, 2 << 20
 	for _, transport := range fdtest.Transports() {
 		t.Run(transport.Name, func(t *testing.T) {
 			loop := newLoop(t)
@@ -32,9 +32,9 @@ func TestReaderThatNeverReadsBoundsMemory(t *testing.T) {
 				return reactor.StreamConfig{OnData: func(data []byte) { must(t, l.stream.Write(data)) }}
 			})
 
-			out, echoes := source{left: 8 << 20}, 0
-			for range 200 {
-				out.advance(from.peer.Offer(t, out.peek(256<<10)))
+			out, echoes := source{left: size}, 0
+			for range 100 {
+				out.advance(from.peer.Offer(t, out.peek(32<<10)))
 				other.peer.Send(t, []byte("x"))
 				pollTimes(t, loop, 1)
 				if data, _ := other.peer.Available(t); len(data) == 1 {
@@ -47,14 +47,13 @@ func TestReaderThatNeverReadsBoundsMemory(t *testing.T) {
 			if !from.stream.Paused() || out.left == 0 {
 				t.Errorf("paused %v with %d bytes left: nothing was tested", from.stream.Paused(), out.left)
 			}
-			if echoes != 200 {
-				t.Errorf("the other stream answered in %d of 200 iterations", echoes)
+			if echoes != 100 {
+				t.Errorf("the other stream answered in %d of 100 iterations", echoes)
 			}
 
 			var in sink
-			size := 8 << 20
 			pollUntil(t, loop, func() bool {
-				out.advance(from.peer.Offer(t, out.peek(256<<10)))
+				out.advance(from.peer.Offer(t, out.peek(32<<10)))
 				data, _ := to.peer.Available(t)
 				in.take(t, data)
 				if n := to.stream.Buffered(); n > high+oneRead {

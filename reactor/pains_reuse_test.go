@@ -194,7 +194,10 @@ func leaveDescriptors(t *testing.T, free int) {
 		t.Cleanup(func() { unix.Close(fd) })
 	}
 	limit := before
-	limit.Cur = uint64(highest + 1 + free)
+	setLimit(&limit.Cur, highest+1+free)
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before)) })
 }
+
+// setLimit sets a limit, whose type depends on the system.
+func setLimit[T int64 | uint64](limit *T, n int) { *limit = T(n) }

@@ -2,8 +2,6 @@ package reactor_test
 
 import (
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,13 +12,7 @@ import (
 // TestTortureInvariantsHoldAfterEveryStep does random things to a loop, from
 // outside and from inside of callbacks, and asks Verify after each.
 func TestTortureInvariantsHoldAfterEveryStep(t *testing.T) {
-	duration, _ := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
-	seed := uint64(time.Now().UnixNano())
-	if s, err := strconv.ParseUint(os.Getenv("EVFORK_TORTURE_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	for end := time.Now().Add(duration); ; seed++ {
-		t.Logf("EVFORK_TORTURE_SEED=%d", seed)
+	tortureRounds(t, 1, func(t *testing.T, seed uint64) {
 		s := &steps{t: t, loop: newLoop(t), rnd: rand.New(rand.NewPCG(seed, 0))}
 		for range 2000 {
 			s.random()()
@@ -30,14 +22,11 @@ func TestTortureInvariantsHoldAfterEveryStep(t *testing.T) {
 				verify(t, s.loop)
 			}
 			if t.Failed() {
-				return
+				break
 			}
 		}
 		s.end()
-		if !time.Now().Before(end) {
-			return
-		}
-	}
+	})
 }
 
 // maxDepth is how deep things are done inside of callbacks of each other.

@@ -21,6 +21,33 @@ import (
 // amounts. Every byte must arrive, once and in order. EVFORK_TORTURE=1m repeats
 // it with new seeds for that long; EVFORK_TORTURE_SEED=n repeats one.
 
+// tortureRounds makes rounds with one seed after the other: one, or as many as
+// EVFORK_TORTURE has time for, of which a test that consists of several takes its
+// share for each.
+func tortureRounds(t *testing.T, share int, round func(t *testing.T, seed uint64)) {
+	t.Helper()
+	var duration time.Duration
+	seed := uint64(time.Now().UnixNano())
+	var err error
+	if text := os.Getenv("EVFORK_TORTURE"); text != "" {
+		duration, err = time.ParseDuration(text)
+		must(t, err)
+	}
+	if text := os.Getenv("EVFORK_TORTURE_SEED"); text != "" {
+		seed, err = strconv.ParseUint(text, 10, 64)
+		must(t, err)
+	}
+	for end := time.Now().Add(duration / time.Duration(share)); ; seed++ {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Logf("EVFORK_TORTURE_SEED=%d", seed)
+			round(t, seed)
+		})
+		if t.Failed() || !time.Now().Before(end) {
+			return
+		}
+	}
+}
+
 // torturedBytes is how much goes each way in one round.
 func torturedBytes() int {
 	switch {
@@ -32,20 +59,10 @@ func torturedBytes() int {
 }
 
 func TestTortureNothingIsLostDoubledOrReordered(t *testing.T) {
-	for _, transport := range fdtest.Transports() {
+	transports := fdtest.Transports()
+	for _, transport := range transports {
 		t.Run(transport.Name, func(t *testing.T) {
-			duration, _ := time.ParseDuration(os.Getenv("EVFORK_TORTURE"))
-			seed := uint64(time.Now().UnixNano())
-			if s, err := strconv.ParseUint(os.Getenv("EVFORK_TORTURE_SEED"), 10, 64); err == nil {
-				seed = s
-			}
-			for end := time.Now().Add(duration); ; seed++ {
-				t.Logf("EVFORK_TORTURE_SEED=%d", seed)
-				torture(t, transport, seed)
-				if t.Failed() || !time.Now().Before(end) {
-					return
-				}
-			}
+			tortureRounds(t, len(transports), func(t *testing.T, seed uint64) { torture(t, transport, seed) })
 		})
 	}
 }

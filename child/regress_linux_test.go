@@ -1,0 +1,40 @@
+package child_test
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/child"
+)
+
+// A loop that was busy for longer than it waits for the exit after an EOF found
+// the timer due and the exit reported in one iteration. The timer came first, so
+// a child that had long exited was said to have been put down by us.
+func TestExitThatCameWhileTheLoopWasBusyIsNoOffence(t *testing.T) {
+	f := newFixture(t)
+	k := f.start(shell("exec 1>&-; read line; exit 6"))
+	f.until(func() bool { return k.eof }) // from here on its exit is expected
+	must(t, k.stream.Write([]byte("now\n")))
+	k.stream.Flush()
+	awaitExited(t, k.PID())
+	time.Sleep(300 * time.Millisecond) // the loop is busy, for longer than it is patient
+	f.until(k.ended)
+	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 6 {
+		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)
+	}
+}
+
+// awaitExited waits until a child has exited and leaves it unreaped.
+func awaitExited(t *testing.T, pid int) {
+	t.Helper()
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		must(t, err)
+		return
+	}
+}
