@@ -129,7 +129,7 @@ func (n network) literal(address string, any func(network) netip.Addr) (Addr, er
 	case p.host == "localhost" && !nameLike(p.service):
 		p.addr = loopback(n)
 	case p.named:
-		return Addr{}, ErrNoLiteral
+		return Addr{}, ErrHostName
 	}
 	return Addr{AddrPort: netip.AddrPortFrom(p.addr, p.port)}, nil
 }

@@ -386,7 +386,7 @@ func TestPacketConnRefusesBadArguments(t *testing.T) {
 	_, err := sock.ListenPacket(loop, "udp", "127.0.0.1:0", sock.PacketConfig{MaxPacket: -1})
 	wantErr(t, err, reactor.ErrInvalid)
 	_, err = sock.DialPacket(loop, "udp", "example.org:1", sock.PacketConfig{})
-	wantErr(t, err, sock.ErrNoLiteral)
+	wantErr(t, err, sock.ErrHostName)
 	p, _ := listenPacket(t, loop, "udp4", "127.0.0.1:0", sock.PacketConfig{})
 	wantErr(t, p.SendTo(nil, netip.MustParseAddrPort("[::1]:1")), unix.EAFNOSUPPORT)
 	wantErr(t, p.SendTo(nil, netip.AddrPort{}), unix.EINVAL)
