@@ -77,12 +77,9 @@ func (l *Listener) backOff(err error) {
 	}
 }
 
-// retry ends the pause.
+// retry ends the pause, which Pause and Close have not ended before.
 func (l *Listener) retry() {
 	l.backoff.end(l)
-	if l.fd < 0 || l.suspended {
-		return
-	}
 	if l.config.Shed {
 		_ = l.backoff.refill() // else the next connection waits
 	}

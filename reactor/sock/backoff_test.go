@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,6 +87,27 @@ func TestListenerWithoutDescriptorsDoesNotSpin(t *testing.T) {
 	}
 	if loop.Stats().Refs == 0 {
 		t.Error("a listener that waits does not keep Run")
+	}
+}
+
+func TestPausesGrowUntilAConnectionIsAccepted(t *testing.T) {
+	loop := newLoop(t)
+	const errs = 10
+	l, accepted := failing(t, loop, sock.ListenConfig{}, slices.Repeat([]error{unix.EMFILE}, errs)...)
+	client(t, l.Addr())
+	want := 5 * time.Millisecond
+	for i := range errs {
+		if got := l.NextWait(); got != want {
+			t.Errorf("pause %d is %v, want %v", i, got, want)
+		}
+		must(t, l.Resume()) // without waiting for its end
+		pollUntil(t, loop, func() bool { return l.Stats().Backoffs == uint64(i+1) })
+		want = min(2*want, time.Second)
+	}
+	must(t, l.Resume())
+	pollUntil(t, loop, func() bool { return *accepted == 1 })
+	if got := l.NextWait(); got != 5*time.Millisecond {
+		t.Errorf("after a connection the next pause is %v", got)
 	}
 }
 

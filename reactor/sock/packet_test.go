@@ -243,6 +243,12 @@ func TestQueuedDatagramsLeaveInOrder(t *testing.T) {
 		drained := 0
 		receiver, send, p := full(t, loop, connected, sock.PacketConfig{MaxQueued: 100, OnDrain: func() { drained++ }})
 		sent := int(p.Stats().Sent) + 1
+		// There is room now, but not for one that would overtake.
+		got := 0
+		buf := make([]byte, 2)
+		_, err := unix.Read(receiver, buf)
+		must(t, err)
+		got++
 		for {
 			err := send()
 			if err != nil {
@@ -255,13 +261,12 @@ func TestQueuedDatagramsLeaveInOrder(t *testing.T) {
 			t.Errorf("%d bytes are queued", q)
 		}
 		// It waits without spinning.
+		pollTimes(t, loop, 1)
 		before := loop.Stats().Events
 		pollTimes(t, loop, 10)
 		if n := loop.Stats().Events - before; n > 0 {
 			t.Errorf("%d events while there is no room", n)
 		}
-		got := 0
-		buf := make([]byte, 2)
 		receive := func() bool {
 			for {
 				n, err := unix.Read(receiver, buf)
@@ -276,6 +281,11 @@ func TestQueuedDatagramsLeaveInOrder(t *testing.T) {
 		}
 		pollUntil(t, loop, receive)
 		pollUntil(t, loop, func() bool { return drained == 1 })
+		before = loop.Stats().Events
+		pollTimes(t, loop, 10)
+		if n := loop.Stats().Events - before; n > 0 {
+			t.Errorf("%d events while nothing is queued", n)
+		}
 		if s := p.Stats(); s.Queued != 0 || s.Sent != uint64(sent) || s.Refused != 1 {
 			t.Errorf("stats %+v, want %d sent", s, sent)
 		}
