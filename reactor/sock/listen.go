@@ -49,7 +49,7 @@ type ListenerStats struct {
 	Accepted uint64 // connections given to the callback
 	Shed     uint64 // connections closed for want of descriptors
 	Errors   uint64 // of accept, whether reported or not; "nothing to accept" is none
-	Backoffs uint64 // how often it has paused for want of descriptors or memory
+	Backoffs uint64 // how often it has paused because accepting did not work
 }
 
 // A Listener accepts connections. All methods belong to the loop's goroutine.
