@@ -10,17 +10,26 @@
 //
 // Run, RunUntil and Poll do the same thing in a loop, in this order:
 //
-//  1. bytes that streams queued outside an iteration are written,
-//  2. the timeout is found: none while work is pending, else the first timer,
-//  3. the loop waits (see below),
-//  4. Now is read from the clock,
-//  5. timers that are due fire, in the order of their deadlines,
-//  6. watchers of ready descriptors are called, in the kernel's order,
-//  7. callbacks that were put off run: OnClose, OnDrain,
-//  8. posted functions run, a bounded batch; posts made meanwhile wait,
-//  9. streams write what has been queued, in one system call each (of more than
+//  1. prepare hooks are called,
+//  2. bytes that were queued outside an iteration, or by 1, are written,
+//  3. the timeout is found: none while work is pending or an idle hook is active,
+//     else the first timer,
+//  4. the loop waits (see below),
+//  5. Now is read from the clock,
+//  6. what has happened becomes pending: watchers that were fed, timers that are
+//     due in the order of their deadlines (a bounded number of them), and watchers
+//     of ready descriptors in the kernel's order,
+//  7. what is pending is called, by priority, then in the order of 6. A callback
+//     can still stop what has not been called; what it starts or feeds waits for
+//     the next iteration,
+//  8. callbacks that were put off are made: OnClose, OnDrain,
+//  9. posted functions run, a bounded batch; posts made meanwhile wait,
+//  10. check hooks are called,
+//  11. idle hooks are called, if nothing of their priority or higher happened,
+//  12. streams write what has been queued, in one system call each (of more than
 //     8 kB the beginning has left already). This comes last, so that neither
-//     Poll nor Stop leaves bytes behind.
+//     Poll nor Stop leaves bytes behind,
+//  13. how long all this took is counted (Stats.Lag).
 //
 // The wait asks the kernel without blocking first. If that brings nothing and a
 // callback has made a goroutine runnable, goroutines get a turn and the loop
@@ -34,7 +43,8 @@
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly
-// once unless it is stopped or repeats. A panic in a callback leaves Run.
+// once unless it is stopped or repeats. A panic in a callback leaves Run, unless
+// Config.OnPanic is there to be told.
 //
 // Descriptors given to WatchFD stay the caller's; those given to NewStream become
 // the stream's. Bytes given to a callback are valid until it returns.

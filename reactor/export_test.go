@@ -1,5 +1,7 @@
 package reactor
 
+import "time"
+
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }
 
@@ -30,4 +32,19 @@ func (h *Heap) Pop() (number int) {
 func (h *Heap) Verify() error {
 	var refs int
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
+}
+
+// TimerMoves is how often a timer of the loop has been given a place in the heap.
+func (s *Stream) TimerMoves() uint64 { return uint64(s.loop.timers.seq) }
+
+// Age lets time pass for the timeouts of the stream, and has its timer look.
+func (s *Stream) Age(d time.Duration) {
+	t := &s.extra.times
+	for _, since := range []*int64{&t.idleSince, &t.readSince, &t.writeSince} {
+		*since -= int64(d)
+	}
+	if t.timer.Active() {
+		t.timer.Reset(0)
+		t.armed = 0
+	}
 }

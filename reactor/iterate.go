@@ -9,24 +9,28 @@ import (
 // iterate is one iteration, as the package documentation numbers it.
 func (l *Loop) iterate(limit time.Duration) error {
 	l.stats.Iterations++
-	l.flush()                               // 1. what was queued outside an iteration
-	events, err := l.wait(l.timeout(limit)) // 2. 3.
+	l.runPrepare()                          // 1.
+	l.guarded((*Loop).flush)                // 2. what was queued outside an iteration
+	events, err := l.wait(l.timeout(limit)) // 3. 4.
 	if err != nil {
 		return err
 	}
-	l.now = l.clock()  // 4.
-	l.runTimers()      // 5.
-	l.dispatch(events) // 6.
-	l.runDeferred()    // 7.
-	l.runPosts()       // 8.
-	l.flush()          // 9. last: Poll, Stop and RunUntil leave no byte behind
+	l.now = l.clock()                  // 5.
+	l.collect(events)                  // 6. timers, then descriptors
+	l.guarded((*Loop).invokePending)   // 7.
+	l.guarded((*Loop).runDeferred)     // 8.
+	l.guarded((*Loop).runPosts)        // 9.
+	l.runCheck()                       // 10.
+	l.runIdle()                        // 11.
+	l.guarded((*Loop).flush)           // 12. last: Poll, Stop and RunUntil leave no byte behind
+	l.stats.Lag.add(l.clock() - l.now) // 13.
 	return nil
 }
 
 // timeout is how long the next wait may take: nothing while work is pending,
 // else until the first timer, and never longer than limit.
 func (l *Loop) timeout(limit time.Duration) time.Duration {
-	if limit == 0 || l.pendingWork() {
+	if limit == 0 || l.mustNotBlock() {
 		return 0
 	}
 	if l.timers.empty() {
@@ -39,26 +43,31 @@ func (l *Loop) timeout(limit time.Duration) time.Duration {
 	return min(next, limit)
 }
 
-// dispatch calls the watchers of every descriptor that is ready, in the
-// kernel's order. Each is asked for its current interest right before its call:
-// an earlier callback of this batch may have changed or stopped it.
-func (l *Loop) dispatch(events []poller.Event) {
+// collect makes pending what was fed, what is due and what is ready, in this
+// order, before any of it is called.
+func (l *Loop) collect(events []poller.Event) {
+	l.collectFed()
+	l.collectTimers()
+	l.collectEvents(events)
+	l.pending.settlePriority()
+}
+
+// collectEvents makes the watchers of every descriptor that is ready pending, in
+// the kernel's order.
+func (l *Loop) collectEvents(events []poller.Event) {
 	stale := false
 	for i := range events {
 		ev := &events[i]
-		if s := &l.slots[ev.FD]; s.kernel == 0 || s.gen != ev.Gen {
+		s := &l.slots[ev.FD]
+		if s.kernel == 0 || s.gen != ev.Gen {
 			stale = true
 			l.stats.Stale++
 			continue
 		}
 		l.stats.Events++
-		for w := l.slots[ev.FD].first; w != nil; w = l.cursor {
-			l.cursor = w.next
-			if ready := w.interest & ev.Ready; ready != 0 && w.started != l.stats.Iterations {
-				w.fn(ready)
-				if l.slots[ev.FD].gen != ev.Gen {
-					break // closed and reused by the callback: not our event
-				}
+		for w := s.first; w != nil; w = w.next {
+			if w.interest&ev.Ready != 0 {
+				l.pend(&w.watcher, w, ev.Ready)
 			}
 		}
 	}
@@ -69,10 +78,14 @@ func (l *Loop) dispatch(events []poller.Event) {
 // flush that caused them.
 func (l *Loop) runDeferred() {
 	n := len(l.deferred)
+	if n == 0 {
+		return
+	}
+	l.pending.first = min(l.pending.first, normalLevel)
 	for i := range n {
 		if s := l.deferred[i]; s != nil {
 			l.deferred[i] = nil // a panic must not have it called again, nor keep others from their call
-			s.runDeferred()
+			l.observe(s, s.runDeferred)
 		}
 	}
 	rest := copy(l.deferred, l.deferred[n:])
@@ -84,12 +97,18 @@ func (l *Loop) runDeferred() {
 // pipe meanwhile: the poller will tell of room. A stream flushed here may be
 // queued again only by a later step, so this ends.
 func (l *Loop) flush() {
+	if len(l.dirty) == 0 {
+		return
+	}
 	for i := 0; i < len(l.dirty); i++ {
 		s := l.dirty[i]
+		if s == nil {
+			continue // it panicked, and the step is entered again
+		}
 		l.dirty[i] = nil
 		s.dirty = false
 		if !s.blocked {
-			s.flush()
+			l.observe(s, s.flush)
 		}
 	}
 	l.dirty = l.dirty[:0]

@@ -1,7 +1,6 @@
 package reactor
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +13,40 @@ const readBufferSize = 64 << 10
 
 // Config configures a Loop. The zero value is useful.
 type Config struct {
+	// Backend is the mechanism that the loop waits with: "epoll" (Linux), "kqueue"
+	// (macOS, the BSDs) or "poll" (any Unix; slow with many descriptors, and its
+	// loops cannot be hosted, see FD). "": what the environment variable
+	// EVFORK_BACKEND says, and else the first of these that the system has.
+	Backend string
 	// BusyPoll is how long an iteration polls without blocking before it
 	// blocks. 0: not at all. It trades a processor for latency.
 	BusyPoll time.Duration
+
+	// OnPanic is called, on the loop, with what a callback has panicked with; then
+	// the stream that it came from, if any, is failed, and the loop goes on. nil:
+	// the panic leaves Run, and the loop has failed.
+	OnPanic func(*Panic)
+
+	// SlowThreshold is when a callback counts as slow. 0: never; otherwise every
+	// callback costs two readings of the clock.
+	SlowThreshold time.Duration
+	// OnSlow is called, on the loop, after each slow callback. nil: they are only
+	// counted (Stats.Slow).
+	OnSlow func(SlowCallback)
+
+	// Clock is where the loop has its time from. nil: the machine's clocks.
+	Clock Clock
+	// Poller is what the loop waits with; it becomes the loop's. nil: the
+	// platform's. It is for tests: see package reactor/reactortest.
+	Poller Poller
 }
+
+// A Poller is the contract between the loop and what it waits with. It can be
+// replaced in tests; the rules are in the documentation of its methods.
+type Poller = poller.Poller
+
+// A PollerEvent says that a registered descriptor became ready.
+type PollerEvent = poller.Event
 
 // A Loop waits for descriptors, timers, processes and posted functions, and
 // calls back. See the package documentation for its iteration and its rules.
@@ -28,14 +57,19 @@ type Config struct {
 type Loop struct {
 	poller poller.Poller
 	config Config
-	base   time.Time // Now is base+now: one monotonic reading per iteration
-	now    int64     // nanoseconds since base
+	timebase
 
-	slots   []slot     // by descriptor
-	cursor  *FDWatcher // next watcher of the descriptor being dispatched
-	timers  timerHeap
-	posts   postQueue
-	streams streamList
+	slots    []slot // by descriptor
+	timers   timerHeap
+	hooks    hooks
+	pending  pendingSet
+	posts    postQueue
+	streams  streamList
+	walls    wallClock
+	signals  signalSources
+	asyncs   asyncSet
+	paths    pathSet
+	observer *observer // nil: nobody wants to know of panics and slow callbacks
 
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
@@ -54,34 +88,25 @@ type Loop struct {
 	residents
 }
 
-// New creates a loop. On a platform without a poller it returns ErrUnsupported.
+// New creates a loop. The error is an ErrUnsupported if the backend asked for is
+// unknown or not one for this system.
 func New(config Config) (*Loop, error) {
-	p, err := poller.Open()
-	if errors.Is(err, poller.ErrUnsupported) {
-		return nil, ErrUnsupported
-	}
+	p, err := openPoller(config)
 	if err != nil {
-		return nil, opError("open poller", -1, err)
+		return nil, err
 	}
 	l := &Loop{
-		poller:  p,
-		config:  config,
-		base:    time.Now(),
-		readBuf: make([]byte, readBufferSize),
-		done:    make(chan struct{}),
+		poller:   p,
+		config:   config,
+		timebase: newTimebase(config.Clock),
+		observer: newObserver(config),
+		readBuf:  make([]byte, readBufferSize),
+		done:     make(chan struct{}),
 	}
 	l.posts.wanted.Store(true) // outside Run the loop counts as about to block
 	l.stale.init()
 	return l, nil
 }
-
-// Now is the time of the current iteration, read once when its wait ended.
-// It includes a monotonic reading. Callbacks that compute for long may see it
-// lag behind time.Now.
-func (l *Loop) Now() time.Time { return l.base.Add(time.Duration(l.now)) }
-
-// clock reads the monotonic clock, in nanoseconds since base.
-func (l *Loop) clock() int64 { return int64(time.Since(l.base)) }
 
 // Poller names the mechanism that the loop waits with: "epoll", "kqueue", "poll".
 func (l *Loop) Poller() string { return l.poller.Name() }

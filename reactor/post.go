@@ -12,6 +12,10 @@ import (
 // timers waiting. What exceeds it runs in the next iteration, which does not block.
 const postsPerIteration = 1024
 
+// keepPosts is how many posts' room is kept when they have run. Room for more is
+// given back, or one burst would hold it for as long as the loop lives.
+const keepPosts = 16 << 10
+
 // postQueue carries functions from any goroutine to the loop. The wake-up is
 // libev's protocol of two flags: a producer sets pending and then reads wanted;
 // the loop sets wanted and then reads pending. Whichever comes second sees the
@@ -20,6 +24,7 @@ type postQueue struct {
 	mu      sync.Mutex
 	queued  []func()
 	closed  bool
+	wakes   uint64
 	pending atomic.Bool // look at queued, or at Stop, Hold and contexts
 	wanted  atomic.Bool // the loop blocks, or is about to, or is not running
 
@@ -93,6 +98,7 @@ func (l *Loop) Hold() (release func()) {
 func (q *postQueue) wakeLocked(p poller.Poller) {
 	q.pending.Store(true)
 	if q.wanted.CompareAndSwap(true, false) {
+		q.wakes++
 		// The waker is ours, never full and never closed here: no error is possible.
 		_ = p.Wake()
 	}
@@ -127,11 +133,18 @@ func (l *Loop) runPosts() {
 		}
 		q.take()
 	}
-	for end := min(len(q.batch), q.next+postsPerIteration); q.next < end; {
+	end := min(len(q.batch), q.next+postsPerIteration)
+	if q.next < end {
+		l.pending.first = min(l.pending.first, normalLevel)
+	}
+	for q.next < end {
 		fn := q.batch[q.next]
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
-		fn()
+		l.observe(posted{}, fn)
+	}
+	if q.next == len(q.batch) && cap(q.batch) > keepPosts {
+		q.batch, q.next = nil, 0
 	}
 }

@@ -71,7 +71,8 @@ func (l *Loop) interrupt() {
 
 // FD returns a descriptor that is readable while Poll(0) has something to do,
 // so that another loop, or Go's own, can host this one: when FD is readable or
-// NextDeadline has come, call Poll(0). The descriptor stays the loop's.
+// NextDeadline has come, call Poll(0). The descriptor stays the loop's. On the
+// backend "poll" there is none: the error is an ErrUnsupported.
 func (l *Loop) FD() (int, error) {
 	if l.closed {
 		return -1, ErrClosed
@@ -81,16 +82,16 @@ func (l *Loop) FD() (int, error) {
 }
 
 // NextDeadline is when Poll(0) next has something to do even if FD stays quiet:
-// now, if bytes, posts or callbacks are pending; else the first timer; else
-// ok is false.
+// now, if bytes, posts or callbacks are pending or an idle hook is active; else
+// the first timer; else ok is false.
 func (l *Loop) NextDeadline() (at time.Time, ok bool) {
 	switch d := l.timeout(forever); {
 	case d == 0:
-		return l.base.Add(time.Duration(l.clock())), true
+		return l.at(l.clock()), true
 	case d < 0:
 		return time.Time{}, false
 	default:
-		return l.base.Add(time.Duration(l.timers.first())), true
+		return l.at(l.timers.first()), true
 	}
 }
 
@@ -128,7 +129,7 @@ func (l *Loop) rest() {
 		return
 	}
 	q.wanted.Store(true)
-	if l.pendingWork() {
+	if l.mustNotBlock() {
 		q.wakeLocked(l.poller)
 	}
 }
@@ -141,5 +142,9 @@ func (l *Loop) alive() bool {
 // pendingWork reports whether the next iteration has something to do that the
 // poller does not know of.
 func (l *Loop) pendingWork() bool {
-	return len(l.dirty) > 0 || len(l.deferred) > 0 || l.posts.any()
+	return len(l.dirty) > 0 || len(l.deferred) > 0 || len(l.pending.fed) > 0 || l.posts.any()
 }
+
+// mustNotBlock reports whether the next iteration has something to do whatever
+// the poller says.
+func (l *Loop) mustNotBlock() bool { return l.pendingWork() || len(l.hooks.idle) > 0 }

@@ -3,16 +3,22 @@ package reactor
 // Stats counts what a loop has done since it was made, and what it holds now.
 type Stats struct {
 	Iterations uint64
-	Events     uint64 // descriptors dispatched
+	Events     uint64 // descriptors reported ready
 	Stale      uint64 // events dropped because their descriptor had been closed or reused
 	Rebuilds   uint64 // of the poller's set, because stale events would not stop
 	Timers     uint64 // fired
 	Posts      uint64 // posted functions run
+	Slow       uint64 // callbacks that took Config.SlowThreshold or longer
+
+	// Lag is for how long each iteration kept the loop from waiting: what comes
+	// meanwhile waits that long.
+	Lag Histogram
 
 	// System calls, by kind.
 	Waits    uint64 // of the poller, blocking or not
 	Blocked  uint64 // those of them that were ready to block
 	Controls uint64 // registrations changed
+	Wakes    uint64 // of the loop, by other goroutines
 	Reads    uint64
 	Writes   uint64
 
@@ -31,6 +37,12 @@ func (l *Loop) Stats() Stats {
 	s := l.stats
 	s.Refs = l.refs + int(l.holds.Load())
 	s.Timing = len(l.timers.entries)
+	if l.observer != nil {
+		s.Slow = l.observer.slow
+	}
+	l.posts.mu.Lock()
+	s.Wakes = l.posts.wakes
+	l.posts.mu.Unlock()
 	for st := l.streams.first; st != nil; st = st.next {
 		s.Streams++
 		s.Buffered += st.Buffered()

@@ -16,6 +16,9 @@ const corkLimit = 8 << 10
 // after CloseWrite or Close, and the write error if the other side is gone; then
 // nothing of p was queued.
 func (s *Stream) Write(p []byte) error {
+	if len(p) >= directSize {
+		return s.Writev(p)
+	}
 	return s.Commit(append(s.AppendBuffer(), p...))
 }
 
@@ -48,10 +51,7 @@ func (s *Stream) Commit(buf []byte) error {
 // commit is Commit in full.
 func (s *Stream) commit(buf []byte) error {
 	if s.write != sideOpen {
-		if s.writeErr != nil {
-			return s.writeErr
-		}
-		return ErrClosed
+		return s.refusal()
 	}
 	if s.queue.last == nil {
 		return ErrInvalid // AppendBuffer was not called
@@ -61,21 +61,40 @@ func (s *Stream) commit(buf []byte) error {
 		s.queue.rollback()
 		return nil
 	}
-	if limit := s.config.MaxBuffered; limit > 0 && s.queue.len()+n > limit {
+	if !s.fits(n) {
 		s.queue.rollback()
-		s.high = s.queue.len() > 0 // OnDrain tells when to try again
+		s.setHigh(s.queue.len() > 0) // OnDrain tells when to try again
 		return ErrBufferFull
 	}
 	s.queue.commit(buf, n)
-	s.accepted += uint64(n)
-	if s.queue.len() >= s.config.HighWater {
-		s.high = true
-	}
-	s.markDirty()
+	s.queued(n)
 	if s.queue.len() >= corkLimit && !s.blocked && s.loop.running.Load() {
 		s.uncork()
 	}
 	return nil
+}
+
+// refusal is why nothing can be written any more.
+func (s *Stream) refusal() error {
+	if s.writeErr != nil {
+		return s.writeErr
+	}
+	return ErrClosed
+}
+
+// fits reports whether MaxBuffered allows n more bytes.
+func (s *Stream) fits(n int) bool {
+	limit := s.config.MaxBuffered
+	return limit <= 0 || n <= limit-s.queue.len()
+}
+
+// queued accounts for n accepted bytes, of which at least one is in the queue.
+func (s *Stream) queued(n int) {
+	s.accepted += uint64(n)
+	if s.queue.len() >= s.config.HighWater {
+		s.setHigh(true)
+	}
+	s.markDirty()
 }
 
 // uncork writes before the iteration's end, so that the other side can work on
@@ -88,13 +107,21 @@ func (s *Stream) uncork() (ok bool) {
 	n, err := s.queue.writeTo(s.writer.fd)
 	s.loop.stats.Writes++
 	if err == nil {
-		s.loop.stats.BytesWritten += uint64(n)
-		s.queue.advance(n)
+		s.wrote(n)
 	}
 	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
 		s.await()
 	}
 	return err == nil
+}
+
+// wrote takes n bytes that the kernel has accepted out of the queue.
+func (s *Stream) wrote(n int) {
+	s.loop.stats.BytesWritten += uint64(n)
+	s.queue.advance(n)
+	if s.extra != nil {
+		s.extra.times.wrote(s.loop)
+	}
 }
 
 // Flush writes what is queued now instead of at the end of the iteration, as
@@ -119,7 +146,7 @@ func (s *Stream) Accepted() uint64 { return s.accepted }
 // answering after the stream has been closed, but what CloseWrite or Close left
 // in the kernel may have been read later, and is not counted.
 func (s *Stream) Unread() int {
-	if s.writer.fd < 0 {
+	if s.write == sideDone {
 		return s.unread
 	}
 	return s.queue.len() + s.inKernel()
@@ -154,6 +181,7 @@ func (s *Stream) markDirty() {
 // onWritable is called when the other side is gone, or when there is room again:
 // then the bytes leave at the end of this iteration like all others.
 func (s *Stream) onWritable(ready Ready) {
+	s.loop.blame(s)
 	if ready&HangUp != 0 {
 		s.writeFailed(unix.EPIPE)
 		return
@@ -170,8 +198,7 @@ func (s *Stream) flush() {
 		s.loop.stats.Writes++
 		switch {
 		case err == nil:
-			s.loop.stats.BytesWritten += uint64(n)
-			s.queue.advance(n)
+			s.wrote(n)
 			if n < want {
 				s.await() // took a part: full, no need to be told EAGAIN
 				return
@@ -195,6 +222,9 @@ func (s *Stream) await() {
 		return
 	}
 	s.blocked = true
+	if s.extra != nil {
+		s.waitsForRoom()
+	}
 	if s.writer.interest&Write != 0 {
 		return
 	}
@@ -210,6 +240,9 @@ func (s *Stream) written() {
 		return
 	}
 	s.checkLowWater()
+	if s.extra != nil {
+		s.extra.times.waiting = false
+	}
 	if s.writer.interest&Write != 0 {
 		s.writer.Unref()
 		if err := s.writer.SetInterest(HangUp); err != nil {
@@ -223,13 +256,24 @@ func (s *Stream) written() {
 			_ = unix.Shutdown(s.writer.fd, unix.SHUT_WR)
 		}
 		s.endWrite(false)
-		s.settle()
+		s.flushed()
+	}
+}
+
+// setHigh sets whether the stream is congested; whoever waits for it is paused
+// or goes on.
+func (s *Stream) setHigh(high bool) {
+	if s.high != high {
+		s.high = high
+		if s.extra != nil {
+			s.pauseSources(high)
+		}
 	}
 }
 
 func (s *Stream) checkLowWater() {
 	if s.high && s.queue.len() <= s.config.LowWater {
-		s.high = false
+		s.setHigh(false)
 		s.drained = true
 		s.deferCallback()
 	}
@@ -252,7 +296,10 @@ func (s *Stream) writeFailed(err error) {
 	if s.config.OnWriteError != nil {
 		s.config.OnWriteError(s.writeErr)
 	}
+	if s.extra != nil && !s.closed {
+		s.endSources()
+	}
 	if !s.closed {
-		s.settle()
+		s.flushed()
 	}
 }

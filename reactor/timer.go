@@ -15,6 +15,7 @@ type Timer struct {
 	delay  int64 // of the next start, in ns
 	period int64 // 0: one-shot
 	index  int32 // in the heap; -1 while stopped
+	seq    uint32
 }
 
 // AfterFunc calls fn once, d from now. A d of zero or less means in the next
@@ -28,7 +29,7 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) *Timer { return l.Every(d, 
 //
 // On a closed loop it returns a stopped timer that never fires.
 func (l *Loop) Every(first, period time.Duration, fn func()) *Timer {
-	t := &Timer{watcher: watcher{loop: l}, fn: fn, delay: int64(first), period: max(int64(period), 0), index: -1}
+	t := &Timer{watcher: newWatcher(l), fn: fn, delay: int64(first), period: max(int64(period), 0), index: -1}
 	t.Start()
 	return t
 }
@@ -47,28 +48,73 @@ func (t *Timer) Start() {
 // makes d its delay for later calls of Start.
 func (t *Timer) Reset(d time.Duration) {
 	t.delay = int64(d)
-	if t.active {
+	if !t.active {
+		t.Start()
+		return
+	}
+	t.loop.unpend(&t.watcher)
+	if t.index >= 0 {
 		t.loop.timers.move(int(t.index), t.deadline())
 	} else {
-		t.Start()
+		t.loop.timers.add(t, t.deadline())
 	}
 }
 
+// Again makes a repeating timer fire one period from now, whether it was active
+// or not: for a timeout that activity puts off. A timer without a period is
+// stopped.
+func (t *Timer) Again() {
+	if t.period == 0 {
+		t.Stop()
+		return
+	}
+	delay := t.delay
+	t.Reset(time.Duration(t.period))
+	t.delay = delay
+}
+
+// SetPeriod makes the timer repeat with the period from its next firing on, and
+// Again use it; zero or less makes it one-shot.
+func (t *Timer) SetPeriod(period time.Duration) { t.period = max(int64(period), 0) }
+
 // Stop stops the timer: its function is not called until it is started again.
 func (t *Timer) Stop() {
-	if t.active {
-		t.setActive(false)
+	if !t.active {
+		return
+	}
+	t.loop.unpend(&t.watcher)
+	t.setActive(false)
+	if t.index >= 0 {
 		t.loop.timers.remove(int(t.index))
 	}
 }
 
 // Remaining is the time until the timer fires; zero if it is stopped or due.
 func (t *Timer) Remaining() time.Duration {
-	if !t.active {
+	if t.index < 0 {
 		return 0
 	}
 	return time.Duration(max(t.loop.timers.entries[t.index].when-t.loop.clock(), 0))
 }
+
+// Feed has the timer called in the next iteration as if it were due; a one-shot
+// timer is done with that, a repeating one keeps its phase. It returns
+// ErrNotActive if the timer is stopped.
+func (t *Timer) Feed() error {
+	if t.active && t.period == 0 && t.index >= 0 {
+		t.loop.timers.remove(int(t.index))
+	}
+	return t.loop.feed(&t.watcher, t, 0)
+}
+
+func (t *Timer) invoke(Ready) {
+	if t.index < 0 {
+		t.setActive(false) // one-shot: was taken out of the heap when it became pending
+	}
+	t.fn()
+}
+
+func (t *Timer) describe() (string, int) { return "timer", -1 }
 
 // deadline adds the delay to the present; a sum beyond the clock's range is the
 // end of the range, 292 years from the loop's creation.
@@ -89,20 +135,23 @@ func (t *Timer) following(when, now int64) int64 {
 	return math.MaxInt64
 }
 
-// runTimers fires what is due. A timer started meanwhile has a later sequence
-// number and waits for the next iteration, so re-arming with a zero delay
-// cannot keep descriptors waiting.
-func (l *Loop) runTimers() {
+// timersPerIteration bounds how long due timers can keep descriptors waiting. What
+// exceeds it fires in the next iteration, which does not block.
+const timersPerIteration = 4096
+
+// collectTimers makes pending what is due. A timer started by a callback waits
+// for the next iteration, so re-arming with a zero delay cannot keep
+// descriptors waiting.
+func (l *Loop) collectTimers() {
 	h := &l.timers
-	for limit := h.seq; !h.empty() && h.first() <= l.now && h.entries[0].seq < limit; {
+	for n := 0; n < timersPerIteration && !h.empty() && h.first() <= l.now; n++ {
 		t := h.entries[0].t
 		if t.period > 0 {
 			h.move(0, t.following(h.first(), l.now))
 		} else {
-			t.setActive(false)
 			h.remove(0)
 		}
 		l.stats.Timers++
-		t.fn()
+		l.pend(&t.watcher, t, 0)
 	}
 }

@@ -7,7 +7,10 @@ import "fmt"
 // loop holds.
 func (l *Loop) Verify() error {
 	refs := 0
-	for _, check := range []func(*int) error{l.verifyTimers, l.verifySlots, l.verifyStreams} {
+	for _, check := range []func(*int) error{
+		l.verifyTimers, l.verifySlots, l.verifyHooks, l.verifyPending, l.verifyStreams,
+		l.verifyWalls, l.verifySignals, l.verifyAsyncs, l.verifyPaths,
+	} {
 		if err := check(&refs); err != nil {
 			return err
 		}
@@ -58,6 +61,46 @@ func (l *Loop) verifySlots(refs *int) error {
 	return nil
 }
 
+func (l *Loop) verifyHooks(refs *int) error {
+	for _, list := range [][]*Hook{l.hooks.prepare, l.hooks.check, l.hooks.idle, l.hooks.cleanup} {
+		for _, h := range list {
+			if !h.active {
+				return fmt.Errorf("reactor: a stopped %s hook is listed", h.label)
+			}
+			if !h.unref {
+				*refs++
+			}
+		}
+	}
+	return nil
+}
+
+// verifyPending also counts the one-shot timers that are pending: they are in no
+// other list.
+func (l *Loop) verifyPending(refs *int) error {
+	check := func(entries []pendingEntry, place func(i int) int32) error {
+		for i, e := range entries {
+			if e.call == nil {
+				continue
+			}
+			w := e.call.base()
+			if w.pending != place(i) || !w.active {
+				return fmt.Errorf("reactor: pending watcher %d believes to be %d, active %v", place(i), w.pending, w.active)
+			}
+			if t, ok := e.call.(*Timer); ok && t.index < 0 && !t.unref {
+				*refs++
+			}
+		}
+		return nil
+	}
+	for level := range l.pending.queues {
+		if err := check(l.pending.queues[level].entries, func(i int) int32 { return int32(i + 1) }); err != nil {
+			return err
+		}
+	}
+	return check(l.pending.fed, func(i int) int32 { return int32(-i - 1) })
+}
+
 func (l *Loop) verifyStreams(*int) error {
 	queued := make(map[*Stream]bool)
 	for _, s := range l.dirty {
@@ -77,6 +120,9 @@ func (l *Loop) verifyStreams(*int) error {
 			return fmt.Errorf("reactor: stream of fd %d: dirty is %v, listed is %v", s.writer.fd, s.dirty, queued[s])
 		case s.queue.size > 0 && !s.dirty && !s.blocked:
 			return fmt.Errorf("reactor: stream of fd %d has forgotten %d bytes", s.writer.fd, s.queue.size)
+		}
+		if err := s.verifyExtra(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -29,12 +29,12 @@ func (l *Loop) wait(timeout time.Duration) ([]poller.Event, error) {
 		}
 	}
 	if l.config.BusyPoll > 0 {
-		start := l.clock()
+		start := time.Now()
 		if events, err = l.busyPoll(timeout); l.posts.any() || len(events) > 0 || err != nil {
 			return events, err
 		}
 		if timeout > 0 {
-			if timeout -= time.Duration(l.clock() - start); timeout <= 0 {
+			if timeout -= time.Since(start); timeout <= 0 {
 				return nil, nil
 			}
 		}
@@ -53,13 +53,14 @@ func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 	return l.ask(timeout)
 }
 
-// busyPoll polls for Config.BusyPoll, or for timeout if that is shorter.
+// busyPoll polls for Config.BusyPoll, or for timeout if that is shorter, by the
+// machine's clock: it is about a real processor.
 func (l *Loop) busyPoll(timeout time.Duration) ([]poller.Event, error) {
 	limit := l.config.BusyPoll
 	if timeout > 0 {
 		limit = min(limit, timeout)
 	}
-	for start := l.clock(); l.clock()-start < int64(limit); {
+	for start := time.Now(); time.Since(start) < limit; {
 		if events, err := l.ask(0); l.posts.any() || len(events) > 0 || err != nil {
 			return events, err
 		}

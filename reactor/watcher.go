@@ -1,16 +1,26 @@
 package reactor
 
-// watcher is what all kinds of watcher share: whether it is active, and whether
-// an active one keeps Run from returning.
+// watcher is what all kinds of watcher share: whether it is active, whether an
+// active one keeps Run from returning, and what it is pending for.
 type watcher struct {
-	loop   *Loop
-	active bool
-	unref  bool
+	loop    *Loop
+	active  bool
+	unref   bool
+	level   uint8 // MaxPriority minus its priority
+	pending int32 // place in the pending queue of its level, from 1; below 0: among those fed
 }
+
+func newWatcher(l *Loop) watcher { return watcher{loop: l, level: normalLevel} }
+
+func (w *watcher) base() *watcher { return w }
 
 // Active reports whether the watcher has been started and not stopped, and, for
 // a one-shot watcher, has not called back yet.
 func (w *watcher) Active() bool { return w.active }
+
+// Pending reports whether what the watcher waits for has happened and its
+// callback is still to come. Stopping the watcher now prevents the call.
+func (w *watcher) Pending() bool { return w.pending != 0 }
 
 // Ref undoes Unref.
 func (w *watcher) Ref() {
@@ -26,6 +36,24 @@ func (w *watcher) Unref() {
 		w.loop.refs--
 	}
 	w.unref = true
+}
+
+// Priority returns what SetPriority has set; 0 at first.
+func (w *watcher) Priority() int { return MaxPriority - int(w.level) }
+
+// SetPriority orders the watcher's callbacks within an iteration: those of
+// higher priority come first; of equal priority, timers before descriptors. It
+// does not make one iteration come before another. It returns ErrInvalid for a
+// priority beyond MinPriority and MaxPriority, and ErrPending while Pending.
+func (w *watcher) SetPriority(priority int) error {
+	switch {
+	case priority < MinPriority || priority > MaxPriority:
+		return ErrInvalid
+	case w.pending != 0:
+		return ErrPending
+	}
+	w.level = uint8(MaxPriority - priority)
+	return nil
 }
 
 // setActive moves between stopped and active, counting references.

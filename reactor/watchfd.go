@@ -4,8 +4,6 @@ import (
 	"math"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/evfork/evfork/internal/poller"
 )
 
@@ -40,7 +38,6 @@ type FDWatcher struct {
 	interest   Ready
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
-	started    uint64     // in which iteration: the batch at hand is not for it
 	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
@@ -59,7 +56,7 @@ func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher
 
 // init prepares a watcher that is part of another struct.
 func (w *FDWatcher) init(l *Loop, fd int, interest Ready, fn func(Ready)) {
-	*w = FDWatcher{watcher: watcher{loop: l}, fd: fd, interest: interest, fn: fn}
+	*w = FDWatcher{watcher: newWatcher(l), fd: fd, interest: interest, fn: fn}
 }
 
 // FD returns the watched descriptor.
@@ -76,41 +73,41 @@ func (w *FDWatcher) Start() error {
 	case w.fd < 0 || w.fd > math.MaxInt32 || w.interest == 0 || w.interest > Read|Write|HangUp:
 		return ErrInvalid
 	}
-	if err := l.growSlots(w.fd); err != nil {
-		return err
-	}
-	if err := l.register(w.fd, l.slots[w.fd].asked()|w.interest); err != nil {
+	if err := l.enlist(w.fd, w.interest); err != nil {
 		return err
 	}
 	w.link(&l.slots[w.fd])
 	w.setActive(true)
-	w.started = l.stats.Iterations
 	return nil
 }
 
-// growSlots makes room for a descriptor, unless there is none of that number:
-// the table is as long as the highest one.
-func (l *Loop) growSlots(fd int) error {
+// enlist adds to what the poller is asked for. The table is as long as the
+// highest descriptor, so for a higher one the poller comes first: it knows
+// whether there is such a descriptor.
+func (l *Loop) enlist(fd int, interest Ready) error {
 	if fd < len(l.slots) {
-		return nil
+		return l.register(fd, l.slots[fd].asked()|interest)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+	first := slot{gen: 1, kernel: interest}
+	l.stats.Controls++
+	if err := l.poller.Add(fd, first.gen, interest); err != nil {
 		return opError("watch", fd, err)
 	}
-	for len(l.slots) <= fd {
-		l.slots = append(l.slots, slot{})
-	}
+	l.slots = append(l.slots, make([]slot, fd+1-len(l.slots))...)
+	l.slots[fd] = first
 	return nil
 }
 
 // Stop stops the watcher; it is not called back any more, not even for an event
-// that has been fetched already. The error, if any, is the kernel's: EBADF means
-// that the descriptor was closed before its watcher was stopped.
+// that has been fetched already. The error, if any, is the kernel's: EBADF or
+// ENOENT mean that the descriptor was closed before its watcher was stopped; not
+// every backend notices.
 func (w *FDWatcher) Stop() error {
 	if !w.active {
 		return nil
 	}
 	s := &w.loop.slots[w.fd]
+	w.loop.unpend(&w.watcher)
 	w.unlink(s)
 	w.setActive(false)
 	return w.loop.register(w.fd, s.asked())
@@ -132,6 +129,33 @@ func (w *FDWatcher) SetInterest(interest Ready) error {
 	}
 	return err
 }
+
+// Feed has the watcher called in the next iteration as if the kernel had
+// reported ready, of which it gets what it asks for. It returns ErrNotActive if
+// the watcher is stopped.
+func (w *FDWatcher) Feed(ready Ready) error { return w.loop.feed(&w.watcher, w, ready) }
+
+// FeedFD feeds all watchers of a descriptor that ask for one of the conditions.
+func (l *Loop) FeedFD(fd int, ready Ready) {
+	if fd < 0 || fd >= len(l.slots) {
+		return
+	}
+	for w := l.slots[fd].first; w != nil; w = w.next {
+		if w.interest&ready != 0 {
+			_ = w.Feed(ready) // listed watchers are active
+		}
+	}
+}
+
+// invoke asks for the interest again: an earlier callback of this iteration may
+// have changed it.
+func (w *FDWatcher) invoke(ready Ready) {
+	if ready &= w.interest; ready != 0 {
+		w.fn(ready)
+	}
+}
+
+func (w *FDWatcher) describe() (string, int) { return "fd", w.fd }
 
 // asked is the union of what the active watchers of the slot want.
 func (s *slot) asked() (all Ready) {
@@ -179,9 +203,6 @@ func (w *FDWatcher) link(s *slot) {
 }
 
 func (w *FDWatcher) unlink(s *slot) {
-	if w.loop.cursor == w {
-		w.loop.cursor = w.next
-	}
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {

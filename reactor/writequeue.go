@@ -39,6 +39,16 @@ func (q *writeQueue) commit(buf []byte, n int) {
 	q.size += n
 }
 
+// add queues a copy of p, in chunks that are no longer than chunkSize.
+func (q *writeQueue) add(p []byte) {
+	for len(p) > 0 {
+		tail := q.tail()
+		n := min(len(p), chunkSize-len(tail))
+		q.commit(append(tail, p[:n]...), n)
+		p = p[n:]
+	}
+}
+
 // rollback takes back the tail without what was appended to it.
 func (q *writeQueue) rollback() {
 	if q.last != nil && len(q.last.B) == 0 {

@@ -3,6 +3,7 @@ package poller_test
 import (
 	"errors"
 	"math"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -103,6 +104,20 @@ func TestClosedDescriptorIsRefused(t *testing.T) {
 		ends.CloseRead()
 		if err := p.Add(closed, 1, poller.Read); !errors.Is(err, unix.EBADF) {
 			t.Errorf("got %v, want EBADF", err)
+		}
+	})
+}
+
+func TestFilesThatNeverBlockAreRefused(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		for _, name := range []string{os.Args[0], "."} {
+			f, err := os.Open(name)
+			must(t, err)
+			if err := p.Add(int(f.Fd()), 1, poller.Read); !errors.Is(err, unix.EPERM) {
+				t.Errorf("%s: got %v, want EPERM", name, err)
+			}
+			expectQuiet(t, p)
+			f.Close()
 		}
 	})
 }

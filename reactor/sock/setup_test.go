@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/sock"
@@ -25,6 +26,7 @@ const guard = 30 * time.Second
 const helperVariable = "EVFORK_SOCK_HELPER"
 
 func TestMain(m *testing.M) {
+	kqsim.Install()
 	if name := os.Getenv(helperVariable); name != "" {
 		if err := helpers[name](); err != nil {
 			os.NewFile(reportFD, "report").WriteString(err.Error())

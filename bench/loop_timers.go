@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// The timers of cloop/timers.h on this project's loop, and on Go's runtime.
+
+// manyTimers is what a contestant of the timer scenarios can do. The index says
+// which of the timers; a timer is made by its first start.
+type manyTimers interface {
+	open(count int) error
+	start(i int, delay time.Duration)
+	stop(i int)
+	reset(i int, delay time.Duration)
+	// firedAll lets the loop run, or waits, until all have fired.
+	firedAll() error
+	// firedSoFar is how many have fired on their own, without firedAll.
+	firedSoFar() int
+}
+
+func addTimers(r *Registry) {
+	for _, s := range timerScenarios {
+		enter := func(name string, open func() manyTimers) {
+			r.Enter(s.id, Contestant{Name: name, Calls: timerCount, GoParent: true, Run: timerRun(s.what, open)})
+		}
+		enter(nameEvfork, func() manyTimers { return &evforkTimers{} })
+		if s.what == "start" {
+			enter(nameEvfork+", made before", func() manyTimers { return &evforkTimers{made: true} })
+		}
+		enter("time.AfterFunc", func() manyTimers { return &runtimeTimers{} })
+	}
+}
+
+// timerRun is the sample: what is to be done before the clock starts, and what
+// under it.
+func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) {
+	return func(s Sample) (Result, error) {
+		t, count := open(), s.Calls
+		if err := t.open(count); err != nil {
+			return Result{}, err
+		}
+		runtime.GC()
+		switch what {
+		case "start":
+			return perTimer(count, func() { startFar(t, count) }), nil
+		case "stop":
+			startFar(t, count)
+			return perTimer(count, func() {
+				for i := range count {
+					t.stop(i)
+				}
+			}), nil
+		case "reset":
+			startFar(t, count)
+			return perTimer(count, func() {
+				for range count {
+					t.reset(rand.IntN(count), farDelay())
+				}
+			}), nil
+		case "fire-spread":
+			return fireTimers(t, count, func() time.Duration { return rand.N(time.Second) }, time.Second)
+		case "fire-once":
+			const delay = 200 * time.Millisecond
+			return fireTimers(t, count, func() time.Duration { return delay }, delay)
+		}
+		return Result{}, fmt.Errorf("no timer workload %q", what)
+	}
+}
+
+func farDelay() time.Duration { return time.Hour + rand.N(time.Second) }
+
+func startFar(t manyTimers, count int) {
+	for i := range count {
+		t.start(i, farDelay())
+	}
+}
+
+// perTimer is wall time, and what was allocated meanwhile.
+func perTimer(count int, work func()) Result {
+	before := ownAllocations()
+	begin := time.Now()
+	work()
+	elapsed := time.Since(begin)
+	allocated := ownAllocations().since(before)
+	return Result{
+		Value: float64(elapsed.Nanoseconds()) / float64(count),
+		Extra: map[string]float64{
+			"allocs/timer": float64(allocated.mallocs) / float64(count),
+			"B/timer":      float64(allocated.bytes) / float64(count),
+		},
+	}
+}
+
+// fireTimers lets all of them become due before the loop may look, and counts
+// CPU time: timers that fire on their own do so while this waits.
+func fireTimers(t manyTimers, count int, delay func() time.Duration, longest time.Duration) (Result, error) {
+	for i := range count {
+		t.start(i, delay())
+	}
+	due := time.Now().Add(longest + 10*time.Millisecond)
+	early := t.firedSoFar()
+	begin, err := cpuTime()
+	if err != nil {
+		return Result{}, err
+	}
+	time.Sleep(time.Until(due))
+	if err := t.firedAll(); err != nil {
+		return Result{}, err
+	}
+	end, err := cpuTime()
+	return Result{Value: float64(end-begin) / float64(max(count-early, 1))}, err
+}
+
+type evforkTimers struct {
+	loop   *reactor.Loop
+	made   bool // open makes and stops them, so that a start allocates nothing
+	timers []*reactor.Timer
+	fired  int
+	fire   func()
+}
+
+func (t *evforkTimers) open(count int) (err error) {
+	t.loop, err = reactor.New(reactor.Config{})
+	t.timers = make([]*reactor.Timer, count)
+	t.fire = func() { t.fired++ }
+	if err != nil || !t.made {
+		return err
+	}
+	for i := range count {
+		t.start(i, time.Hour)
+		t.timers[i].Stop()
+	}
+	return nil
+}
+
+func (t *evforkTimers) start(i int, delay time.Duration) {
+	if timer := t.timers[i]; timer != nil {
+		timer.Reset(delay)
+		return
+	}
+	t.timers[i] = t.loop.AfterFunc(delay, t.fire)
+}
+
+func (t *evforkTimers) stop(i int)                       { t.timers[i].Stop() }
+func (t *evforkTimers) reset(i int, delay time.Duration) { t.timers[i].Reset(delay) }
+func (t *evforkTimers) firedSoFar() int                  { return t.fired }
+
+func (t *evforkTimers) firedAll() error {
+	for t.fired < len(t.timers) {
+		if err := t.loop.Poll(0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runtimeTimers are Go's, each firing on a goroutine of its own.
+type runtimeTimers struct {
+	timers []*time.Timer
+	fired  atomic.Int64
+	fire   func()
+	all    chan struct{}
+}
+
+func (t *runtimeTimers) open(count int) error {
+	t.timers = make([]*time.Timer, count)
+	t.all = make(chan struct{})
+	t.fire = func() {
+		if t.fired.Add(1) == int64(count) {
+			close(t.all)
+		}
+	}
+	return nil
+}
+
+func (t *runtimeTimers) start(i int, delay time.Duration) {
+	t.timers[i] = time.AfterFunc(delay, t.fire)
+}
+
+func (t *runtimeTimers) stop(i int)                       { t.timers[i].Stop() }
+func (t *runtimeTimers) reset(i int, delay time.Duration) { t.timers[i].Reset(delay) }
+func (t *runtimeTimers) firedSoFar() int                  { return int(t.fired.Load()) }
+
+func (t *runtimeTimers) firedAll() error {
+	<-t.all
+	return nil
+}

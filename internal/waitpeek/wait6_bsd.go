@@ -1,0 +1,18 @@
+//go:build (freebsd && !386 && !arm) || netbsd
+
+package waitpeek
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// peek is wait6(2), of which x/sys knows no more than the number. It returns the
+// pid, or zero without an exit. (On 32-bit FreeBSD its pid is 64 bits wide.)
+func peek(pid int) (bool, error) {
+	var status int32
+	got, _, e := syscall.Syscall6(unix.SYS_WAIT6, idPID, uintptr(pid), uintptr(unsafe.Pointer(&status)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+	return e == 0 && got != 0, errno(e)
+}

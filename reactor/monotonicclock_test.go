@@ -1,0 +1,7 @@
+//go:build !netbsd
+
+package reactor_test
+
+import "golang.org/x/sys/unix"
+
+const clockMonotonic = unix.CLOCK_MONOTONIC

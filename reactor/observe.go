@@ -1,0 +1,145 @@
+package reactor
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// A Panic is a panic of a callback, given to Config.OnPanic, and to the OnClose of
+// the stream that it came from, if it came from one.
+type Panic struct {
+	Value any    // what was given to panic
+	Stack []byte // of the goroutine, as debug.Stack gives it
+	Kind  string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	FD    int    // of the watcher; -1 if it has none
+}
+
+// Error is like "reactor: panic in a callback of stream fd 7: index out of range".
+func (p *Panic) Error() string {
+	if p.FD < 0 {
+		return fmt.Sprintf("reactor: panic in a callback of %s: %v", p.Kind, p.Value)
+	}
+	return fmt.Sprintf("reactor: panic in a callback of %s fd %d: %v", p.Kind, p.FD, p.Value)
+}
+
+// Unwrap returns the value given to panic, if it is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// A SlowCallback is a callback that took at least Config.SlowThreshold.
+type SlowCallback struct {
+	Kind string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	FD   int    // of the watcher; -1 if it has none
+	Took time.Duration
+}
+
+// described is whatever makes callbacks.
+type described interface{ describe() (kind string, fd int) }
+
+// observer watches callbacks; a loop has one only if it was asked for, so that
+// others pay for one comparison a callback.
+type observer struct {
+	onPanic   func(*Panic)
+	onSlow    func(SlowCallback)
+	threshold time.Duration
+
+	current described // whose callback is being made
+	started int64     // loop clock
+	slow    uint64    // callbacks above the threshold
+}
+
+func newObserver(config Config) *observer {
+	if config.OnPanic == nil && config.SlowThreshold <= 0 {
+		return nil
+	}
+	return &observer{onPanic: config.OnPanic, onSlow: config.OnSlow, threshold: config.SlowThreshold}
+}
+
+func (o *observer) begin(l *Loop, what described) {
+	o.current = what
+	if o.threshold > 0 {
+		o.started = l.clock()
+	}
+}
+
+func (o *observer) end(l *Loop) {
+	what := o.current
+	o.current = nil
+	if o.threshold <= 0 {
+		return
+	}
+	if took := time.Duration(l.clock() - o.started); took >= o.threshold {
+		o.slow++
+		if o.onSlow != nil {
+			kind, fd := what.describe()
+			o.onSlow(SlowCallback{Kind: kind, FD: fd, Took: took})
+		}
+	}
+}
+
+// blame tells the observer, if there is one, that the callback being made is the
+// stream's, and not only its descriptor's.
+func (l *Loop) blame(s *Stream) {
+	if l.observer != nil {
+		l.observer.current = s
+	}
+}
+
+// observe makes the callbacks of step, which are what's, under the observer's eyes.
+func (l *Loop) observe(what described, step func()) {
+	if l.observer == nil {
+		step()
+		return
+	}
+	l.observer.begin(l, what)
+	step()
+	l.observer.end(l)
+}
+
+// guarded makes the callbacks of a step. A step that panics is entered again and
+// goes on behind the callback that did, if Config.OnPanic is there to be told;
+// otherwise the panic leaves Run.
+func (l *Loop) guarded(step func(*Loop)) {
+	if l.observer == nil || l.observer.onPanic == nil {
+		step(l)
+		return
+	}
+	for !l.survives(step) {
+	}
+}
+
+func (l *Loop) survives(step func(*Loop)) (returned bool) {
+	defer func() {
+		if returned {
+			return
+		}
+		// nil: runtime.Goexit, which cannot be stopped.
+		if value := recover(); value != nil {
+			l.observer.panicked(value)
+		}
+	}()
+	step(l)
+	return true
+}
+
+// panicked fails the stream that the panic came from, and tells.
+func (o *observer) panicked(value any) {
+	p := &Panic{Value: value, Stack: debug.Stack(), Kind: "loop", FD: -1}
+	what := o.current
+	o.current = nil
+	if what != nil {
+		p.Kind, p.FD = what.describe()
+	}
+	if s, ok := what.(*Stream); ok {
+		s.fail(p)
+	}
+	o.onPanic(p)
+}
+
+// posted stands for the functions given to Post.
+type posted struct{}
+
+func (posted) describe() (string, int) { return "post", -1 }
