@@ -65,6 +65,7 @@ func TestListenRefusesBadArguments(t *testing.T) {
 		{"network", "udp", "127.0.0.1:0", sock.ListenConfig{}, accept, "unknown network udp"},
 		{"no port", "tcp", "127.0.0.1", sock.ListenConfig{}, accept, "missing port"},
 		{"bad port", "tcp", "127.0.0.1:65536", sock.ListenConfig{}, accept, "invalid port"},
+		{"huge port", "tcp", "127.0.0.1:99999999999999999999", sock.ListenConfig{}, accept, "invalid port"},
 		{"empty port", "tcp", "127.0.0.1:", sock.ListenConfig{}, accept, "invalid port"},
 		{"host name", "tcp", "example.org:1", sock.ListenConfig{}, accept, "is a name, not a number"},
 		{"service name", "tcp", "127.0.0.1:http", sock.ListenConfig{}, accept, "is a name, not a number"},
