@@ -69,6 +69,10 @@ func (l *Listener) adopt(loop *reactor.Loop, listener net.Listener) error {
 	if l.fd, err = duplicate(listener); err != nil {
 		return err
 	}
+	// Whoever had a File of it, and asked for its Fd, may have made it blocking.
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		return err
+	}
 	addr, err := LocalAddr(l.fd)
 	if err != nil {
 		return err

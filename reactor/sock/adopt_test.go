@@ -152,6 +152,19 @@ func TestAdoptedListenerAccepts(t *testing.T) {
 	}
 }
 
+func TestAdoptedListenerIsNonBlocking(t *testing.T) {
+	loop := newLoop(t)
+	original, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	file, err := original.(*net.TCPListener).File()
+	must(t, err)
+	must(t, unix.SetNonblock(int(file.Fd()), false))
+	must(t, file.Close())
+	l, err := sock.AdoptListener(loop, original, sock.ListenConfig{}, ignore)
+	must(t, err)
+	wantFlags(t, l.FD())
+}
+
 func TestListenerThatCannotBeAdoptedIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "s")
