@@ -30,23 +30,23 @@ func (l *Listener) onReadable(reactor.Ready) {
 		case errors.Is(err, unix.EINTR):
 		case exhausted(err):
 			if !l.config.Shed || !l.shed(err) {
-				l.starve(err)
+				l.backOff(err)
 			}
 		case lostConnection(err):
 			failed++
 			l.report(err)
 		default:
-			l.starve(err) // the socket is not what it was: try again, but seldom
+			l.backOff(err) // the socket is not what it was: try again, but seldom
 		}
 	}
 	if failed == acceptsPerEvent && l.accepting() {
 		// What is meant for single connections meets them all: do not spin.
-		l.starve(nil)
+		l.backOff(nil)
 	}
 }
 
 // accepting reports whether neither a callback nor an error has ended the turn.
-func (l *Listener) accepting() bool { return l.fd >= 0 && !l.suspended && !l.hunger.starving() }
+func (l *Listener) accepting() bool { return l.fd >= 0 && !l.suspended && !l.backoff.active() }
 
 // exhausted reports whether accept failed for want of descriptors or memory: the
 // connection is still there, and will be at the next attempt.
@@ -75,7 +75,7 @@ func lostConnection(err error) bool {
 // was not taken, also when the callback panics.
 func (l *Listener) deliver(fd int, remote inet) {
 	l.stats.Accepted++
-	l.hunger.fed()
+	l.backoff.reset()
 	if !inheritsOptions && l.network.tcp() {
 		// It fails only when the other side is gone already, which reading will tell.
 		_ = setTCP(fd, l.config.Delay, l.config.KeepAlive)

@@ -12,7 +12,8 @@ import (
 const inheritsOptions = true
 
 // accept4 is RawSyscall, because the listening socket is non-blocking, and
-// because x/sys would allocate an address for every connection.
+// because x/sys would allocate an address for every connection. On 386 the call
+// exists since Linux 4.3, as do recvfrom and sendto.
 func accept4(listener int) (fd int, remote inet, err error) {
 	var sa unix.RawSockaddrInet6 // the longest of IP; a Unix path is cut off, and not looked at
 	size := uint32(unsafe.Sizeof(sa))

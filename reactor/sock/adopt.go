@@ -69,6 +69,10 @@ func (l *Listener) adopt(loop *reactor.Loop, listener net.Listener) error {
 	if l.fd, err = duplicate(listener); err != nil {
 		return err
 	}
+	// Whoever had a File of it, and asked for its Fd, may have made it blocking.
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		return err
+	}
 	addr, err := LocalAddr(l.fd)
 	if err != nil {
 		return err
@@ -120,35 +124,35 @@ func duplicate(x any) (int, error) {
 }
 
 // Detach takes a socket from its stream and makes a connection of package net of
-// it, for a goroutine to go on with. The stream is closed, and OnClose(nil)
-// follows as after Stream.Close. What the stream has read and not delivered is
-// returned in unread: it precedes what conn will read. If bytes are queued that
-// the kernel does not take now, it returns ErrUnwritten: try again in OnDrain.
-// If an error is returned, the stream is as it was.
+// it, for a goroutine to go on with, or for crypto/tls. It ends the stream as
+// Stream.Detach does: no callback is made any more, OnClose included. What the
+// stream's Reader had been given and not made into units is returned in unread: it
+// precedes what conn will read. If bytes are queued that the kernel does not take
+// now, it returns ErrUnwritten: try again in OnDrain. If an error is returned, the
+// stream goes on, but may have written what was queued.
 func Detach(s *reactor.Stream) (conn net.Conn, unread []byte, err error) {
-	fd, err := detach(s)
-	if err != nil {
+	if conn, err = connOf(s); err != nil {
 		return nil, nil, &Error{Op: "detach", Err: err}
 	}
-	file := os.NewFile(uintptr(fd), "detached")
-	defer file.Close() // FileConn makes a duplicate
-	conn, err = net.FileConn(file)
-	if err != nil {
-		return nil, nil, &Error{Op: "detach", Err: err}
-	}
-	s.Close()
-	return conn, nil, nil
+	fd, _, unread, _ := s.Detach()
+	unix.Close(fd) // conn has a duplicate
+	return conn, unread, nil
 }
 
-// detach returns a descriptor for what the stream works on. The stream keeps no
-// bytes that it has read, so that there is nothing else to hand over.
-func detach(s *reactor.Stream) (int, error) {
+// connOf makes a connection of what a stream works on.
+func connOf(s *reactor.Stream) (net.Conn, error) {
 	r, w := s.FDs()
 	if s.Closed() || r < 0 || r != w {
-		return -1, reactor.ErrClosed // or half of it is
+		return nil, reactor.ErrClosed // or half of it is, or it never was one socket
 	}
 	if s.Flush(); s.Buffered() > 0 {
-		return -1, ErrUnwritten
+		return nil, ErrUnwritten
 	}
-	return unix.FcntlInt(uintptr(r), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := unix.FcntlInt(uintptr(r), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "detached")
+	defer file.Close() // FileConn makes another duplicate
+	return net.FileConn(file)
 }

@@ -152,6 +152,19 @@ func TestAdoptedListenerAccepts(t *testing.T) {
 	}
 }
 
+func TestAdoptedListenerIsNonBlocking(t *testing.T) {
+	loop := newLoop(t)
+	original, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	file, err := original.(*net.TCPListener).File()
+	must(t, err)
+	must(t, unix.SetNonblock(int(file.Fd()), false))
+	must(t, file.Close())
+	l, err := sock.AdoptListener(loop, original, sock.ListenConfig{}, ignore)
+	must(t, err)
+	wantFlags(t, l.FD())
+}
+
 func TestListenerThatCannotBeAdoptedIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "s")
@@ -171,10 +184,10 @@ func TestListenerThatCannotBeAdoptedIsLeftAlone(t *testing.T) {
 func TestDetachedStreamGoesOnAsAConnection(t *testing.T) {
 	loop := newLoop(t)
 	a, b := connected(t, "tcp", "127.0.0.1:0")
-	seen, closed := "", 0
+	seen := ""
 	s, err := sock.Adopt(loop, a, reactor.StreamConfig{
 		OnData:  func(p []byte) { seen += string(p) },
-		OnClose: func(err error) { must(t, err); closed++ },
+		OnClose: func(err error) { t.Errorf("OnClose: %v", err) },
 	})
 	must(t, err)
 	_, err = b.Write([]byte("for the loop"))
@@ -186,8 +199,8 @@ func TestDetachedStreamGoesOnAsAConnection(t *testing.T) {
 	defer conn.Close()
 	must(t, conn.SetDeadline(time.Now().Add(guard)))
 	pollTimes(t, loop, 2)
-	if closed != 1 || len(unread) != 0 {
-		t.Errorf("OnClose was called %d times, unread %q", closed, unread)
+	if len(unread) != 0 || !s.Closed() || loop.Stats().Refs != 0 {
+		t.Errorf("unread %q, closed %v, %d references", unread, s.Closed(), loop.Stats().Refs)
 	}
 	_, err = b.Write([]byte("for the goroutine"))
 	must(t, err)
@@ -203,6 +216,32 @@ func TestDetachedStreamGoesOnAsAConnection(t *testing.T) {
 	}
 	_, _, err = sock.Detach(s)
 	wantErr(t, err, reactor.ErrClosed)
+}
+
+func TestDetachReturnsWhatTheReaderHasNotDelivered(t *testing.T) {
+	loop := newLoop(t)
+	a, b := connected(t, "tcp", "127.0.0.1:0")
+	s, err := sock.Adopt(loop, a, reactor.StreamConfig{})
+	must(t, err)
+	var conn net.Conn
+	var unread []byte
+	must(t, s.Reader().Push(reactor.Line(100), func(line []byte) {
+		if string(line) != "STARTTLS" {
+			t.Errorf("got line %q", line)
+		}
+		loop.Post(func() {
+			conn, unread, err = sock.Detach(s)
+			must(t, err)
+		})
+	}))
+	_, err = b.Write([]byte("STARTTLS\nhello"))
+	must(t, err)
+	pollUntil(t, loop, func() bool { return conn != nil })
+	defer conn.Close()
+	must(t, b.(*net.TCPConn).CloseWrite())
+	if r := <-readAll(conn); string(unread)+string(r.data) != "hello" || r.err != nil {
+		t.Errorf("unread %q, then read %q, %v", unread, r.data, r.err)
+	}
 }
 
 func TestStreamWithQueuedBytesIsNotDetached(t *testing.T) {

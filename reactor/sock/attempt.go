@@ -9,11 +9,11 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// How long a dial waits before it knocks again at a Unix socket whose backlog is
-// full: the kernel tells nobody when there is room.
+// How long a dial waits before it tries a Unix socket again whose backlog is full:
+// the kernel tells nobody when there is room.
 const (
-	firstKnock = time.Millisecond
-	lastKnock  = 50 * time.Millisecond
+	firstRetry = time.Millisecond
+	lastRetry  = 50 * time.Millisecond
 )
 
 // An attempt is one socket on its way to one address.
@@ -22,7 +22,7 @@ type attempt struct {
 	addr    Addr
 	fd      int
 	watcher *reactor.FDWatcher // while the kernel is connecting
-	knock   *reactor.Timer     // while a Unix socket has no room
+	retry   *reactor.Timer     // while a Unix socket has no room
 	wait    time.Duration
 }
 
@@ -75,7 +75,7 @@ func (a *attempt) connect() (underWay bool) {
 		// Interrupted, it goes on in the background as well (connect(2) of POSIX).
 		a.watcher, err = d.state.loop.WatchFD(a.fd, reactor.Write, a.onWritable)
 	case errors.Is(err, unix.EAGAIN) && family == unix.AF_UNIX:
-		a.knockLater()
+		a.retryLater()
 		err = nil
 	}
 	if err != nil {
@@ -85,17 +85,17 @@ func (a *attempt) connect() (underWay bool) {
 	return true
 }
 
-func (a *attempt) knockLater() {
-	if a.knock == nil {
-		a.wait = firstKnock
-		a.knock = a.dialing.state.loop.AfterFunc(a.wait, a.knockAgain)
+func (a *attempt) retryLater() {
+	if a.retry == nil {
+		a.wait = firstRetry
+		a.retry = a.dialing.state.loop.AfterFunc(a.wait, a.retryNow)
 		return
 	}
-	a.wait = min(2*a.wait, lastKnock)
-	a.knock.Reset(a.wait)
+	a.wait = min(2*a.wait, lastRetry)
+	a.retry.Reset(a.wait)
 }
 
-func (a *attempt) knockAgain() {
+func (a *attempt) retryNow() {
 	if !a.connect() {
 		a.dialing.tryNext()
 	}
@@ -146,8 +146,8 @@ func (a *attempt) stop() {
 	if a.watcher != nil {
 		_ = a.watcher.Stop() // the descriptor is open: no error is possible
 	}
-	if a.knock != nil {
-		a.knock.Stop()
+	if a.retry != nil {
+		a.retry.Stop()
 	}
 }
 

@@ -40,7 +40,6 @@ type Dialing struct {
 	address string
 	config  DialConfig
 	done    func(*Conn, error)
-	release func() // of the loop's Hold
 
 	lookup   *Resolution
 	timeout  *reactor.Timer // nil: none
@@ -106,7 +105,6 @@ func (d *Dialing) begin(loop *reactor.Loop) error {
 	}
 	d.state = s
 	d.element = s.open.PushBack(d)
-	d.release = loop.Hold()
 	if d.config.Timeout > 0 {
 		d.timeout = loop.AfterFunc(d.config.Timeout, func() { d.finish(-1, append(d.failed, ErrTimeout)) })
 	}
@@ -133,7 +131,6 @@ func (d *Dialing) Stop() {
 		a.drop()
 	}
 	d.rest, d.attempts = nil, nil
-	d.release()
 }
 
 // finish makes the callback.

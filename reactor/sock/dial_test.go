@@ -69,17 +69,20 @@ func TestRunWaitsForADial(t *testing.T) {
 	loop := newLoop(t)
 	l := echo(t, loop, "tcp", "127.0.0.1:0")
 	l.Unref()
-	calls := 0
-	_, err := sock.Dial(loop, "tcp", l.Addr().String(), sock.DialConfig{}, func(_ *sock.Conn, err error) {
-		calls++
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	for _, address := range []string{l.Addr().String(), "name.test.:" + port} {
+		calls := 0
+		_, err := sock.Dial(loop, "tcp", address, sock.DialConfig{Resolver: resolverWith("127.0.0.1")}, func(_ *sock.Conn, err error) {
+			calls++
+			must(t, err)
+		})
 		must(t, err)
-	})
-	must(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), guard)
-	defer cancel()
-	must(t, loop.Run(ctx))
-	if calls != 1 {
-		t.Errorf("Run returned after %d calls", calls)
+		ctx, cancel := context.WithTimeout(context.Background(), guard)
+		defer cancel()
+		must(t, loop.Run(ctx))
+		if calls != 1 {
+			t.Errorf("Run returned after %d calls", calls)
+		}
 	}
 }
 

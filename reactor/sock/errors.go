@@ -21,9 +21,9 @@ var (
 	ErrNoDescriptor = errors.New("sock: has no descriptor of its own")
 	// ErrUnwritten: a stream cannot be detached while bytes are queued in it.
 	ErrUnwritten = errors.New("sock: stream has bytes that are not written yet")
-	// ErrNoLiteral: an address has a host name where only IP addresses are
-	// taken; see Resolve.
-	ErrNoLiteral = errors.New("sock: host is not an IP address")
+	// ErrHostName: an address has a name, of a host or a port, where only
+	// numbers are taken; see Resolve.
+	ErrHostName = errors.New("sock: host or port is a name, not a number")
 )
 
 // Error is what went wrong with an address. Unwrap gives the cause, often a

@@ -1,6 +1,9 @@
 package sock
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // SetAccept makes the listener accept by fn, which may call accept, the real one.
 func (l *Listener) SetAccept(fn func(accept func() (int, error)) (int, error)) {
@@ -13,6 +16,9 @@ func (l *Listener) SetAccept(fn func(accept func() (int, error)) (int, error)) {
 		return fd, remote, err
 	}
 }
+
+// NextWait is how long the listener's next pause will be.
+func (l *Listener) NextWait() time.Duration { return l.backoff.wait }
 
 // Alternate orders addresses as a dial tries them.
 func Alternate(addrs []netip.AddrPort) []netip.AddrPort { return alternate(addrs) }

@@ -49,7 +49,7 @@ type ListenerStats struct {
 	Accepted uint64 // connections given to the callback
 	Shed     uint64 // connections closed for want of descriptors
 	Errors   uint64 // of accept, whether reported or not; "nothing to accept" is none
-	Starved  uint64 // how often it has paused for want of descriptors or memory
+	Backoffs uint64 // how often it has paused because accepting did not work
 }
 
 // A Listener accepts connections. All methods belong to the loop's goroutine.
@@ -70,7 +70,7 @@ type Listener struct {
 	accept   func(fd int) (int, inet, error) // accept4, or a test's
 
 	suspended bool // by Pause
-	hunger    hunger
+	backoff   backoff
 	errors    errorLimit
 	stats     ListenerStats
 }
@@ -80,7 +80,7 @@ type Listener struct {
 // onAccept may do with the connection is documented at Conn.
 //
 // An IP address is "host:port"; the host is a literal, "localhost" (the loopback
-// address) or empty. Other names are refused with ErrNoLiteral, because looking
+// address) or empty. Other names are refused with ErrHostName, because looking
 // them up would block. Port 0 lets the system choose; see Addr. "tcp" without a
 // host, and with an unspecified one, listens on IPv4 and IPv6, "tcp6" on IPv6
 // only, as in Go's net. SO_REUSEADDR is set.
@@ -157,7 +157,7 @@ func (l *Listener) start(s *state) (err error) {
 	if l.addr, err = LocalAddr(l.fd); err != nil {
 		return err
 	}
-	if err := l.hunger.init(l); err != nil {
+	if err := l.backoff.init(l); err != nil {
 		return err
 	}
 	if l.watcher, err = s.loop.WatchFD(l.fd, reactor.Read, l.onReadable); err != nil {
@@ -183,7 +183,7 @@ func (l *Listener) Stats() ListenerStats { return l.stats }
 // from returning.
 func (l *Listener) Pause() {
 	l.suspended = true
-	l.hunger.end(l)
+	l.backoff.end(l)
 	if l.fd >= 0 {
 		// The descriptor is open and registered, so no error is possible.
 		_ = l.watcher.Stop()
@@ -197,20 +197,20 @@ func (l *Listener) Resume() error {
 	if l.fd < 0 {
 		return reactor.ErrClosed
 	}
-	l.hunger.end(l)
+	l.backoff.end(l)
 	return l.watcher.Start()
 }
 
 // Unref makes the listener work on without keeping Run from returning.
 func (l *Listener) Unref() {
 	l.watcher.Unref()
-	l.hunger.timer.Unref()
+	l.backoff.timer.Unref()
 }
 
 // Ref undoes Unref.
 func (l *Listener) Ref() {
 	l.watcher.Ref()
-	l.hunger.timer.Ref()
+	l.backoff.timer.Ref()
 }
 
 // Close stops listening. Connections that the kernel has ready are reset by it;
@@ -231,7 +231,7 @@ func (l *Listener) drop() {
 	if l.watcher != nil {
 		_ = l.watcher.Stop() // see Pause
 	}
-	l.hunger.drop(l)
+	l.backoff.drop(l)
 	if l.element != nil {
 		l.state.open.Remove(l.element)
 		l.element = nil

@@ -283,6 +283,10 @@ func TestLoopCloseEndsResolutionsWithErrClosed(t *testing.T) {
 	if len(errs) != 2 {
 		t.Fatalf("%d calls, want 2", len(errs))
 	}
+	// The literal's answer, two ends, and the goroutine's answer: Close has waited for it.
+	if n := loop.Stats().Posts; n != 4 {
+		t.Errorf("%d posts, want 4", n)
+	}
 	for _, err := range errs {
 		wantErr(t, err, reactor.ErrClosed)
 	}

@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -62,8 +63,8 @@ type place struct {
 	named         bool // a resolver has to be asked
 }
 
-// parse takes an address apart. A missing host is any, the address for that.
-func (n network) parse(address string, any func(network) netip.Addr) (p place, err error) {
+// parse takes an address apart. missing tells what no host means.
+func (n network) parse(address string, missing func(network) netip.Addr) (p place, err error) {
 	if n.family == unix.AF_UNIX {
 		if address == "" || address == "@" {
 			return p, reactor.ErrInvalid
@@ -81,7 +82,7 @@ func (n network) parse(address string, any func(network) netip.Addr) (p place, e
 		p.named = true
 	}
 	if p.host == "" {
-		p.addr = any(n)
+		p.addr = missing(n)
 		return p, nil
 	}
 	if p.addr, err = netip.ParseAddr(p.host); err != nil {
@@ -98,7 +99,7 @@ func (n network) parse(address string, any func(network) netip.Addr) (p place, e
 // is too large, or nothing, cannot.
 func nameLike(service string) bool {
 	_, err := strconv.ParseInt(service, 10, 64)
-	return err != nil && service != ""
+	return service != "" && errors.Is(err, strconv.ErrSyntax)
 }
 
 // unspecified is where a listener without a host listens: on all addresses.
@@ -119,8 +120,8 @@ func loopback(n network) netip.Addr {
 
 // literal is the address of a place whose names, if any, need no resolver:
 // "localhost" is the loopback address everywhere (RFC 6761, section 6.3).
-func (n network) literal(address string, any func(network) netip.Addr) (Addr, error) {
-	p, err := n.parse(address, any)
+func (n network) literal(address string, missing func(network) netip.Addr) (Addr, error) {
+	p, err := n.parse(address, missing)
 	switch {
 	case err != nil:
 		return Addr{}, err
@@ -129,7 +130,7 @@ func (n network) literal(address string, any func(network) netip.Addr) (Addr, er
 	case p.host == "localhost" && !nameLike(p.service):
 		p.addr = loopback(n)
 	case p.named:
-		return Addr{}, ErrNoLiteral
+		return Addr{}, ErrHostName
 	}
 	return Addr{AddrPort: netip.AddrPortFrom(p.addr, p.port)}, nil
 }

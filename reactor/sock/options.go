@@ -70,11 +70,11 @@ func SetNoDelay(fd int, on bool) error {
 	return nil
 }
 
-// Reset closes a stream so that the other side gets an error (ECONNRESET) instead
-// of an EOF, and that TCP keeps no state of the connection (no TIME_WAIT). Bytes
-// in flight either way are lost. OnClose(nil) follows, as after Stream.Close.
-// The error is the kernel's if the stream is not a socket's; it is closed all
-// the same.
+// Reset closes the stream of a TCP connection so that the other side gets an
+// error (ECONNRESET) instead of an EOF, and that no state of the connection is
+// kept (no TIME_WAIT). Bytes in flight either way are lost. OnClose(nil) follows,
+// as after Stream.Close. On a Unix socket it does what Stream.Close does. The error
+// is the kernel's if the stream is not a socket's; it is closed all the same.
 func Reset(s *reactor.Stream) error {
 	if s.Closed() {
 		return nil

@@ -33,7 +33,7 @@ type PacketConfig struct {
 	// loss of a queued datagram. The PacketConn goes on.
 	OnError func(err error)
 	// OnDrain is called when nothing is queued any more after a Send has
-	// returned reactor.ErrBufferFull.
+	// returned reactor.ErrBufferFull because of what was.
 	OnDrain func()
 
 	// MaxPacket is the size of the largest datagram that is received, in bytes.

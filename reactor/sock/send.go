@@ -115,7 +115,7 @@ func (p *PacketConn) await(to *destination) error {
 	if to.path == "" {
 		return p.watcher.SetInterest(reactor.Read | reactor.Write)
 	}
-	p.wait = min(max(2*p.wait, firstKnock), lastKnock)
+	p.wait = min(max(2*p.wait, firstRetry), lastRetry)
 	if p.again == nil {
 		p.again = p.state.loop.AfterFunc(p.wait, p.flush)
 		if p.unref {

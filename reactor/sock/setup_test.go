@@ -2,8 +2,8 @@ package sock_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -226,11 +226,12 @@ func wantOption(t testing.TB, what string, fd, level, option, want int) {
 	}
 }
 
-// pattern is data in which a lost, doubled or moved piece shows.
+// pattern is data in which a lost, doubled or moved piece shows: numbers, one
+// after the other.
 func pattern(size int) []byte {
-	b := make([]byte, 0, size+16)
-	for i := 0; len(b) < size; i++ {
-		b = fmt.Appendf(b, "%d,", i)
+	b := make([]byte, 0, size+4)
+	for i := uint32(0); len(b) < size; i++ {
+		b = binary.BigEndian.AppendUint32(b, i)
 	}
 	return b[:size]
 }

@@ -13,7 +13,7 @@ type residentKey struct{}
 type state struct {
 	loop    *reactor.Loop
 	open    list.List // of member
-	starved list.List // of *Listener: they wait for a descriptor to become free
+	waiting list.List // of *Listener: they wait for a descriptor to become free
 	ending  bool
 	lookups int // goroutines that resolve a name
 	owed    int // callbacks that have been posted
@@ -96,8 +96,8 @@ func (s *state) later(fn func()) {
 // freed tells the listeners that have run out of descriptors that there is one.
 func (s *state) freed() {
 	// One that cannot be watched again goes to the end of the list.
-	for range s.starved.Len() {
-		s.starved.Front().Value.(*Listener).retry()
+	for range s.waiting.Len() {
+		s.waiting.Front().Value.(*Listener).retry()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestErrorsOfOneConnectionDoNotEndTheListener(t *testing.T) {
 			l, accepted := failing(t, loop, sock.ListenConfig{OnError: func(err error) { reported = err }}, errno)
 			client(t, l.Addr())
 			pollUntil(t, loop, func() bool { return *accepted == 1 })
-			if l.Stats().Starved != 0 {
+			if l.Stats().Backoffs != 0 {
 				t.Error("has paused")
 			}
 			if errno != unix.EINTR {
@@ -63,7 +64,7 @@ func TestWantOfDescriptorsPausesAndGoesOn(t *testing.T) {
 			l, accepted := failing(t, loop, config, errno, errno, errno)
 			client(t, l.Addr())
 			pollUntil(t, loop, func() bool { return *accepted == 1 })
-			if s := l.Stats(); s.Starved != 3 || s.Errors != 3 {
+			if s := l.Stats(); s.Backoffs != 3 || s.Errors != 3 {
 				t.Errorf("stats: %+v", s)
 			}
 			if len(reported) != 1 {
@@ -74,11 +75,11 @@ func TestWantOfDescriptorsPausesAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestStarvingListenerDoesNotSpin(t *testing.T) {
+func TestListenerWithoutDescriptorsDoesNotSpin(t *testing.T) {
 	loop := newLoop(t)
 	l, _ := failing(t, loop, sock.ListenConfig{}, unix.EMFILE)
 	client(t, l.Addr())
-	pollUntil(t, loop, func() bool { return l.Stats().Starved == 1 })
+	pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
 	events := loop.Stats().Events
 	pollTimes(t, loop, 10)
 	if n := loop.Stats().Events - events; n != 0 {
@@ -89,15 +90,36 @@ func TestStarvingListenerDoesNotSpin(t *testing.T) {
 	}
 }
 
+func TestPausesGrowUntilAConnectionIsAccepted(t *testing.T) {
+	loop := newLoop(t)
+	const errs = 10
+	l, accepted := failing(t, loop, sock.ListenConfig{}, slices.Repeat([]error{unix.EMFILE}, errs)...)
+	client(t, l.Addr())
+	want := 5 * time.Millisecond
+	for i := range errs {
+		if got := l.NextWait(); got != want {
+			t.Errorf("pause %d is %v, want %v", i, got, want)
+		}
+		must(t, l.Resume()) // without waiting for its end
+		pollUntil(t, loop, func() bool { return l.Stats().Backoffs == uint64(i+1) })
+		want = min(2*want, time.Second)
+	}
+	must(t, l.Resume())
+	pollUntil(t, loop, func() bool { return *accepted == 1 })
+	if got := l.NextWait(); got != 5*time.Millisecond {
+		t.Errorf("after a connection the next pause is %v", got)
+	}
+}
+
 func TestListenerWhoseEveryConnectionFailsDoesNotSpin(t *testing.T) {
 	loop := newLoop(t)
 	l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{}, ignore)
 	l.SetAccept(func(func() (int, error)) (int, error) { return -1, unix.EPERM })
 	client(t, l.Addr())
-	pollUntil(t, loop, func() bool { return l.Stats().Starved == 1 })
+	pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
 }
 
-func TestStarvingListenerResumesWhenAStreamCloses(t *testing.T) {
+func TestListenerWithoutDescriptorsResumesWhenAStreamCloses(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("OnClose %v", own), func(t *testing.T) {
 			loop := newLoop(t)
@@ -126,7 +148,7 @@ func TestStarvingListenerResumesWhenAStreamCloses(t *testing.T) {
 			// Let the pauses grow to where waiting for the next would show.
 			full = true
 			client(t, l.Addr())
-			pollUntil(t, loop, func() bool { return l.Stats().Starved == 6 })
+			pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 6 })
 			full = false
 			timers := loop.Stats().Timers
 			first.Close()
@@ -143,17 +165,17 @@ func TestStarvingListenerResumesWhenAStreamCloses(t *testing.T) {
 	}
 }
 
-func TestStarvingListenerIsClosedAndPausedAndResumed(t *testing.T) {
+func TestListenerWithoutDescriptorsCanBePausedResumedAndClosed(t *testing.T) {
 	loop := newLoop(t)
 	l, accepted := failing(t, loop, sock.ListenConfig{}, unix.EMFILE, unix.EMFILE)
 	client(t, l.Addr())
-	pollUntil(t, loop, func() bool { return l.Stats().Starved == 1 })
+	pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
 	l.Pause()
 	if refs := loop.Stats().Refs; refs != 0 {
 		t.Errorf("paused: %d references", refs)
 	}
 	must(t, l.Resume())
-	pollUntil(t, loop, func() bool { return l.Stats().Starved == 2 })
+	pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 2 })
 	l.Close()
 	if refs := loop.Stats().Refs; refs != 0 || *accepted != 0 {
 		t.Errorf("closed: %d references, %d accepted", refs, *accepted)
@@ -242,7 +264,7 @@ func helperLimit() error {
 		return err
 	}
 	defer restore()
-	if err := until(loop, func() bool { return l.Stats().Starved >= 3 }); err != nil {
+	if err := until(loop, func() bool { return l.Stats().Backoffs >= 3 }); err != nil {
 		return err
 	}
 	if n := l.Stats().Accepted; n == 0 || n > limitRoom {
