@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// runAll returns one cell per scenario and contestant, in the order of the
+// table. Runs are interleaved, so that the rounds of one contestant lie apart.
+func runAll(ctx context.Context, r *Registry, o options, progress io.Writer) []Cell {
+	var cells []Cell
+	for _, s := range r.scenarios {
+		for _, c := range r.contestants {
+			cells = append(cells, Cell{Scenario: s.ID, Contestant: c.Name, Runs: make([]Verdict, 0, o.runs)})
+		}
+	}
+	type job struct{ run, cell int }
+	jobs := make(chan job)
+	var mu sync.Mutex // of cells and progress
+	var wg sync.WaitGroup
+	for range o.parallel {
+		wg.Go(func() {
+			for j := range jobs {
+				s := r.scenarios[j.cell/len(r.contestants)]
+				c := r.contestants[j.cell%len(r.contestants)]
+				verdict := runOnce(ctx, s, c, o, j.run)
+				mu.Lock()
+				cells[j.cell].Runs = append(cells[j.cell].Runs, verdict)
+				fmt.Fprintf(progress, "%d/%d %-15s %-8s %s\n", j.run+1, o.runs, s.ID, c.Name, verdict.Text)
+				mu.Unlock()
+			}
+		})
+	}
+	for run := range o.runs {
+		for cell := range cells {
+			if ctx.Err() == nil {
+				jobs <- job{run, cell}
+			}
+		}
+	}
+	close(jobs)
+	wg.Wait()
+	return cells
+}
+
+// runOnce is one trial. Its seed follows from the run's, so that a single
+// scenario can be repeated with -run.
+func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) Verdict {
+	t, err := newTrial(c.Name, o.seed+uint64(run)*0x9e3779b97f4a7c15, o.short)
+	if err != nil {
+		return bad(failed, "driver: %v", err)
+	}
+	verdict, err := s.Run(ctx, t)
+	if gone, is := t.gone(); is && err != nil {
+		verdict, err = gone, nil
+	}
+	if remark, ok := c.Unsupported[s.ID]; ok && err == nil && verdict.Kind != fine {
+		verdict = bad(unfit, "unsupported (%s): %s", remark, verdict.Text)
+	}
+	if endErr := t.end(); err == nil {
+		err = endErr
+	}
+	if err != nil {
+		return bad(failed, "driver: %v", err)
+	}
+	return verdict
+}
+
+// gone is the verdict about a trial of which a server has ended by itself.
+func (t *Trial) gone() (Verdict, bool) {
+	for _, p := range t.processes {
+		if verdict, is := p.gone(); is {
+			return verdict, true
+		}
+	}
+	return Verdict{}, false
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Ends must be noticed: once each, and not before the last byte.
+
+func endScenarios() []Scenario {
+	return []Scenario{
+		{ID: "2-close", Title: "client sends 0 … 8 MiB and closes: all bytes, one close", Run: endings("tcp", net.Conn.Close)},
+		{ID: "2-close-unix", Title: "the same over a unix socket", Run: endings("unix", net.Conn.Close)},
+		{ID: "2-shutdown", Title: "client sends and half-closes, then waits", Run: endings("tcp", halfCloseAndWait)},
+		{ID: "2-rst", Title: "client sends, all of it is acknowledged, then resets", Run: endings("tcp", resetWhenAcknowledged)},
+		{ID: "16", Title: "500 connections reset at any moment: one close each", Run: resetStorm},
+	}
+}
+
+// endingSizes has the edges of the peers' read limits: 64 kB buffers, three
+// reads per event.
+func endingSizes(short bool) []int64 {
+	if short {
+		return []int64{0, 1, 192<<10 + 1, 1 << 20}
+	}
+	return []int64{0, 1, 64 << 10, 192<<10 + 1, 1 << 20, 8 << 20}
+}
+
+// endings has the client send and end, once for each size, each on a server of
+// its own so that the ledger is about this connection. The worst of them counts.
+func endings(network string, end func(net.Conn) error) func(context.Context, *Trial) (Verdict, error) {
+	return func(_ context.Context, t *Trial) (Verdict, error) {
+		worst := good("")
+		for _, size := range endingSizes(t.Short) {
+			verdict, err := t.oneEnding(network, size, end)
+			if err != nil {
+				return worst, err
+			}
+			worst = worst.worse(verdict)
+		}
+		return worst, nil
+	}
+}
+
+func (t *Trial) oneEnding(network string, size int64, end func(net.Conn) error) (Verdict, error) {
+	p, err := t.start(Order{Role: roleSink, Network: network})
+	if err != nil {
+		return Verdict{}, err
+	}
+	defer p.end()
+	c, err := t.dial(p, 0)
+	if err != nil {
+		return Verdict{}, err
+	}
+	random := t.fork()
+	if err := send(c, random.IntN, pattern{t.Seed}, 0, size, burstMost); err != nil {
+		return badIO(fmt.Sprintf("sending %s bytes", group(size)), err), nil
+	}
+	if err := end(c); err != nil {
+		return Verdict{}, err
+	}
+	s, err := awaitSummary(p, size, func(s Summary) bool { return s.Opened == 1 && s.Closed == 1 })
+	if gone, is := p.gone(); is {
+		return gone, nil
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	return s.Stream.worse(closes(s, 1)), nil
+}
+
+// halfCloseAndWait returns when the server has closed too, or will not.
+func halfCloseAndWait(c net.Conn) error {
+	if err := closeWrite(c); err != nil {
+		return err
+	}
+	c.SetReadDeadline(time.Now().Add(stall))
+	c.Read(make([]byte, 1)) // how it ends is in the ledger
+	return nil
+}
+
+// resetWhenAcknowledged leaves the server's kernel with every byte: Linux hands
+// them out before it reports the reset.
+func resetWhenAcknowledged(c net.Conn) error {
+	deadline := time.Now().Add(stall)
+	for {
+		n, err := unacknowledged(c)
+		if err != nil {
+			return err
+		}
+		if n == 0 || time.Now().After(deadline) {
+			return reset(c)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// closes is the verdict about a ledger in which every connection is to have
+// been closed once. atLeast connections are known to have been opened.
+func closes(s Summary, atLeast int) Verdict {
+	switch {
+	case s.Opened < atLeast:
+		return bad(miscounts, "%d of %d connections opened", s.Opened, atLeast)
+	case s.Doubled > 0:
+		return bad(miscounts, "%d of %d connections closed more than once", s.Doubled, s.Opened)
+	case s.Closed < s.Opened:
+		return bad(miscounts, "%d of %d connections never closed", s.Opened-s.Closed, s.Opened)
+	}
+	return good("")
+}
+
+const (
+	stormers  = 10       // that many clients at once
+	stormMost = 16 << 10 // bytes
+)
+
+// resetStorm resets connections to an echo server before, while and after bytes
+// go back and forth.
+func resetStorm(_ context.Context, t *Trial) (Verdict, error) {
+	p, err := t.start(Order{Role: roleEcho, Network: "tcp"})
+	if err != nil {
+		return Verdict{}, err
+	}
+	each := t.size(50, 5)
+	var wg sync.WaitGroup
+	errs := make(chan error, stormers)
+	for range stormers {
+		random := t.fork()
+		wg.Go(func() {
+			for range each {
+				if err := stormOnce(p, random.IntN); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if gone, is := p.gone(); is {
+		return gone, nil
+	}
+	select {
+	case err := <-errs:
+		return badIO("connecting", err), nil
+	default:
+	}
+	s, err := awaitSummary(p, 0, func(s Summary) bool { return s.Opened > 0 && s.Closed == s.Opened && s.Opened == stormers*each })
+	if gone, is := p.gone(); is {
+		return gone, nil
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	verdict := closes(s, 1) // one that was reset before it was accepted may never have been opened
+	if verdict.Kind == fine {
+		verdict = good("%d closes", s.Closed)
+	}
+	return verdict, nil
+}
+
+func stormOnce(p *Process, random func(int) int) error {
+	c, err := dial(p, 0)
+	if err != nil {
+		return err
+	}
+	if random(4) > 0 {
+		// The server may be slow to read or have closed: what becomes of the bytes
+		// is no matter here.
+		c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		c.Write(make([]byte, 1+random(stormMost)))
+		if random(2) == 0 {
+			c.Read(make([]byte, 1+random(stormMost)))
+		}
+	}
+	return reset(c)
+}

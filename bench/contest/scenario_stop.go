@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// A server must end when it is told to.
+
+func stopScenarios() []Scenario {
+	return []Scenario{
+		{ID: "20-callback", Title: "shutdown asked for in a callback, 10 connections open: returns, leaves nothing", Run: stopInCallback},
+		{ID: "20-goroutine", Title: "shutdown asked for on another goroutine, 10 connections open", Run: stopOnGoroutine},
+		{ID: "20-at-once", Title: "shutdown asked for on another goroutine as soon as it serves", Run: stopAtOnce},
+	}
+}
+
+// stopPatience is for the library's serving function to return.
+const stopPatience = 10 * time.Second
+
+const stopClients = 10
+
+func stopInCallback(_ context.Context, t *Trial) (Verdict, error) {
+	p, conns, verdict, err := t.stoppable()
+	if err != nil || verdict.Kind != fine {
+		return verdict, err
+	}
+	if _, err := conns[0].Write([]byte{stopByte}); err != nil {
+		return badIO("asking for the shutdown", err), nil
+	}
+	return p.stops(), nil
+}
+
+func stopOnGoroutine(_ context.Context, t *Trial) (Verdict, error) {
+	p, _, verdict, err := t.stoppable()
+	if err != nil || verdict.Kind != fine {
+		return verdict, err
+	}
+	if err := p.tell(Command{Do: doStop}); err != nil {
+		return Verdict{}, err
+	}
+	return p.stops(), nil
+}
+
+func stopAtOnce(_ context.Context, t *Trial) (Verdict, error) {
+	p, err := t.start(Order{Role: roleStop, Network: "tcp"})
+	if err != nil {
+		return Verdict{}, err
+	}
+	if err := p.tell(Command{Do: doStop}); err != nil {
+		return Verdict{}, err
+	}
+	return p.stops(), nil
+}
+
+func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
+	p, err := t.start(Order{Role: roleStop, Network: "tcp"})
+	if err != nil {
+		return nil, nil, Verdict{}, err
+	}
+	var conns []net.Conn
+	for range stopClients {
+		c, err := t.dial(p, 0)
+		if err != nil {
+			return nil, nil, Verdict{}, err
+		}
+		if verdict := roundTrip(c, stall); verdict.Kind != fine {
+			return p, nil, verdict, nil
+		}
+		conns = append(conns, c)
+	}
+	return p, conns, good(""), nil
+}
+
+// stops is the verdict about a server that has been told to end.
+func (p *Process) stops() Verdict {
+	select {
+	case <-p.ended:
+	case <-p.exited:
+		return bad(exits, "exits: %s", p.stderr.last())
+	case <-time.After(stopPatience):
+		return bad(hangs, "hangs: still serving after %v", stopPatience)
+	}
+	e := p.ending
+	switch {
+	case e.Err != "":
+		return bad(exits, "returns an error: %s", e.Err)
+	case e.Goroutines > 0 || e.Descriptors > 0:
+		return bad(leaks, "leaves %d goroutines, %d descriptors", max(e.Goroutines, 0), max(e.Descriptors, 0))
+	}
+	return good("")
+}

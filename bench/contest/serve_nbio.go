@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/lesismal/nbio"
+)
+
+func nbioContestant() Contestant {
+	return Contestant{
+		Name: "nbio", Module: "github.com/lesismal/nbio", Serve: serveNbio,
+		// Engine's callbacks are OnOpen, OnData and OnClose; EPOLLRDHUP closes the
+		// connection (poller_epoll.go, readWriteLoop).
+		Unsupported: map[string]string{"3": "no event for it in nbio.Engine"},
+	}
+}
+
+// serveNbio is the README's server, with the default configuration.
+func serveNbio(b *Binding) error {
+	engine := nbio.NewEngine(nbio.Config{Network: b.Network, Addrs: []string{b.Address}})
+	stopped := make(chan struct{})
+	stop := func() {
+		engine.Stop()
+		close(stopped)
+	}
+	engine.OnOpen(func(c *nbio.Conn) { c.SetSession(b.newSession()) })
+	engine.OnClose(func(c *nbio.Conn, err error) {
+		if session, ok := c.Session().(*session); ok {
+			session.closed()
+		}
+	})
+	engine.OnData(func(c *nbio.Conn, data []byte) {
+		nbioObey(c, c.Session().(*session).data(data), stop)
+	})
+	if err := engine.Start(); err != nil {
+		return err
+	}
+	b.ready(stop)
+	<-stopped
+	return nil
+}
+
+// nbioObey copies what came before writing it, as the README does. "This is a
+// non-blocking interface, but you can use it as you use std" (Conn.Write), so
+// Close follows Write. Engine.Stop waits for connections whose callbacks may be
+// this one's, so that it is called on a goroutine of its own.
+func nbioObey(c *nbio.Conn, a answer, stop func()) {
+	var err error
+	switch len(a.vector) {
+	case 0:
+	case 1:
+		_, err = c.Write(append([]byte{}, a.vector[0]...))
+	default:
+		_, err = c.Writev(a.vector)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "write:", err)
+	}
+	if a.close {
+		c.Close()
+	}
+	if a.stop {
+		go stop()
+	}
+}

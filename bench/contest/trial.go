@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A Trial is one run of one scenario by one contestant.
+type Trial struct {
+	Contestant string
+	Seed       uint64
+	Rand       *rand.Rand
+	Short      bool // sizes for CI, in which the kernel's buffers may hold everything
+
+	dir       string // for unix sockets
+	processes []*Process
+	clients   []net.Conn
+}
+
+func newTrial(contestant string, seed uint64, short bool) (*Trial, error) {
+	dir, err := os.MkdirTemp("", "contest")
+	return &Trial{
+		Contestant: contestant, Seed: seed, Short: short, dir: dir,
+		Rand: rand.New(rand.NewPCG(seed, 0)),
+	}, err
+}
+
+// end closes what the trial has opened.
+func (t *Trial) end() error {
+	for _, c := range t.clients {
+		c.Close()
+	}
+	for _, p := range t.processes {
+		p.end()
+	}
+	return os.RemoveAll(t.dir)
+}
+
+// size is a number of bytes, or of connections, cut down for -short.
+func (t *Trial) size(full, short int) int {
+	if t.Short {
+		return short
+	}
+	return full
+}
+
+func (t *Trial) period(full time.Duration) time.Duration {
+	if t.Short {
+		return full / 10
+	}
+	return full
+}
+
+// start runs a server. A TCP port that somebody took meanwhile is tried again.
+func (t *Trial) start(o Order) (*Process, error) {
+	o.Contestant, o.Seed = t.Contestant, t.Seed
+	for attempt := 0; ; attempt++ {
+		var err error
+		if o.Address, err = t.freeAddress(o.Network, attempt); err != nil {
+			return nil, err
+		}
+		p, err := startProcess(o)
+		if err == nil {
+			t.processes = append(t.processes, p)
+			return p, nil
+		}
+		if !errors.Is(err, errNotServing) || attempt == 3 {
+			return nil, err
+		}
+	}
+}
+
+func (t *Trial) freeAddress(network string, attempt int) (string, error) {
+	if network == "unix" {
+		return filepath.Join(t.dir, fmt.Sprintf("s%d", attempt)), nil
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// fork gives a goroutine of the client's its own random numbers.
+func (t *Trial) fork() *rand.Rand { return rand.New(rand.NewPCG(t.Seed, t.Rand.Uint64())) }
