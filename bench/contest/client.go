@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"syscall"
 	"time"
 )
 
-const (
-	// stall is how long nothing has to come until nothing more will: a hundred
-	// times what any of these servers takes on a loaded machine.
-	stall = 5 * time.Second
-	// connectPatience is for a connection to be accepted by the kernel.
-	connectPatience = 5 * time.Second
-)
+// connectPatience is for a connection to be accepted by the kernel.
+const connectPatience = 5 * time.Second
 
 // dial connects. buffers is for SO_SNDBUF and SO_RCVBUF, set before connecting
 // so that TCP's window is bounded by it; 0: the system's.
@@ -54,14 +50,14 @@ type pace struct {
 }
 
 // read takes bytes into the verifier until total have come or the stream ends.
-// ended is nil if all came, and otherwise why no more did: io.EOF, a reset, or
-// a timeout after stall.
+// ended is nil if the stream came to its last byte, and otherwise why no more did: io.EOF, a reset, or
+// a timeout after Stall.
 func (t *Trial) read(c net.Conn, v *verifier, total int64, p pace) (ended error) {
 	time.Sleep(p.delay)
 	buf := make([]byte, p.most)
 	paused := int64(0)
-	for v.received < total {
-		c.SetReadDeadline(time.Now().Add(stall))
+	for v.at < total {
+		c.SetReadDeadline(time.Now().Add(t.Stall))
 		n, err := c.Read(buf[:1+t.Rand.IntN(p.most)])
 		v.take(buf[:n])
 		if err != nil {
@@ -77,10 +73,10 @@ func (t *Trial) read(c net.Conn, v *verifier, total int64, p pace) (ended error)
 
 // judge says how the stream of an answer ended: all its bytes are to have come,
 // and nothing more.
-func judge(v *verifier, total int64, ended error) Verdict {
+func (t *Trial) judge(v *verifier, total int64, ended error) Verdict {
 	verdict := v.verdict(total)
 	if verdict.Kind != fine && ended != nil && !errors.Is(ended, io.EOF) {
-		verdict.Text += "; " + endingName(ended)
+		verdict.Text += "; " + t.endingName(ended)
 		if errors.Is(ended, syscall.ECONNRESET) && verdict.Kind == loses {
 			verdict.Kind = resets
 		}
@@ -88,23 +84,23 @@ func judge(v *verifier, total int64, ended error) Verdict {
 	return verdict
 }
 
-func endingName(err error) string {
+func (t *Trial) endingName(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET):
 		return "reset"
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Sprintf("then nothing for %v", stall)
+		return fmt.Sprintf("then nothing for %v", t.Stall)
 	}
 	return err.Error()
 }
 
 // send writes size bytes of the pattern, in bursts of random length.
-func send(c net.Conn, random func(int) int, p pattern, from, to int64, most int) error {
-	buf := make([]byte, most)
-	for from < to {
-		n := min(int64(1+random(most)), to-from)
+func (t *Trial) send(c net.Conn, random *rand.Rand, p pattern, size int64) error {
+	buf := make([]byte, burstMost)
+	for from := int64(0); from < size; {
+		n := min(int64(1+random.IntN(burstMost)), size-from)
 		p.fill(buf[:n], from)
-		c.SetWriteDeadline(time.Now().Add(stall))
+		c.SetWriteDeadline(time.Now().Add(t.Stall))
 		if _, err := c.Write(buf[:n]); err != nil {
 			return err
 		}
@@ -132,8 +128,8 @@ func reset(c net.Conn) error {
 }
 
 // awaitSummary asks for the ledger until done is true of it, or nothing has
-// changed in it for stall.
-func awaitSummary(p *Process, total int64, done func(Summary) bool) (Summary, error) {
+// changed in it for Stall.
+func (t *Trial) awaitSummary(p *Process, total int64, done func(Summary) bool) (Summary, error) {
 	var last Summary
 	changed := time.Now()
 	for {
@@ -142,7 +138,7 @@ func awaitSummary(p *Process, total int64, done func(Summary) bool) (Summary, er
 			return last, err
 		}
 		now := *m.Summary
-		if done(now) || time.Since(changed) > stall {
+		if done(now) || time.Since(changed) > t.Stall {
 			return now, nil
 		}
 		if now != last {

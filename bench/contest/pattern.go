@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -12,20 +13,27 @@ type pattern struct{ seed uint64 }
 
 const wordSize = 8
 
-// word scrambles (splitmix64's finalizer): neighbours have nothing in common,
-// and a stream repeats no aligned word.
-func (p pattern) word(k uint64) uint64 {
-	x := k + p.seed
+// word scrambles the number and adds a key of the seed's: a stream repeats no
+// aligned word, and the words of another seed are no numbers here.
+func (p pattern) word(k uint64) uint64 { return scramble(k) ^ p.key() }
+
+// number undoes word.
+func (p pattern) number(x uint64) uint64 { return unscramble(x ^ p.key()) }
+
+func (p pattern) key() uint64 { return scramble(^p.seed) }
+
+// scramble is splitmix64's finalizer, and unscramble its inverse: the
+// multipliers are each other's inverses modulo 2^64.
+func scramble(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// number undoes word; the multipliers are the inverses modulo 2^64.
-func (p pattern) number(x uint64) uint64 {
+func unscramble(x uint64) uint64 {
 	x = (x ^ x>>31 ^ x>>62) * 0x319642b2d24d8ec3
 	x = (x ^ x>>27 ^ x>>54) * 0x96de1b173f119089
-	return (x ^ x>>30 ^ x>>60) - p.seed
+	return x ^ x>>30 ^ x>>60
 }
 
 // fill writes the bytes that begin at offset.
@@ -117,6 +125,11 @@ func (v *verifier) resync() {
 			continue
 		}
 		begin := int64(first)*wordSize - int64(shift)
+		known := make([]byte, shift+2*wordSize)
+		v.pattern.fill(known, begin)
+		if !bytes.HasPrefix(v.suspect, known) {
+			continue // what precedes the words is foreign
+		}
 		switch {
 		case begin >= v.at:
 			v.lost += begin - v.at
@@ -141,15 +154,27 @@ func (v *verifier) restart(again []byte) {
 // verdict judges a stream that was to be total bytes long and has ended, or
 // does not go on.
 func (v *verifier) verdict(total int64) Verdict {
-	foreign := v.foreign + int64(len(v.suspect))
-	lost := v.lost + max(0, total-v.at-foreign)
+	at, lost, foreign := v.at, v.lost, v.foreign
+	if n := int64(len(v.suspect)); n > 0 {
+		// Too few bytes came after the mismatch to tell by themselves, but they may
+		// be the end of the stream.
+		tail := make([]byte, n)
+		v.pattern.fill(tail, total-n)
+		if bytes.Equal(tail, v.suspect) && total-n >= at {
+			lost += total - n - at
+			at = total
+		} else {
+			foreign += n
+		}
+	}
+	lost += max(0, total-at-foreign)
 	switch {
 	case foreign > 0:
 		return Verdict{Kind: corrupts, Text: fmt.Sprintf("corrupts: %s foreign bytes among %s", group(foreign), group(total))}
 	case lost > 0:
 		return Verdict{Kind: loses, Text: fmt.Sprintf("lost %s of %s bytes", group(lost), group(total)), Weight: lost}
-	case v.duplicated > 0 || v.at > total:
-		return Verdict{Kind: repeats, Text: fmt.Sprintf("repeated %s bytes beyond %s", group(v.duplicated+max(0, v.at-total)), group(total))}
+	case v.duplicated > 0 || at > total:
+		return Verdict{Kind: repeats, Text: fmt.Sprintf("repeated %s bytes beyond %s", group(v.duplicated+max(0, at-total)), group(total))}
 	}
 	return good("")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,6 +33,7 @@ type Process struct {
 
 	ended  chan struct{} // closed when the library's serving function has returned
 	ending *Ending       // set then
+	mayEnd bool          // the driver has asked for it
 }
 
 // startProcess starts this program again as a server and waits until it serves.
@@ -134,14 +136,18 @@ func (p *Process) ask(c Command) (Message, error) {
 
 func (p *Process) tell(c Command) error { return json.NewEncoder(p.commands).Encode(c) }
 
-// gone is the verdict about a server that ended without being asked to.
-func (p *Process) gone() (Verdict, bool) {
+// gone is the verdict about a server that ended without being asked to, now or
+// within the grace: a client sees the end of its connection first.
+func (p *Process) gone(grace time.Duration) (Verdict, bool) {
+	if p.mayEnd {
+		return Verdict{}, false
+	}
 	select {
+	case <-p.ended: // by itself; the process stays until the driver lets it go
+		return bad(exits, "exits: %s", p.ending.reason(p.stderr)), true
 	case <-p.exited:
 		return bad(exits, "exits: %s", p.stderr.last()), true
-	case <-p.ended:
-		return bad(exits, "exits: the serving function returned: %s", p.ending.Err), true
-	default:
+	case <-time.After(grace):
 		return Verdict{}, false
 	}
 }
@@ -180,15 +186,27 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last returns what the process died of: the line of the panic if there is
-// one, else the last line.
+// last returns what the process died of: the last line that sounds like it,
+// else the last line.
 func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := strings.TrimSpace(string(t.text))
-	if at := strings.LastIndex(text, "panic: "); at >= 0 {
-		line, _, _ := strings.Cut(text[at:], "\n")
-		return line
+	lines := strings.Split(strings.TrimSpace(string(t.text)), "\n")
+	chosen := lines[len(lines)-1]
+	for _, line := range slices.Backward(lines) {
+		if lower := strings.ToLower(line); strings.Contains(lower, "panic: ") || strings.Contains(lower, "error") {
+			chosen = line
+			break
+		}
 	}
-	return text[strings.LastIndexByte(text, '\n')+1:]
+	return strings.Join(strings.Fields(chosen), " ")
+}
+
+// reason is why a serving function returned that had not been asked to; those
+// that return nothing have logged it.
+func (e *Ending) reason(log *tail) string {
+	if e.Err != "" {
+		return e.Err
+	}
+	return strings.TrimSpace("serving returned nil. " + log.last())
 }

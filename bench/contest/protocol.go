@@ -15,8 +15,10 @@ type Order struct {
 	Network    string `json:"network"` // tcp or unix
 	Address    string `json:"address"` // host:port or a path
 	Seed       uint64 `json:"seed"`
-	Size       int    `json:"size,omitempty"`  // of the answer, for roles that have one
-	Files      uint64 `json:"files,omitempty"` // RLIMIT_NOFILE; 0: as it is
+	Size       int    `json:"size,omitempty"`    // of the answer, or of what a sink will get
+	Buffers    int    `json:"buffers,omitempty"` // for roleVector
+	AtOnce     bool   `json:"atOnce,omitempty"`  // stop as soon as it serves
+	Files      uint64 `json:"files,omitempty"`   // RLIMIT_NOFILE; 0: as it is
 }
 
 // A Command is what the driver asks of a running server.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -10,21 +11,20 @@ type role string
 
 const (
 	roleEcho     role = "echo"      // what comes goes back
-	roleSink     role = "sink"      // takes and checks; a little slow, as servers are
+	roleSink     role = "sink"      // takes and checks, and is busy elsewhere now and then
 	roleAfterEOF role = "after-eof" // answers once the client has ended its writing, then closes
 	roleBulk     role = "bulk"      // answers the first byte with one large buffer, then closes
 	roleVector   role = "vector"    // answers the first byte with many buffers, and stays
+	rolePush     role = "push"      // the first byte starts a goroutine that sends in random bursts
 	roleStop     role = "stop"      // echoes; a stopByte shuts the server down from the callback
 )
 
 const stopByte = 0xff
 
-// sinkPause makes a sink wait after every sinkStride bytes, so that bytes are
-// still in the kernel when the end of the connection is reported.
-const (
-	sinkStride = 256 << 10
-	sinkPause  = 20 * time.Millisecond
-)
+// sinkPause is how long a sink does something else in its open callback, and
+// once more after half of the bytes: the client goes on meanwhile, so that
+// bytes are still in the kernel when the end of the connection is reported.
+const sinkPause = 30 * time.Millisecond
 
 // A Binding is what a server is told: where to listen and what to do. Its
 // sessions hold the roles, so that a contestant's file has nothing but the
@@ -42,6 +42,9 @@ func (b *Binding) ready(stop func()) { b.serving(stop) }
 // newSession is to be called once per connection, when it opens.
 func (b *Binding) newSession() *session {
 	s := &session{order: &b.Order, record: b.ledger.open(newVerifier(b.pattern()))}
+	if b.Role == roleSink {
+		time.Sleep(sinkPause)
+	}
 	return s
 }
 
@@ -53,7 +56,6 @@ type session struct {
 	order  *Order
 	record *record
 	asked  bool
-	paused int64
 	one    [1][]byte
 }
 
@@ -61,6 +63,7 @@ type session struct {
 type answer struct {
 	vector [][]byte // to write, in order; the slices stay unchanged, except that an echo's is the one that came
 	close  bool     // afterwards: once all of it has been written
+	push   bool     // call session.push on a goroutine of its own
 	stop   bool     // the whole server
 }
 
@@ -73,8 +76,7 @@ func (s *session) data(in []byte) answer {
 		return answer{vector: s.one[:]}
 	case roleSink:
 		s.record.take(in)
-		if at := s.record.total() / sinkStride; at > s.paused {
-			s.paused = at
+		if s.record.total() > int64(s.order.Size/2) && s.first() {
 			time.Sleep(sinkPause)
 		}
 	case roleAfterEOF:
@@ -87,6 +89,8 @@ func (s *session) data(in []byte) answer {
 		if s.first() {
 			return answer{vector: s.order.vector()}
 		}
+	case rolePush:
+		return answer{push: s.first()}
 	case roleStop:
 		if in[0] == stopByte {
 			return answer{stop: true}
@@ -112,19 +116,44 @@ func (s *session) eof() answer {
 	return answer{close: true}
 }
 
+const (
+	pushMost  = 32 << 10 // bytes in a burst
+	pushPause = 200 * time.Microsecond
+)
+
+// push writes the whole answer from a goroutine that is not the library's, by
+// write: whatever the library documents for that. The bytes are write's.
+func (s *session) push(write func([]byte) error) {
+	random := rand.New(rand.NewPCG(s.order.Seed, 1))
+	p, size := s.order.pattern(), int64(s.order.Size)
+	for at := int64(0); at < size; {
+		burst := make([]byte, min(int64(1+random.IntN(pushMost)), size-at))
+		p.fill(burst, at)
+		if write(burst) != nil {
+			return // the client sees what is missing
+		}
+		at += int64(len(burst))
+		if random.IntN(4) == 0 {
+			time.Sleep(pushPause)
+		}
+	}
+}
+
 // closed is to be called when the library says that the connection is over.
 func (s *session) closed() { s.record.close() }
 
-// vector cuts the pattern into buffers of all kinds: empty ones, single bytes,
-// one that is larger than any socket buffer, and more of them than IOV_MAX.
+// vector cuts the pattern into Buffers pieces of all kinds: empty ones, single
+// bytes, and some that are larger than any socket buffer.
 func (o *Order) vector() [][]byte {
 	whole := o.pattern().bytes(o.Size)
 	var vector [][]byte
 	for i := 0; len(whole) > 0; i++ {
 		n := 1 + (i*i*37)%4093
 		switch {
-		case i == 700 || i > 1500:
-			n = max(len(whole)/2, 1)
+		case i == o.Buffers-1:
+			n = len(whole)
+		case i == o.Buffers/2:
+			n = len(whole) / 2
 		case i%7 == 3:
 			n = 0
 		case i%7 == 5:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // runAll returns one cell per scenario and contestant, in the order of the
@@ -52,10 +53,7 @@ func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) 
 	if err != nil {
 		return bad(failed, "driver: %v", err)
 	}
-	verdict, err := s.Run(ctx, t)
-	if gone, is := t.gone(); is && err != nil {
-		verdict, err = gone, nil
-	}
+	verdict, err := s.play(ctx, t)
 	if remark, ok := c.Unsupported[s.ID]; ok && err == nil && verdict.Kind != fine {
 		verdict = bad(unfit, "unsupported (%s): %s", remark, verdict.Text)
 	}
@@ -68,12 +66,22 @@ func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) 
 	return verdict
 }
 
-// gone is the verdict about a trial of which a server has ended by itself.
-func (t *Trial) gone() (Verdict, bool) {
+// exitGrace is how long a server's end may take to be reported after its client
+// saw something wrong.
+const exitGrace = settling + 500*time.Millisecond
+
+// play runs the scenario, and looks whether the server is still there: if it is
+// not, that is the verdict, whatever followed from it.
+func (s Scenario) play(ctx context.Context, t *Trial) (Verdict, error) {
+	verdict, err := s.Run(ctx, t)
+	grace := time.Duration(0)
+	if err != nil || verdict.Kind != fine {
+		grace = exitGrace
+	}
 	for _, p := range t.processes {
-		if verdict, is := p.gone(); is {
-			return verdict, true
+		if gone, is := p.gone(grace); is {
+			return gone, nil
 		}
 	}
-	return Verdict{}, false
+	return verdict, err
 }

@@ -14,9 +14,12 @@ func byteScenarios() []Scenario {
 	return []Scenario{
 		{ID: "1-tcp", Title: "echo of random bursts, small socket buffers, slow reader, TCP", Run: bursts("tcp")},
 		{ID: "1-unix", Title: "the same over a unix socket", Run: bursts("unix")},
+		{ID: "1-push", Title: "server sends random bursts from another goroutine, slow reader, TCP", Run: push},
 		{ID: "3", Title: "client half-closes, then the server answers 4 MiB", Run: answerAfterEOF},
-		{ID: "4-tcp", Title: "answer of 12 MiB in 1,500 buffers, slow reader, TCP", Run: vector("tcp")},
-		{ID: "4-unix", Title: "the same over a unix socket", Run: vector("unix")},
+		{ID: "3-echo", Title: "client sends 16 MiB and half-closes, and is slow to read the echo", Run: echoAfterEOF},
+		{ID: "4-tcp", Title: "answer of 12 MiB in 1,000 buffers, slow reader, TCP", Run: vector("tcp", 1000)},
+		{ID: "4-unix", Title: "the same over a unix socket", Run: vector("unix", 1000)},
+		{ID: "4-many", Title: "the same in 1,500 buffers: more than IOV_MAX, TCP", Run: vector("tcp", 1500)},
 		{ID: "5", Title: "server writes 32 MiB and closes, slow reader", Run: bulk},
 	}
 }
@@ -30,23 +33,16 @@ const (
 func bursts(network string) func(context.Context, *Trial) (Verdict, error) {
 	return func(_ context.Context, t *Trial) (Verdict, error) {
 		total := int64(t.size(8<<20, 512<<10))
-		p, err := t.start(Order{Role: roleEcho, Network: network})
-		if err != nil {
-			return Verdict{}, err
-		}
-		c, err := t.dial(p, smallBuffers)
+		p, c, err := t.connect(Order{Role: roleEcho, Network: network}, smallBuffers)
 		if err != nil {
 			return Verdict{}, err
 		}
 		sent := make(chan error, 1)
 		random := t.fork()
-		go func() { sent <- send(c, random.IntN, pattern{t.Seed}, 0, total, burstMost) }()
+		go func() { sent <- t.send(c, random, pattern{t.Seed}, total) }()
 		v := newVerifier(pattern{t.Seed})
 		ended := t.read(c, v, total, pace{most: 32 << 10, each: 128 << 10, pause: time.Millisecond})
-		if gone, is := p.gone(); is {
-			return gone, nil
-		}
-		verdict := judge(v, total, ended)
+		verdict := t.judge(v, total, ended)
 		if ended != nil {
 			c.Close() // ends the sender, whose error follows from that
 			<-sent
@@ -55,8 +51,19 @@ func bursts(network string) func(context.Context, *Trial) (Verdict, error) {
 		if err := <-sent; err != nil {
 			return verdict.worse(badIO("sending", err)), nil
 		}
-		return verdict.worse(trailing(c)), nil
+		return t.oneClose(p, c, verdict.worse(trailing(c)))
 	}
+}
+
+// oneClose closes, and adds to a good verdict that the server must notice its
+// only connection's end.
+func (t *Trial) oneClose(p *Process, c net.Conn, verdict Verdict) (Verdict, error) {
+	c.Close()
+	if verdict.Kind != fine {
+		return verdict, nil
+	}
+	s, err := t.awaitSummary(p, 0, func(s Summary) bool { return s.Closed == 1 })
+	return closes(s, 1), err
 }
 
 // trailing looks whether anything comes behind the last byte.
@@ -71,7 +78,7 @@ func trailing(c net.Conn) Verdict {
 
 func answerAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
 	size := t.size(4<<20, 4<<20)
-	c, err := t.connect(Order{Role: roleAfterEOF, Network: "tcp", Size: size}, 0)
+	p, c, err := t.connect(Order{Role: roleAfterEOF, Network: "tcp", Size: size}, 0)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -81,30 +88,28 @@ func answerAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
 	if err := closeWrite(c); err != nil {
 		return Verdict{}, err
 	}
-	return t.wholeAnswer(c, size, pace{most: 64 << 10}), nil
+	return t.oneClose(p, c, t.wholeAnswer(c, size, pace{most: 64 << 10}))
 }
 
 // connect starts a server and connects to it once.
-func (t *Trial) connect(o Order, buffers int) (net.Conn, error) {
+func (t *Trial) connect(o Order, buffers int) (*Process, net.Conn, error) {
 	p, err := t.start(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return t.dial(p, buffers)
+	c, err := t.dial(p, buffers)
+	return p, c, err
 }
 
 // wholeAnswer reads an answer and the EOF behind it.
-func (t *Trial) wholeAnswer(c net.Conn, size int, p pace) Verdict {
+func (t *Trial) wholeAnswer(c net.Conn, size int, speed pace) Verdict {
 	v := newVerifier(pattern{t.Seed})
-	ended := t.read(c, v, int64(size), p)
-	verdict := judge(v, int64(size), ended)
-	if gone, is := t.processes[0].gone(); is && verdict.Kind != fine {
-		return gone
-	}
+	ended := t.read(c, v, int64(size), speed)
+	verdict := t.judge(v, int64(size), ended)
 	if ended != nil {
 		return verdict
 	}
-	c.SetReadDeadline(time.Now().Add(stall))
+	c.SetReadDeadline(time.Now().Add(t.Stall))
 	n, err := c.Read(make([]byte, 1))
 	switch {
 	case n > 0:
@@ -116,38 +121,78 @@ func (t *Trial) wholeAnswer(c net.Conn, size int, p pace) Verdict {
 }
 
 // vector's server stays open, so that nothing is lost by closing.
-func vector(network string) func(context.Context, *Trial) (Verdict, error) {
+func vector(network string, buffers int) func(context.Context, *Trial) (Verdict, error) {
 	return func(_ context.Context, t *Trial) (Verdict, error) {
 		size := t.size(12<<20, 4<<20)
-		c, err := t.connect(Order{Role: roleVector, Network: network, Size: size}, 0)
+		_, c, err := t.connect(Order{Role: roleVector, Network: network, Size: size, Buffers: buffers}, 0)
 		if err != nil {
 			return Verdict{}, err
 		}
 		if _, err := c.Write([]byte{1}); err != nil {
 			return Verdict{}, err
 		}
-		v := newVerifier(pattern{t.Seed})
-		ended := t.read(c, v, int64(size), pace{
-			delay: t.period(300 * time.Millisecond), most: 32 << 10, each: 256 << 10, pause: time.Millisecond,
-		})
-		verdict := judge(v, int64(size), ended)
-		if gone, is := t.processes[0].gone(); is && verdict.Kind != fine {
-			return gone, nil
-		}
-		return verdict, nil
+		return t.slowly(c, size), nil
 	}
 }
 
-func bulk(_ context.Context, t *Trial) (Verdict, error) {
-	size := t.size(32<<20, 8<<20)
-	c, err := t.connect(Order{Role: roleBulk, Network: "tcp", Size: size}, 0)
+// slowly reads what a server sends that stays open.
+func (t *Trial) slowly(c net.Conn, size int) Verdict {
+	v := newVerifier(pattern{t.Seed})
+	ended := t.read(c, v, int64(size), pace{
+		delay: t.period(300 * time.Millisecond), most: 32 << 10, each: 256 << 10, pause: time.Millisecond,
+	})
+	return t.judge(v, int64(size), ended)
+}
+
+func push(_ context.Context, t *Trial) (Verdict, error) {
+	size := t.size(8<<20, 1<<20)
+	_, c, err := t.connect(Order{Role: rolePush, Network: "tcp", Size: size}, smallBuffers)
 	if err != nil {
 		return Verdict{}, err
 	}
 	if _, err := c.Write([]byte{1}); err != nil {
 		return Verdict{}, err
 	}
-	return t.wholeAnswer(c, size, pace{
+	return t.slowly(c, size), nil
+}
+
+// echoAfterEOF is what "nc -N" does: the end of the input is no reason not to
+// wait for the output.
+func echoAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
+	size := t.size(16<<20, 1<<20)
+	_, c, err := t.connect(Order{Role: roleEcho, Network: "tcp"}, 0)
+	if err != nil {
+		return Verdict{}, err
+	}
+	sent := make(chan error, 1)
+	random := t.fork()
+	go func() {
+		err := t.send(c, random, pattern{t.Seed}, int64(size))
+		if err == nil {
+			err = closeWrite(c)
+		}
+		sent <- err
+	}()
+	verdict := t.wholeAnswer(c, size, pace{
+		delay: t.period(300 * time.Millisecond), most: 64 << 10, each: 256 << 10, pause: time.Millisecond,
+	})
+	if err := <-sent; err != nil && verdict.Kind == fine {
+		return badIO("sending", err), nil
+	}
+	return verdict, nil
+}
+
+func bulk(_ context.Context, t *Trial) (Verdict, error) {
+	size := t.size(32<<20, 8<<20)
+	p, c, err := t.connect(Order{Role: roleBulk, Network: "tcp", Size: size}, 0)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if _, err := c.Write([]byte{1}); err != nil {
+		return Verdict{}, err
+	}
+	verdict := t.wholeAnswer(c, size, pace{
 		delay: t.period(500 * time.Millisecond), most: 64 << 10, each: 1 << 20, pause: time.Millisecond,
-	}), nil
+	})
+	return t.oneClose(p, c, verdict)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -54,9 +55,6 @@ func (t *Trial) usage(p *Process, period time.Duration) (usage, error) {
 func (t *Trial) quietUsage(p *Process) (Verdict, error) {
 	time.Sleep(t.period(500 * time.Millisecond))
 	u, err := t.usage(p, t.period(3*time.Second))
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	return u.verdict(), err
 }
 
@@ -74,7 +72,7 @@ func (t *Trial) echoing(clients int) (*Process, []net.Conn, Verdict, error) {
 		if err != nil {
 			return nil, nil, Verdict{}, err
 		}
-		if verdict := roundTrip(c, stall); verdict.Kind != fine {
+		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
 			return p, nil, verdict, nil
 		}
 		conns = append(conns, c)
@@ -104,7 +102,7 @@ func halfClosed(_ context.Context, t *Trial) (Verdict, error) {
 }
 
 func unread(_ context.Context, t *Trial) (Verdict, error) {
-	p, err := t.start(Order{Role: roleVector, Network: "tcp", Size: 32 << 20})
+	p, err := t.start(Order{Role: roleVector, Network: "tcp", Size: 32 << 20, Buffers: 1})
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -148,9 +146,6 @@ func neverRead(_ context.Context, t *Trial) (Verdict, error) {
 			break
 		}
 	}
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	after, err := residentBytes(p.cmd.Process.Pid)
 	if err != nil {
 		return Verdict{}, err
@@ -179,9 +174,6 @@ func afterBurst(_ context.Context, t *Trial) (Verdict, error) {
 		return Verdict{}, err
 	}
 	verdict = t.burstAll(conns, 256<<10)
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	if verdict.Kind != fine {
 		return verdict, nil
 	}
@@ -222,7 +214,7 @@ func (t *Trial) burstAll(conns []net.Conn, size int64) Verdict {
 		random := t.fork()
 		wg.Go(func() {
 			for i := range next {
-				verdict := burstOnce(conns[i], pattern{t.Seed + uint64(i)<<32}, size, random.IntN)
+				verdict := t.burstOnce(conns[i], pattern{t.Seed + uint64(i)}, size, random)
 				mu.Lock()
 				worst = worst.worse(verdict)
 				mu.Unlock()
@@ -237,13 +229,13 @@ func (t *Trial) burstAll(conns []net.Conn, size int64) Verdict {
 	return worst
 }
 
-func burstOnce(c net.Conn, p pattern, size int64, random func(int) int) Verdict {
+func (t *Trial) burstOnce(c net.Conn, p pattern, size int64, random *rand.Rand) Verdict {
 	sent := make(chan error, 1)
-	go func() { sent <- send(c, random, p, 0, size, burstMost) }()
+	go func() { sent <- t.send(c, random, p, size) }()
 	v, buf := newVerifier(p), make([]byte, 32<<10)
 	var ended error
-	for v.received < size && ended == nil {
-		c.SetReadDeadline(time.Now().Add(stall))
+	for v.at < size && ended == nil {
+		c.SetReadDeadline(time.Now().Add(t.Stall))
 		var n int
 		n, ended = c.Read(buf)
 		v.take(buf[:n])
@@ -251,5 +243,5 @@ func burstOnce(c net.Conn, p pattern, size int64, random func(int) int) Verdict 
 	if err := <-sent; err != nil && ended == nil {
 		return badIO("sending", err)
 	}
-	return judge(v, size, ended)
+	return t.judge(v, size, ended)
 }

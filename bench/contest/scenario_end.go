@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -12,8 +13,8 @@ import (
 
 func endScenarios() []Scenario {
 	return []Scenario{
-		{ID: "2-close", Title: "client sends 0 … 8 MiB and closes: all bytes, one close", Run: endings("tcp", net.Conn.Close)},
-		{ID: "2-close-unix", Title: "the same over a unix socket", Run: endings("unix", net.Conn.Close)},
+		{ID: "2-close", Title: "client sends 0 … 8 MiB and closes: all bytes, one close", Run: endings("tcp", closeAll)},
+		{ID: "2-close-unix", Title: "the same over a unix socket", Run: endings("unix", closeAll)},
 		{ID: "2-shutdown", Title: "client sends and half-closes, then waits", Run: endings("tcp", halfCloseAndWait)},
 		{ID: "2-rst", Title: "client sends, all of it is acknowledged, then resets", Run: endings("tcp", resetWhenAcknowledged)},
 		{ID: "16", Title: "500 connections reset at any moment: one close each", Run: resetStorm},
@@ -31,7 +32,7 @@ func endingSizes(short bool) []int64 {
 
 // endings has the client send and end, once for each size, each on a server of
 // its own so that the ledger is about this connection. The worst of them counts.
-func endings(network string, end func(net.Conn) error) func(context.Context, *Trial) (Verdict, error) {
+func endings(network string, end func(*Trial, net.Conn) error) func(context.Context, *Trial) (Verdict, error) {
 	return func(_ context.Context, t *Trial) (Verdict, error) {
 		worst := good("")
 		for _, size := range endingSizes(t.Short) {
@@ -45,47 +46,44 @@ func endings(network string, end func(net.Conn) error) func(context.Context, *Tr
 	}
 }
 
-func (t *Trial) oneEnding(network string, size int64, end func(net.Conn) error) (Verdict, error) {
-	p, err := t.start(Order{Role: roleSink, Network: network})
+func (t *Trial) oneEnding(network string, size int64, end func(*Trial, net.Conn) error) (Verdict, error) {
+	p, err := t.start(Order{Role: roleSink, Network: network, Size: int(size)})
 	if err != nil {
 		return Verdict{}, err
 	}
-	defer p.end()
 	c, err := t.dial(p, 0)
 	if err != nil {
 		return Verdict{}, err
 	}
-	random := t.fork()
-	if err := send(c, random.IntN, pattern{t.Seed}, 0, size, burstMost); err != nil {
+	if err := t.send(c, t.fork(), pattern{t.Seed}, size); err != nil {
 		return badIO(fmt.Sprintf("sending %s bytes", group(size)), err), nil
 	}
-	if err := end(c); err != nil {
+	if err := end(t, c); err != nil {
 		return Verdict{}, err
 	}
-	s, err := awaitSummary(p, size, func(s Summary) bool { return s.Opened == 1 && s.Closed == 1 })
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
+	s, err := t.awaitSummary(p, size, func(s Summary) bool { return s.Opened == 1 && s.Closed == 1 })
 	if err != nil {
 		return Verdict{}, err
 	}
 	return s.Stream.worse(closes(s, 1)), nil
 }
 
+func closeAll(_ *Trial, c net.Conn) error { return c.Close() }
+
 // halfCloseAndWait returns when the server has closed too, or will not.
-func halfCloseAndWait(c net.Conn) error {
+func halfCloseAndWait(t *Trial, c net.Conn) error {
 	if err := closeWrite(c); err != nil {
 		return err
 	}
-	c.SetReadDeadline(time.Now().Add(stall))
+	c.SetReadDeadline(time.Now().Add(t.Stall))
 	c.Read(make([]byte, 1)) // how it ends is in the ledger
 	return nil
 }
 
 // resetWhenAcknowledged leaves the server's kernel with every byte: Linux hands
 // them out before it reports the reset.
-func resetWhenAcknowledged(c net.Conn) error {
-	deadline := time.Now().Add(stall)
+func resetWhenAcknowledged(t *Trial, c net.Conn) error {
+	deadline := time.Now().Add(t.Stall)
 	for {
 		n, err := unacknowledged(c)
 		if err != nil {
@@ -131,7 +129,7 @@ func resetStorm(_ context.Context, t *Trial) (Verdict, error) {
 		random := t.fork()
 		wg.Go(func() {
 			for range each {
-				if err := stormOnce(p, random.IntN); err != nil {
+				if err := stormOnce(p, random); err != nil {
 					errs <- err
 					return
 				}
@@ -139,18 +137,12 @@ func resetStorm(_ context.Context, t *Trial) (Verdict, error) {
 		})
 	}
 	wg.Wait()
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	select {
 	case err := <-errs:
 		return badIO("connecting", err), nil
 	default:
 	}
-	s, err := awaitSummary(p, 0, func(s Summary) bool { return s.Opened > 0 && s.Closed == s.Opened && s.Opened == stormers*each })
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
+	s, err := t.awaitSummary(p, 0, func(s Summary) bool { return s.Opened > 0 && s.Closed == s.Opened && s.Opened == stormers*each })
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -161,18 +153,18 @@ func resetStorm(_ context.Context, t *Trial) (Verdict, error) {
 	return verdict, nil
 }
 
-func stormOnce(p *Process, random func(int) int) error {
+func stormOnce(p *Process, random *rand.Rand) error {
 	c, err := dial(p, 0)
 	if err != nil {
 		return err
 	}
-	if random(4) > 0 {
+	if random.IntN(4) > 0 {
 		// The server may be slow to read or have closed: what becomes of the bytes
 		// is no matter here.
 		c.SetDeadline(time.Now().Add(50 * time.Millisecond))
-		c.Write(make([]byte, 1+random(stormMost)))
-		if random(2) == 0 {
-			c.Read(make([]byte, 1+random(stormMost)))
+		c.Write(make([]byte, 1+random.IntN(stormMost)))
+		if random.IntN(2) == 0 {
+			c.Read(make([]byte, 1+random.IntN(stormMost)))
 		}
 	}
 	return reset(c)

@@ -29,7 +29,7 @@ func inherited(_ context.Context, t *Trial) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
-		if verdict := roundTrip(c, stall); verdict.Kind != fine {
+		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
 			return verdict, nil
 		}
 	}
@@ -76,9 +76,6 @@ func roundTrip(c net.Conn, patience time.Duration) Verdict {
 const (
 	fileLimit      = 64
 	limitedClients = 200
-	// recovery is how long a server may take to accept again: its back-off may be
-	// a second, and there are dead connections to accept first.
-	recovery = 15 * time.Second
 )
 
 func outOfDescriptors(_ context.Context, t *Trial) (Verdict, error) {
@@ -95,9 +92,6 @@ func outOfDescriptors(_ context.Context, t *Trial) (Verdict, error) {
 		clients = append(clients, c)
 	}
 	usage, err := t.usage(p, t.period(2*time.Second))
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -105,9 +99,6 @@ func outOfDescriptors(_ context.Context, t *Trial) (Verdict, error) {
 		c.Close()
 	}
 	recovered := t.recovers(p)
-	if gone, is := p.gone(); is {
-		return gone, nil
-	}
 	switch {
 	case recovered.Kind != fine:
 		return bad(hangs, "hangs: serves nobody after the descriptors are free; %s meanwhile", usage), nil
@@ -118,9 +109,10 @@ func outOfDescriptors(_ context.Context, t *Trial) (Verdict, error) {
 }
 
 // recovers tries new connections until one is served: those before it may still
-// be shed.
+// be shed. A server's back-off may be a second, and there are dead connections
+// to accept first.
 func (t *Trial) recovers(p *Process) Verdict {
-	deadline := time.Now().Add(recovery)
+	deadline := time.Now().Add(3 * t.Stall)
 	verdict := bad(hangs, "hangs")
 	for time.Now().Before(deadline) && verdict.Kind != fine {
 		c, err := t.dial(p, 0)
@@ -128,7 +120,7 @@ func (t *Trial) recovers(p *Process) Verdict {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		verdict = roundTrip(c, stall)
+		verdict = roundTrip(c, t.Stall)
 	}
 	return verdict
 }

@@ -12,12 +12,9 @@ func stopScenarios() []Scenario {
 	return []Scenario{
 		{ID: "20-callback", Title: "shutdown asked for in a callback, 10 connections open: returns, leaves nothing", Run: stopInCallback},
 		{ID: "20-goroutine", Title: "shutdown asked for on another goroutine, 10 connections open", Run: stopOnGoroutine},
-		{ID: "20-at-once", Title: "shutdown asked for on another goroutine as soon as it serves", Run: stopAtOnce},
+		{ID: "20-at-once", Title: "shutdown asked for on another goroutine as soon as the server says that it serves", Run: stopAtOnce},
 	}
 }
-
-// stopPatience is for the library's serving function to return.
-const stopPatience = 10 * time.Second
 
 const stopClients = 10
 
@@ -29,7 +26,7 @@ func stopInCallback(_ context.Context, t *Trial) (Verdict, error) {
 	if _, err := conns[0].Write([]byte{stopByte}); err != nil {
 		return badIO("asking for the shutdown", err), nil
 	}
-	return p.stops(), nil
+	return t.stops(p), nil
 }
 
 func stopOnGoroutine(_ context.Context, t *Trial) (Verdict, error) {
@@ -40,18 +37,15 @@ func stopOnGoroutine(_ context.Context, t *Trial) (Verdict, error) {
 	if err := p.tell(Command{Do: doStop}); err != nil {
 		return Verdict{}, err
 	}
-	return p.stops(), nil
+	return t.stops(p), nil
 }
 
 func stopAtOnce(_ context.Context, t *Trial) (Verdict, error) {
-	p, err := t.start(Order{Role: roleStop, Network: "tcp"})
+	p, err := t.start(Order{Role: roleStop, Network: "tcp", AtOnce: true})
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err := p.tell(Command{Do: doStop}); err != nil {
-		return Verdict{}, err
-	}
-	return p.stops(), nil
+	return t.stops(p), nil
 }
 
 func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
@@ -65,7 +59,7 @@ func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
 		if err != nil {
 			return nil, nil, Verdict{}, err
 		}
-		if verdict := roundTrip(c, stall); verdict.Kind != fine {
+		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
 			return p, nil, verdict, nil
 		}
 		conns = append(conns, c)
@@ -74,13 +68,15 @@ func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
 }
 
 // stops is the verdict about a server that has been told to end.
-func (p *Process) stops() Verdict {
+func (t *Trial) stops(p *Process) Verdict {
+	p.mayEnd = true
+	patience := 2 * t.Stall
 	select {
 	case <-p.ended:
 	case <-p.exited:
 		return bad(exits, "exits: %s", p.stderr.last())
-	case <-time.After(stopPatience):
-		return bad(hangs, "hangs: still serving after %v", stopPatience)
+	case <-time.After(patience):
+		return bad(hangs, "hangs: still serving after %v", patience)
 	}
 	e := p.ending
 	switch {

@@ -123,9 +123,18 @@ func (c *evforkConn) obey(a answer) {
 			c.check(c.stream.Resume())
 		}
 	}
+	if a.push {
+		go c.session.push(c.write)
+	}
 	if a.stop {
 		c.server.loop.Stop()
 	}
+}
+
+// write is for other goroutines: it waits until the loop has taken the bytes.
+func (c *evforkConn) write(p []byte) (err error) {
+	doErr := c.server.loop.Do(context.Background(), func() { err = c.stream.Write(p) })
+	return errors.Join(doErr, err)
 }
 
 func (c *evforkConn) onDrain() { c.check(c.stream.Resume()) }

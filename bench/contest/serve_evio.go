@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,18 +31,20 @@ func serveEvio(b *Binding) error {
 			return evio.None
 		},
 		Opened: func(c evio.Conn) (out []byte, opts evio.Options, action evio.Action) {
-			c.SetContext(b.newSession())
+			c.SetContext(&evioConn{session: b.newSession()})
 			return nil, evio.Options{}, evio.None
 		},
 		Closed: func(c evio.Conn, err error) evio.Action {
-			c.Context().(*session).closed()
+			// A connection that was accepted and not yet opened is closed at shutdown.
+			if e, opened := c.Context().(*evioConn); opened {
+				e.session.closed()
+			}
 			return evio.None
 		},
 		// Bytes and action are returned together, which is the documented way to
 		// close once they are written (loopRun writes before it acts).
 		Data: func(c evio.Conn, in []byte) (out []byte, action evio.Action) {
-			a := c.Context().(*session).data(in)
-			return evioBytes(a.vector), evioAction(a)
+			return c.Context().(*evioConn).onData(c, in)
 		},
 	}
 	if b.Role == roleStop {
@@ -53,6 +56,36 @@ func serveEvio(b *Binding) error {
 		}
 	}
 	return evio.Serve(events, b.Network+"://"+b.Address)
+}
+
+// An evioConn is a connection's context.
+type evioConn struct {
+	session *session
+
+	mu     sync.Mutex
+	pushed []byte
+}
+
+// onData is called with nothing when Wake was: "Wake triggers a Data event for
+// this connection" (evio.Conn), which is the only way to write from outside.
+func (e *evioConn) onData(c evio.Conn, in []byte) (out []byte, action evio.Action) {
+	if in == nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		out, e.pushed = e.pushed, nil
+		return out, evio.None
+	}
+	a := e.session.data(in)
+	if a.push {
+		go e.session.push(func(p []byte) error {
+			e.mu.Lock()
+			e.pushed = append(e.pushed, p...)
+			e.mu.Unlock()
+			c.Wake()
+			return nil
+		})
+	}
+	return evioBytes(a.vector), evioAction(a)
 }
 
 // evioBytes joins the buffers: evio takes one.

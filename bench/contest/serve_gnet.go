@@ -58,7 +58,12 @@ func (s *gnetServer) OnTraffic(c gnet.Conn) gnet.Action {
 	if err != nil || len(in) == 0 {
 		return gnet.None
 	}
-	a := c.Context().(*session).data(in)
+	session := c.Context().(*session)
+	a := session.data(in)
+	if a.push {
+		// AsyncWrite is the documented way from another goroutine.
+		go session.push(func(p []byte) error { return c.AsyncWrite(p, nil) })
+	}
 	switch len(a.vector) {
 	case 0:
 	case 1:

@@ -31,7 +31,16 @@ func serveNbio(b *Binding) error {
 		}
 	})
 	engine.OnData(func(c *nbio.Conn, data []byte) {
-		nbioObey(c, c.Session().(*session).data(data), stop)
+		session := c.Session().(*session)
+		a := session.data(data)
+		if a.push {
+			// "Concurrent Write/Close supported" (README).
+			go session.push(func(p []byte) error {
+				_, err := c.Write(p)
+				return err
+			})
+		}
+		nbioObey(c, a, stop)
 	})
 	if err := engine.Start(); err != nil {
 		return err

@@ -80,11 +80,11 @@ func (s *netServer) serve(conn net.Conn, session *session) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := conn.Read(buf)
-		if n > 0 && !s.obey(conn, session.data(buf[:n])) {
+		if n > 0 && !s.obey(conn, session, session.data(buf[:n])) {
 			return
 		}
 		if err == io.EOF {
-			s.obey(conn, session.eof())
+			s.obey(conn, session, session.eof())
 		}
 		if err != nil {
 			return
@@ -93,7 +93,13 @@ func (s *netServer) serve(conn net.Conn, session *session) {
 }
 
 // obey reports whether the connection goes on.
-func (s *netServer) obey(conn net.Conn, a answer) bool {
+func (s *netServer) obey(conn net.Conn, session *session, a answer) bool {
+	if a.push {
+		go session.push(func(p []byte) error {
+			_, err := conn.Write(p)
+			return err
+		})
+	}
 	if a.stop {
 		s.stop()
 	}

@@ -10,7 +10,13 @@ import (
 )
 
 func netpollContestant() Contestant {
-	return Contestant{Name: "netpoll", Module: "github.com/cloudwego/netpoll", Serve: serveNetpoll}
+	// "It will close all idle connections on the server, but will not change the
+	// underlying pollers" (EventLoop.Shutdown, eventloop.go).
+	const pollersStay = "documented: the pollers stay"
+	return Contestant{
+		Name: "netpoll", Module: "github.com/cloudwego/netpoll", Serve: serveNetpoll,
+		Unsupported: map[string]string{"20-callback": pollersStay, "20-goroutine": pollersStay, "20-at-once": pollersStay},
+	}
 }
 
 // A netpollServer is the guide's server (docs/guide/guide_en.md): OnRequest
@@ -64,6 +70,10 @@ func (s *netpollServer) onRequest(ctx context.Context, c netpoll.Connection) err
 	var a answer
 	if len(in) > 0 {
 		a = session.data(in)
+	}
+	if a.push {
+		// No OnRequest writes meanwhile: one goroutine at a time may.
+		go session.push(func(p []byte) error { return s.obey(c, answer{vector: [][]byte{p}}) })
 	}
 	return errors.Join(s.obey(c, a), c.Reader().Release())
 }

@@ -3,13 +3,16 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,7 +39,9 @@ func runServer(r *Registry) (handled bool, err error) {
 	if c == nil {
 		return true, fmt.Errorf("no contestant %q", order.Contestant)
 	}
-	syscall.CloseOnExec(controlFD)
+	if err := keepFromChildren(); err != nil {
+		return true, err
+	}
 	control := os.NewFile(controlFD, "control")
 	if order.Files > 0 {
 		limit := syscall.Rlimit{Cur: order.Files, Max: order.Files}
@@ -46,6 +51,24 @@ func runServer(r *Registry) (handled bool, err error) {
 	}
 	s := &server{order: order, out: json.NewEncoder(control)}
 	return true, s.run(c)
+}
+
+// keepFromChildren marks what this process was born with, controlFD and whatever
+// the driver's own parent left open: a child that inherits it is not the
+// library's doing.
+func keepFromChildren() error {
+	syscall.CloseOnExec(controlFD)
+	entries, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no scenario asks for it there
+	}
+	for _, entry := range entries {
+		fd, convErr := strconv.Atoi(entry.Name())
+		if convErr == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return err
 }
 
 // A server is the process that runs one contestant.
@@ -62,7 +85,7 @@ type server struct {
 func (s *server) run(c *Contestant) error {
 	quit := make(chan error, 1)
 	go func() { quit <- s.obey(os.Stdin) }()
-	before := takeInventory()
+	before := steadyInventory()
 	err := c.Serve(&Binding{Order: s.order, ledger: &s.ledger, serving: s.isServing})
 	ending := before.left()
 	if err != nil {
@@ -77,6 +100,9 @@ func (s *server) isServing(stop func()) {
 	s.stop = stop
 	s.mu.Unlock()
 	s.say(Message{Serving: true})
+	if s.order.AtOnce {
+		go stop()
+	}
 }
 
 // say cannot do anything about a driver that has gone.
@@ -181,6 +207,17 @@ type inventory struct{ goroutines, descriptors int }
 
 func takeInventory() inventory {
 	return inventory{runtime.NumGoroutine(), ownDescriptors()}
+}
+
+// steadyInventory waits for goroutines of the start to be over.
+func steadyInventory() inventory {
+	for now := takeInventory(); ; {
+		time.Sleep(10 * time.Millisecond)
+		last := now
+		if now = takeInventory(); now == last {
+			return now
+		}
+	}
 }
 
 // left waits for the return to the earlier inventory, and says what is left

@@ -10,14 +10,21 @@ import (
 	"time"
 )
 
+// stall is Trial.Stall, outside of the driver's own tests.
+const stall = 5 * time.Second
+
 // A Trial is one run of one scenario by one contestant.
 type Trial struct {
 	Contestant string
 	Seed       uint64
 	Rand       *rand.Rand
 	Short      bool // sizes for CI, in which the kernel's buffers may hold everything
+	// Stall is how long nothing has to happen until nothing more will: a hundred
+	// times what any of these servers takes on a loaded machine.
+	Stall time.Duration
 
 	dir       string // for unix sockets
+	sockets   int    // of them so far
 	processes []*Process
 	clients   []net.Conn
 }
@@ -25,7 +32,7 @@ type Trial struct {
 func newTrial(contestant string, seed uint64, short bool) (*Trial, error) {
 	dir, err := os.MkdirTemp("", "contest")
 	return &Trial{
-		Contestant: contestant, Seed: seed, Short: short, dir: dir,
+		Contestant: contestant, Seed: seed, Short: short, Stall: stall, dir: dir,
 		Rand: rand.New(rand.NewPCG(seed, 0)),
 	}, err
 }
@@ -49,9 +56,10 @@ func (t *Trial) size(full, short int) int {
 	return full
 }
 
+// period is a time to wait, or to measure for, cut down for -short.
 func (t *Trial) period(full time.Duration) time.Duration {
 	if t.Short {
-		return full / 10
+		return full / 5
 	}
 	return full
 }
@@ -61,7 +69,7 @@ func (t *Trial) start(o Order) (*Process, error) {
 	o.Contestant, o.Seed = t.Contestant, t.Seed
 	for attempt := 0; ; attempt++ {
 		var err error
-		if o.Address, err = t.freeAddress(o.Network, attempt); err != nil {
+		if o.Address, err = t.freeAddress(o.Network); err != nil {
 			return nil, err
 		}
 		p, err := startProcess(o)
@@ -75,9 +83,10 @@ func (t *Trial) start(o Order) (*Process, error) {
 	}
 }
 
-func (t *Trial) freeAddress(network string, attempt int) (string, error) {
+func (t *Trial) freeAddress(network string) (string, error) {
 	if network == "unix" {
-		return filepath.Join(t.dir, fmt.Sprintf("s%d", attempt)), nil
+		t.sockets++
+		return filepath.Join(t.dir, fmt.Sprintf("s%d", t.sockets)), nil
 	}
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain makes this binary the servers of its own tests.
+func TestMain(m *testing.M) {
+	r := contest()
+	r.contestants = append(r.contestants, brokenContestants()...)
+	if handled, err := runServer(r); handled {
+		exit(err)
+	}
+	os.Exit(m.Run())
+}
+
+// hold one scenario, with a driver that soon loses patience.
+func runScenario(t *testing.T, id, contestant string) Verdict {
+	t.Helper()
+	for _, s := range scenarios() {
+		if s.ID != id {
+			continue
+		}
+		trial, err := newTrial(contestant, testSeed, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trial.Stall = time.Second
+		verdict, err := s.play(context.Background(), trial)
+		if endErr := trial.end(); endErr != nil {
+			t.Error(endErr)
+		}
+		if err != nil {
+			t.Fatalf("%s %s: %v", id, contestant, err)
+		}
+		return verdict
+	}
+	t.Fatalf("no scenario %q", id)
+	return Verdict{}
+}
+
+// alone says whether a test measures CPU time, and is not to share the processor.
+func alone(scenario string) bool {
+	return scenario == "9" || strings.HasPrefix(scenario, "10-")
+}
+
+func TestDriverFindsWhatIsBroken(t *testing.T) {
+	for _, test := range []struct {
+		scenario, fault string
+		want            Kind
+		text            string
+	}{
+		{"1-tcp", "loses", loses, "lost 1 of 524,288 bytes"},
+		{"1-unix", "loses", loses, "lost 1 of 524,288 bytes"},
+		{"1-tcp", "repeats", repeats, "repeated"},
+		{"1-push", "loses", loses, "lost 1 of 1,048,576 bytes"},
+		{"1-tcp", "corrupts", corrupts, "foreign"},
+		{"1-tcp", "closes-twice", miscounts, "1 of 1 connections closed more than once"},
+		{"1-tcp", "never-closes", miscounts, "1 of 1 connections never closed"},
+		{"1-tcp", "panics", exits, "broken on purpose"},
+		{"1-tcp", "returns", exits, "a connection came"},
+		{"3", "deaf-at-eof", loses, "lost 4,194,304 of 4,194,304 bytes"},
+		{"4-tcp", "loses", loses, "lost 1 of 4,194,304 bytes"},
+		{"4-unix", "repeats", repeats, ""},
+		{"5", "rst-at-close", resets, "reset"},
+		{"5", "corrupts", corrupts, ""},
+		{"2-close", "skips-tail", loses, "lost"},
+		{"2-close-unix", "skips-tail", loses, "lost"},
+		{"2-shutdown", "closes-twice", miscounts, "closed more than once"},
+		{"2-rst", "never-closes", miscounts, "never closed"},
+		{"16", "never-closes", miscounts, "50 of 50 connections never closed"},
+		{"8", "inherits", leaks, "inherits 10 descriptors: 10 socket"},
+		{"9", "returns", exits, "a connection came"},
+		{"9", "spins", spins, "recovers"},
+		{"10-idle", "spins", spins, "% CPU"},
+		{"14", "hoards", keeps, "took 64 of 64 MiB"},
+		{"15", "hoards", keeps, "B heap"},
+		{"20-callback", "deaf-to-stop", hangs, "still serving after 2s"},
+		{"20-goroutine", "leaks", leaks, "leaves 1 goroutines, 1 descriptors"},
+	} {
+		t.Run(test.scenario+"/"+test.fault, func(t *testing.T) {
+			if !alone(test.scenario) {
+				t.Parallel()
+			}
+			got := runScenario(t, test.scenario, test.fault)
+			if got.Kind != test.want || !strings.Contains(got.Text, test.text) {
+				t.Errorf("verdict %d %q, want kind %d with %q", got.Kind, got.Text, test.want, test.text)
+			}
+		})
+	}
+}
+
+// What finds faults must find none where there is none, and our own contestant
+// and the standard library have none.
+func TestDriverFindsNothingWhereNothingIsBroken(t *testing.T) {
+	for _, name := range []string{"none", "evfork", "net"} {
+		for _, s := range scenarios() {
+			t.Run(fmt.Sprintf("%s/%s", s.ID, name), func(t *testing.T) {
+				if !alone(s.ID) {
+					t.Parallel()
+				}
+				if got := runScenario(t, s.ID, name); got.Kind != fine {
+					t.Errorf("verdict %d %q", got.Kind, got.Text)
+				}
+			})
+		}
+	}
+}
