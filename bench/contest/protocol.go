@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // The driver and a server talk in lines of JSON: commands come on the server's
 // standard input, messages leave on controlFD, since libraries log to standard
 // output and standard error.
@@ -18,7 +20,11 @@ type Order struct {
 	Size       int    `json:"size,omitempty"`    // of the answer, or of what a sink will get
 	Buffers    int    `json:"buffers,omitempty"` // for roleVector
 	AtOnce     bool   `json:"atOnce,omitempty"`  // stop as soon as it serves
-	Files      uint64 `json:"files,omitempty"`   // RLIMIT_NOFILE; 0: as it is
+
+	// Settle is how long goroutines and descriptors may take to go away after the
+	// library's serving function has returned.
+	Settle time.Duration `json:"settle"`
+	Files  uint64        `json:"files,omitempty"` // RLIMIT_NOFILE; 0: as it is
 }
 
 // A Command is what the driver asks of a running server.

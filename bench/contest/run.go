@@ -66,9 +66,9 @@ func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) 
 	return verdict
 }
 
-// exitGrace is how long a server's end may take to be reported after its client
-// saw something wrong.
-const exitGrace = settling + 500*time.Millisecond
+// exitGrace is how long a server's end may take to be reported, on top of its
+// settling, after its client saw something wrong.
+const exitGrace = 300 * time.Millisecond
 
 // play runs the scenario, and looks whether the server is still there: if it is
 // not, that is the verdict, whatever followed from it.
@@ -76,12 +76,13 @@ func (s Scenario) play(ctx context.Context, t *Trial) (Verdict, error) {
 	verdict, err := s.Run(ctx, t)
 	grace := time.Duration(0)
 	if err != nil || verdict.Kind != fine {
-		grace = exitGrace
+		grace = exitGrace + t.settle()
 	}
 	for _, p := range t.processes {
 		if gone, is := p.gone(grace); is {
 			return gone, nil
 		}
+		grace = 0 // they have all had it
 	}
 	return verdict, err
 }

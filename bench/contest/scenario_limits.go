@@ -115,6 +115,9 @@ func (t *Trial) recovers(p *Process) Verdict {
 	deadline := time.Now().Add(3 * t.Stall)
 	verdict := bad(hangs, "hangs")
 	for time.Now().Before(deadline) && verdict.Kind != fine {
+		if gone, is := p.gone(0); is {
+			return gone
+		}
 		c, err := t.dial(p, 0)
 		if err != nil {
 			time.Sleep(100 * time.Millisecond)

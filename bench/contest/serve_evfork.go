@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +48,7 @@ func serveEvfork(b *Binding) error {
 
 func (s *evforkServer) onAcceptable(reactor.Ready) {
 	for range acceptsPerEvent {
-		fd, _, err := unix.Accept4(s.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, err := acceptRaw(s.listener)
 		switch {
 		case err == nil:
 			s.open(fd)
@@ -143,34 +141,4 @@ func (c *evforkConn) check(err error) {
 	if err != nil {
 		c.server.fail(err)
 	}
-}
-
-// listenRaw opens a listening socket that is nobody's but ours.
-func listenRaw(network, address string) (fd int, err error) {
-	var sockaddr unix.Sockaddr = &unix.SockaddrUnix{Name: address}
-	domain := unix.AF_UNIX
-	if network == "tcp" {
-		domain = unix.AF_INET
-		resolved, err := net.ResolveTCPAddr("tcp4", address)
-		if err != nil {
-			return -1, err
-		}
-		sockaddr = &unix.SockaddrInet4{Port: resolved.Port, Addr: [4]byte(resolved.IP.To4())}
-	}
-	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if err == nil {
-		err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr))
-	}
-	if err == nil {
-		err = os.NewSyscallError("listen", unix.Listen(fd, unix.SOMAXCONN))
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
 }

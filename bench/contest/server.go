@@ -19,10 +19,6 @@ import (
 	"time"
 )
 
-// settling is how long goroutines and descriptors may take to go away after
-// the library's serving function has returned.
-const settling = time.Second
-
 // runServer is the hidden role of this program; it reports whether this process
 // has it.
 func runServer(r *Registry) (handled bool, err error) {
@@ -44,8 +40,7 @@ func runServer(r *Registry) (handled bool, err error) {
 	}
 	control := os.NewFile(controlFD, "control")
 	if order.Files > 0 {
-		limit := syscall.Rlimit{Cur: order.Files, Max: order.Files}
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		if err := limitFiles(order.Files); err != nil {
 			return true, err
 		}
 	}
@@ -87,7 +82,7 @@ func (s *server) run(c *Contestant) error {
 	go func() { quit <- s.obey(os.Stdin) }()
 	before := steadyInventory()
 	err := c.Serve(&Binding{Order: s.order, ledger: &s.ledger, serving: s.isServing})
-	ending := before.left()
+	ending := before.left(s.order.Settle)
 	if err != nil {
 		ending.Err = err.Error()
 	}
@@ -222,8 +217,8 @@ func steadyInventory() inventory {
 
 // left waits for the return to the earlier inventory, and says what is left
 // beyond it when it does not come.
-func (before inventory) left() Ending {
-	deadline := time.Now().Add(settling)
+func (before inventory) left(patience time.Duration) Ending {
+	deadline := time.Now().Add(patience)
 	for {
 		runtime.GC() // a descriptor may be closed by a finalizer
 		now := takeInventory()

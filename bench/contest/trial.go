@@ -66,7 +66,7 @@ func (t *Trial) period(full time.Duration) time.Duration {
 
 // start runs a server. A TCP port that somebody took meanwhile is tried again.
 func (t *Trial) start(o Order) (*Process, error) {
-	o.Contestant, o.Seed = t.Contestant, t.Seed
+	o.Contestant, o.Seed, o.Settle = t.Contestant, t.Seed, t.settle()
 	for attempt := 0; ; attempt++ {
 		var err error
 		if o.Address, err = t.freeAddress(o.Network); err != nil {
@@ -82,6 +82,8 @@ func (t *Trial) start(o Order) (*Process, error) {
 		}
 	}
 }
+
+func (t *Trial) settle() time.Duration { return t.Stall / 5 }
 
 func (t *Trial) freeAddress(network string) (string, error) {
 	if network == "unix" {

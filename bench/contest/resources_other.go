@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-var errNoProc = errors.New("CPU time and memory of another process: only on Linux")
+var errNoProc = errors.New("measuring and limiting processes: only on Linux")
 
 func cpuTime(int) (time.Duration, error) { return 0, errNoProc }
 func residentBytes(int) (int64, error)   { return 0, errNoProc }
+func limitFiles(uint64) error            { return errNoProc }
