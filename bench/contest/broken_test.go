@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (s *brokenServer) serve() (err error) {
 	if s.spin {
 		go func() {
 			for {
-				time.Now()
+				runtime.Gosched()
 			}
 		}()
 	}

@@ -45,7 +45,7 @@ func runScenario(t *testing.T, id, contestant string) Verdict {
 
 // alone says whether a test measures CPU time, and is not to share the processor.
 func alone(scenario string) bool {
-	return scenario == "9" || strings.HasPrefix(scenario, "10-")
+	return scenario == "no-files" || strings.HasPrefix(scenario, "idle")
 }
 
 func TestDriverFindsWhatIsBroken(t *testing.T) {
@@ -54,33 +54,33 @@ func TestDriverFindsWhatIsBroken(t *testing.T) {
 		want            Kind
 		text            string
 	}{
-		{"1-tcp", "loses", loses, "lost 1 of 524,288 bytes"},
-		{"1-unix", "loses", loses, "lost 1 of 524,288 bytes"},
-		{"1-tcp", "repeats", repeats, "repeated"},
-		{"1-push", "loses", loses, "lost 1 of 1,048,576 bytes"},
-		{"1-tcp", "corrupts", corrupts, "foreign"},
-		{"1-tcp", "closes-twice", miscounts, "1 of 1 connections closed more than once"},
-		{"1-tcp", "never-closes", miscounts, "1 of 1 connections never closed"},
-		{"1-tcp", "panics", exits, "broken on purpose"},
-		{"1-tcp", "returns", exits, "a connection came"},
-		{"3", "deaf-at-eof", loses, "lost 4,194,304 of 4,194,304 bytes"},
-		{"4-tcp", "loses", loses, "lost 1 of 4,194,304 bytes"},
-		{"4-unix", "repeats", repeats, ""},
-		{"5", "rst-at-close", resets, "reset"},
-		{"5", "corrupts", corrupts, ""},
-		{"2-close", "skips-tail", loses, "lost"},
-		{"2-close-unix", "skips-tail", loses, "lost"},
-		{"2-shutdown", "closes-twice", miscounts, "closed more than once"},
-		{"2-rst", "never-closes", miscounts, "never closed"},
-		{"16", "never-closes", miscounts, "50 of 50 connections never closed"},
-		{"8", "inherits", leaks, "inherits 10 descriptors: 10 socket"},
-		{"9", "returns", exits, "a connection came"},
-		{"9", "spins", spins, "recovers"},
-		{"10-idle", "spins", spins, "% CPU"},
-		{"14", "hoards", keeps, "took 64 of 64 MiB"},
-		{"15", "hoards", keeps, "B heap"},
-		{"20-callback", "deaf-to-stop", hangs, "still serving after 2s"},
-		{"20-goroutine", "leaks", leaks, "leaves 1 goroutines, 1 descriptors"},
+		{"echo-tcp", "loses", loses, "lost 1 of 524,288 bytes"},
+		{"echo-unix", "loses", loses, "lost 1 of 524,288 bytes"},
+		{"echo-tcp", "repeats", repeats, "repeated"},
+		{"push", "loses", loses, "lost 1 of 1,048,576 bytes"},
+		{"echo-tcp", "corrupts", corrupts, "foreign"},
+		{"echo-tcp", "closes-twice", miscounts, "1 of 1 connections closed more than once"},
+		{"echo-tcp", "never-closes", miscounts, "1 of 1 connections never closed"},
+		{"echo-tcp", "panics", exits, "broken on purpose"},
+		{"echo-tcp", "returns", exits, "a connection came"},
+		{"half-close", "deaf-at-eof", loses, "lost 4,194,304 of 4,194,304 bytes"},
+		{"vector-tcp", "loses", loses, "lost 1 of 4,194,304 bytes"},
+		{"vector-unix", "repeats", repeats, ""},
+		{"write-close", "rst-at-close", resets, "reset"},
+		{"write-close", "corrupts", corrupts, ""},
+		{"end-close", "skips-tail", loses, "lost"},
+		{"end-close-unix", "skips-tail", loses, "lost"},
+		{"end-shutdown", "closes-twice", miscounts, "closed more than once"},
+		{"end-reset", "never-closes", miscounts, "never closed"},
+		{"reset-storm", "never-closes", miscounts, "50 of 50 connections never closed"},
+		{"inherit", "inherits", leaks, "inherits 10 descriptors: 10 socket"},
+		{"no-files", "returns", exits, "a connection came"},
+		{"no-files", "spins", spins, "recovers"},
+		{"idle", "spins", spins, "% CPU"},
+		{"never-read", "hoards", keeps, "took 64 of 64 MiB"},
+		{"after-burst", "hoards", keeps, "B heap"},
+		{"stop-callback", "deaf-to-stop", hangs, "still serving after 2s"},
+		{"stop-goroutine", "leaks", leaks, "leaves 1 goroutines, 1 descriptors"},
 	} {
 		t.Run(test.scenario+"/"+test.fault, func(t *testing.T) {
 			if !alone(test.scenario) {

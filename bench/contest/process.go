@@ -195,11 +195,23 @@ func (t *tail) last() string {
 	chosen := lines[len(lines)-1]
 	for _, line := range slices.Backward(lines) {
 		if lower := strings.ToLower(line); strings.Contains(lower, "panic: ") || strings.Contains(lower, "error") {
-			chosen = line
+			chosen = line[strings.LastIndexByte(line, '\t')+1:] // zap's message is the last column
 			break
 		}
 	}
 	return strings.Join(strings.Fields(chosen), " ")
+}
+
+// find returns the first line with that beginning.
+func (t *tail) find(prefix string) (line string, found bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for line := range strings.Lines(string(t.text)) {
+		if strings.HasPrefix(line, prefix) {
+			return strings.TrimSpace(line), true
+		}
+	}
+	return "", false
 }
 
 // reason is why a serving function returned that had not been asked to; those
@@ -208,5 +220,5 @@ func (e *Ending) reason(log *tail) string {
 	if e.Err != "" {
 		return e.Err
 	}
-	return strings.TrimSpace("serving returned nil. " + log.last())
+	return strings.TrimSuffix("the server returned without an error; "+log.last(), "; ")
 }

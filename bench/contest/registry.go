@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"regexp"
+	"slices"
 )
 
 // A Contestant is a library behind the server programs of this contest.
@@ -13,15 +14,15 @@ type Contestant struct {
 	// library's documentation recommends and with its default configuration, until
 	// the role or the driver asks it to stop.
 	Serve func(*Binding) error
-	// Unsupported says, by scenario id, that the library's documentation rules
-	// the scenario out: the run still happens, and is reported with this remark.
-	Unsupported map[string]string
+	// Remarks says, by scenario id, what the library's documentation or interface
+	// rules out: the run still happens, and is reported with this remark.
+	Remarks map[string]string
 }
 
 // A Scenario is something that users of such libraries have reported to go
 // wrong, acted out by a client.
 type Scenario struct {
-	ID    string // group and variant: 2-rst
+	ID    string // as for -run
 	Title string
 	// Run plays the client's part once. An error is the driver's own failure.
 	Run func(context.Context, *Trial) (Verdict, error)
@@ -45,12 +46,7 @@ func contest() *Registry {
 
 // scenarios lists all of them, in the order of the table.
 func scenarios() []Scenario {
-	var all []Scenario
-	all = append(all, byteScenarios()...)
-	all = append(all, endScenarios()...)
-	all = append(all, limitScenarios()...)
-	all = append(all, costScenarios()...)
-	return append(all, stopScenarios()...)
+	return slices.Concat(byteScenarios(), endScenarios(), stopScenarios(), limitScenarios(), costScenarios())
 }
 
 func (r *Registry) contestant(name string) *Contestant {

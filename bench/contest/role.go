@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"time"
 )
@@ -38,6 +40,17 @@ type Binding struct {
 // ready tells the driver that connections are accepted, and how to stop the
 // server from another goroutine: what the library documents for that.
 func (b *Binding) ready(stop func()) { b.serving(stop) }
+
+// refusal begins a line of the log for an error that a library returned.
+const refusal = "refused: "
+
+// refused logs the error of a function of the library's. What the client
+// misses is still what counts.
+func (b *Binding) refused(doing string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s%s: %v\n", refusal, doing, err)
+	}
+}
 
 // newSession is to be called once per connection, when it opens.
 func (b *Binding) newSession() *session {

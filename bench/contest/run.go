@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -54,8 +55,8 @@ func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) 
 		return bad(failed, "driver: %v", err)
 	}
 	verdict, err := s.play(ctx, t)
-	if remark, ok := c.Unsupported[s.ID]; ok && err == nil && verdict.Kind != fine {
-		verdict = bad(unfit, "unsupported (%s): %s", remark, verdict.Text)
+	if remark, ok := c.Remarks[s.ID]; ok && err == nil && verdict.Kind != fine {
+		verdict = bad(unfit, "%s; %s", remark, verdict.Text)
 	}
 	if endErr := t.end(); err == nil {
 		err = endErr
@@ -84,5 +85,21 @@ func (s Scenario) play(ctx context.Context, t *Trial) (Verdict, error) {
 		}
 		grace = 0 // they have all had it
 	}
-	return verdict, err
+	return verdict.explainedBy(t.processes), err
+}
+
+// explainedBy adds what the library's functions returned to a verdict about
+// bytes that did not come: a loss that is reported is another thing than one
+// that is not.
+func (v Verdict) explainedBy(processes []*Process) Verdict {
+	if v.Kind != loses && v.Kind != resets {
+		return v
+	}
+	for _, p := range processes {
+		if line, found := p.stderr.find(refusal); found {
+			v.Text += "; " + strings.TrimPrefix(line, refusal)
+			return v
+		}
+	}
+	return v
 }

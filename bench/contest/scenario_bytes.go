@@ -12,15 +12,15 @@ import (
 
 func byteScenarios() []Scenario {
 	return []Scenario{
-		{ID: "1-tcp", Title: "echo of random bursts, small socket buffers, slow reader, TCP", Run: bursts("tcp")},
-		{ID: "1-unix", Title: "the same over a unix socket", Run: bursts("unix")},
-		{ID: "1-push", Title: "server sends random bursts from another goroutine, slow reader, TCP", Run: push},
-		{ID: "3", Title: "client half-closes, then the server answers 4 MiB", Run: answerAfterEOF},
-		{ID: "3-echo", Title: "client sends 16 MiB and half-closes, and is slow to read the echo", Run: echoAfterEOF},
-		{ID: "4-tcp", Title: "answer of 12 MiB in 1,000 buffers, slow reader, TCP", Run: vector("tcp", 1000)},
-		{ID: "4-unix", Title: "the same over a unix socket", Run: vector("unix", 1000)},
-		{ID: "4-many", Title: "the same in 1,500 buffers: more than IOV_MAX, TCP", Run: vector("tcp", 1500)},
-		{ID: "5", Title: "server writes 32 MiB and closes, slow reader", Run: bulk},
+		{ID: "echo-tcp", Title: "echo of random bursts, small socket buffers, slow reader, TCP", Run: bursts("tcp")},
+		{ID: "echo-unix", Title: "the same over a unix socket", Run: bursts("unix")},
+		{ID: "push", Title: "server sends random bursts from another goroutine, slow reader, TCP", Run: push},
+		{ID: "half-close", Title: "client half-closes, then the server answers 4 MiB", Run: answerAfterEOF},
+		{ID: "half-close-echo", Title: "client sends 16 MiB and half-closes, and is slow to read the echo", Run: echoAfterEOF},
+		{ID: "vector-tcp", Title: "answer of 12 MiB in 1,000 buffers, slow reader, TCP", Run: vector("tcp", 1000)},
+		{ID: "vector-unix", Title: "the same over a unix socket", Run: vector("unix", 1000)},
+		{ID: "vector-many", Title: "the same in 1,500 buffers: more than IOV_MAX, TCP", Run: vector("tcp", 1500)},
+		{ID: "write-close", Title: "server writes 32 MiB and closes, slow reader", Run: bulk},
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 
 func costScenarios() []Scenario {
 	return []Scenario{
-		{ID: "10-idle", Title: "CPU time with 100 idle connections", Run: idle},
-		{ID: "10-half-closed", Title: "CPU time after clients half-closed", Run: halfClosed},
-		{ID: "10-unread", Title: "CPU time while an answer is not read and the client sends more", Run: unread},
-		{ID: "14", Title: "echo of up to 64 MiB to a client that never reads: what it takes in", Run: neverRead},
-		{ID: "15", Title: "1,000 connections echo 256 kB each, then idle: heap that stays", Run: afterBurst},
+		{ID: "idle", Title: "CPU time with 100 idle connections", Run: idle},
+		{ID: "idle-half-closed", Title: "CPU time after clients half-closed", Run: halfClosed},
+		{ID: "idle-unread", Title: "CPU time while an answer is not read and the client sends more", Run: unread},
+		{ID: "never-read", Title: "echo of up to 64 MiB to a client that never reads: what it takes in", Run: neverRead},
+		{ID: "after-burst", Title: "1,000 connections echo 256 kB each, then idle: heap that stays", Run: afterBurst},
 	}
 }
 

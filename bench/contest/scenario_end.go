@@ -13,11 +13,11 @@ import (
 
 func endScenarios() []Scenario {
 	return []Scenario{
-		{ID: "2-close", Title: "client sends 0 … 8 MiB and closes: all bytes, one close", Run: endings("tcp", closeAll)},
-		{ID: "2-close-unix", Title: "the same over a unix socket", Run: endings("unix", closeAll)},
-		{ID: "2-shutdown", Title: "client sends and half-closes, then waits", Run: endings("tcp", halfCloseAndWait)},
-		{ID: "2-rst", Title: "client sends, all of it is acknowledged, then resets", Run: endings("tcp", resetWhenAcknowledged)},
-		{ID: "16", Title: "500 connections reset at any moment: one close each", Run: resetStorm},
+		{ID: "end-close", Title: "client sends 0 … 8 MiB and closes: all bytes, one close", Run: endings("tcp", closeAll)},
+		{ID: "end-close-unix", Title: "the same over a unix socket", Run: endings("unix", closeAll)},
+		{ID: "end-shutdown", Title: "client sends and half-closes, then waits", Run: endings("tcp", halfCloseAndWait)},
+		{ID: "end-reset", Title: "client sends, all of it is acknowledged, then resets", Run: endings("tcp", resetWhenAcknowledged)},
+		{ID: "reset-storm", Title: "500 connections reset at any moment: one close each", Run: resetStorm},
 	}
 }
 

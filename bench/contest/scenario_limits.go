@@ -14,8 +14,8 @@ import (
 
 func limitScenarios() []Scenario {
 	return []Scenario{
-		{ID: "8", Title: "what a child started by the server inherits, 100 connections open", Run: inherited},
-		{ID: "9", Title: "200 connections at a limit of 64 descriptors, then all go: survives, idles, recovers", Run: outOfDescriptors},
+		{ID: "inherit", Title: "what a child started by the server inherits, 100 connections open", Run: inherited},
+		{ID: "no-files", Title: "200 connections at a limit of 64 descriptors, then all go: survives, idles, recovers", Run: outOfDescriptors},
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 
 func stopScenarios() []Scenario {
 	return []Scenario{
-		{ID: "20-callback", Title: "shutdown asked for in a callback, 10 connections open: returns, leaves nothing", Run: stopInCallback},
-		{ID: "20-goroutine", Title: "shutdown asked for on another goroutine, 10 connections open", Run: stopOnGoroutine},
-		{ID: "20-at-once", Title: "shutdown asked for on another goroutine as soon as the server says that it serves", Run: stopAtOnce},
+		{ID: "stop-callback", Title: "shutdown asked for in a callback, 10 connections open: returns, leaves nothing", Run: stopInCallback},
+		{ID: "stop-goroutine", Title: "shutdown asked for on another goroutine, 10 connections open", Run: stopOnGoroutine},
+		{ID: "stop-at-once", Title: "shutdown asked for on another goroutine as soon as the server says that it serves", Run: stopAtOnce},
 	}
 }
 

@@ -14,7 +14,7 @@ func evioContestant() Contestant {
 		Name: "evio", Module: "github.com/tidwall/evio", Serve: serveEvio,
 		// evio.Events has no event for the end of reading, and Closed comes after
 		// the descriptor is closed (evio_unix.go, loopRead and loopCloseConn).
-		Unsupported: map[string]string{"3": "no event for it in evio.Events"},
+		Remarks: map[string]string{"half-close": "unsupported: no event for it in evio.Events"},
 	}
 }
 

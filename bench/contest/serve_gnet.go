@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/panjf2000/gnet/v2"
 )
@@ -13,7 +11,7 @@ func gnetContestant() Contestant {
 		Name: "gnet", Module: "github.com/panjf2000/gnet/v2", Serve: serveGnet,
 		// gnet.EventHandler has no event for the end of reading: OnClose is "a
 		// connection has been closed", and eventloop.read calls it at n == 0.
-		Unsupported: map[string]string{"3": "no event for it in gnet.EventHandler"},
+		Remarks: map[string]string{"half-close": "unsupported: no event for it in gnet.EventHandler"},
 	}
 }
 
@@ -29,9 +27,7 @@ func serveGnet(b *Binding) error {
 
 func (s *gnetServer) OnBoot(engine gnet.Engine) gnet.Action {
 	s.binding.ready(func() {
-		if err := engine.Stop(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, "Engine.Stop:", err)
-		}
+		s.binding.refused("Engine.Stop", engine.Stop(context.Background()))
 	})
 	return gnet.None
 }
@@ -71,9 +67,7 @@ func (s *gnetServer) OnTraffic(c gnet.Conn) gnet.Action {
 	default:
 		_, err = c.Writev(a.vector)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "write:", err)
-	}
+	s.binding.refused("Write", err)
 	switch {
 	case a.stop:
 		return gnet.Shutdown

@@ -1,18 +1,18 @@
 package main
 
-import (
-	"fmt"
-	"os"
-
-	"github.com/lesismal/nbio"
-)
+import "github.com/lesismal/nbio"
 
 func nbioContestant() Contestant {
 	return Contestant{
 		Name: "nbio", Module: "github.com/lesismal/nbio", Serve: serveNbio,
 		// Engine's callbacks are OnOpen, OnData and OnClose; EPOLLRDHUP closes the
 		// connection (poller_epoll.go, readWriteLoop).
-		Unsupported: map[string]string{"3": "no event for it in nbio.Engine"},
+		Remarks: map[string]string{
+			"half-close": "unsupported: no event for it in nbio.Engine",
+			// "MaxWriteBufferSize …, 0 by default, represents no limit"; with a limit, a
+			// connection that would exceed it is closed (engine.go, Config).
+			"never-read": "documented: no limit unless MaxWriteBufferSize is set",
+		},
 	}
 }
 
@@ -40,7 +40,7 @@ func serveNbio(b *Binding) error {
 				return err
 			})
 		}
-		nbioObey(c, a, stop)
+		nbioObey(b, c, a, stop)
 	})
 	if err := engine.Start(); err != nil {
 		return err
@@ -54,7 +54,7 @@ func serveNbio(b *Binding) error {
 // non-blocking interface, but you can use it as you use std" (Conn.Write), so
 // Close follows Write. Engine.Stop waits for connections whose callbacks may be
 // this one's, so that it is called on a goroutine of its own.
-func nbioObey(c *nbio.Conn, a answer, stop func()) {
+func nbioObey(b *Binding, c *nbio.Conn, a answer, stop func()) {
 	var err error
 	switch len(a.vector) {
 	case 0:
@@ -63,11 +63,9 @@ func nbioObey(c *nbio.Conn, a answer, stop func()) {
 	default:
 		_, err = c.Writev(a.vector)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "write:", err)
-	}
+	b.refused("Write", err)
 	if a.close {
-		c.Close()
+		b.refused("Close", c.Close())
 	}
 	if a.stop {
 		go stop()

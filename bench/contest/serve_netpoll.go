@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/cloudwego/netpoll"
 )
@@ -15,7 +13,7 @@ func netpollContestant() Contestant {
 	const pollersStay = "documented: the pollers stay"
 	return Contestant{
 		Name: "netpoll", Module: "github.com/cloudwego/netpoll", Serve: serveNetpoll,
-		Unsupported: map[string]string{"20-callback": pollersStay, "20-goroutine": pollersStay, "20-at-once": pollersStay},
+		Remarks: map[string]string{"stop-callback": pollersStay, "stop-goroutine": pollersStay, "stop-at-once": pollersStay},
 	}
 }
 
@@ -105,6 +103,7 @@ func (s *netpollServer) obey(c netpoll.Connection, a answer) error {
 	}
 	if len(a.vector) > 0 {
 		if err := c.Writer().Flush(); err != nil {
+			s.binding.refused("Flush", err)
 			return err
 		}
 	}
@@ -120,7 +119,5 @@ func (s *netpollServer) obey(c netpoll.Connection, a answer) error {
 // stop is the guide's Shutdown, with more time than the driver's patience.
 func (s *netpollServer) stop() {
 	defer close(s.done)
-	if err := s.loop.Shutdown(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "Shutdown:", err)
-	}
+	s.binding.refused("Shutdown", s.loop.Shutdown(context.Background()))
 }
