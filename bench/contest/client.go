@@ -45,13 +45,13 @@ func dial(p *Process, buffers int) (net.Conn, error) {
 type pace struct {
 	delay time.Duration // before it begins
 	most  int           // bytes per read; the actual number is random
-	pause time.Duration // after every stride bytes
-	each  int64
+	each  int64         // bytes, after which there is a pause; 0: never
+	pause time.Duration
 }
 
 // read takes bytes into the verifier until total have come or the stream ends.
-// ended is nil if the stream came to its last byte, and otherwise why no more did: io.EOF, a reset, or
-// a timeout after Stall.
+// ended is nil if the stream came to its last byte, and otherwise why no more
+// did: io.EOF, a reset, or a timeout after Stall.
 func (t *Trial) read(c net.Conn, v *verifier, total int64, p pace) (ended error) {
 	time.Sleep(p.delay)
 	buf := make([]byte, p.most)

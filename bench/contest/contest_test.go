@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ func runScenario(t *testing.T, id, contestant string) Verdict {
 			t.Fatal(err)
 		}
 		trial.Stall = time.Second
-		verdict, err := s.play(context.Background(), trial)
+		verdict, err := s.play(trial)
 		if endErr := trial.end(); endErr != nil {
 			t.Error(endErr)
 		}
@@ -103,6 +102,19 @@ func TestDriverFindsNothingWhereNothingIsBroken(t *testing.T) {
 				t.Parallel()
 			}
 			if got := runScenario(t, s.ID, "none"); got.Kind != fine {
+				t.Errorf("verdict %d %q", got.Kind, got.Text)
+			}
+		})
+	}
+}
+
+// Every contestant's server is one that serves; what else it does is the
+// command's to say.
+func TestEveryContestantServes(t *testing.T) {
+	for _, c := range contest().contestants {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			if got := runScenario(t, "inherit", c.Name); got.Kind != fine && got.Kind != leaks {
 				t.Errorf("verdict %d %q", got.Kind, got.Text)
 			}
 		})

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -41,13 +42,15 @@ func exit(err error) {
 // it has.
 func hold(r *Registry, o options) error {
 	if len(r.scenarios) == 0 || len(r.contestants) == 0 {
-		return fmt.Errorf("no scenario or no contestant matches")
+		return errors.New("no scenario or no contestant matches")
 	}
 	report := Report{Environment: readEnvironment(r), Options: o.summary(), Scenarios: titles(r)}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report.Cells = runAll(ctx, r, o, os.Stderr)
-	report.WriteText(os.Stdout)
+	if err := report.WriteText(os.Stdout); err != nil {
+		return err
+	}
 	if err := save(o.jsonFile, report.WriteJSON); err != nil {
 		return err
 	}

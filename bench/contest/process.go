@@ -143,11 +143,19 @@ func (p *Process) gone(grace time.Duration) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	select {
-	case <-p.ended: // by itself; the process stays until the driver lets it go
+	case <-p.ended:
+	case <-p.exited:
+	case <-time.After(grace):
+	}
+	select { // the timer may have been as ready as the others
+	case <-p.ended: // the process stays until the driver lets it go
 		return bad(exits, "exits: %s", p.ending.reason(p.stderr)), true
+	default:
+	}
+	select {
 	case <-p.exited:
 		return bad(exits, "exits: %s", p.stderr.last()), true
-	case <-time.After(grace):
+	default:
 		return Verdict{}, false
 	}
 }

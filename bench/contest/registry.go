@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"regexp"
 	"slices"
 )
@@ -25,7 +24,7 @@ type Scenario struct {
 	ID    string // as for -run
 	Title string
 	// Run plays the client's part once. An error is the driver's own failure.
-	Run func(context.Context, *Trial) (Verdict, error)
+	Run func(*Trial) (Verdict, error)
 }
 
 // Registry holds what takes part, in the order of the table. It is filled once

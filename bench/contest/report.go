@@ -132,7 +132,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	names := r.contestants()
 	fmt.Fprintf(&b, "| scenario | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("---|", len(names)))
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(&b, "| **%s** %s |", s.ID, s.Text)
+		fmt.Fprintf(&b, "| **%s**: %s |", s.ID, s.Text)
 		for _, name := range names {
 			fmt.Fprintf(&b, " %s |", strings.ReplaceAll(r.cell(s.ID, name).String(), "|", "\\|"))
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // runAll returns one cell per scenario and contestant, in the order of the
-// table. Runs are interleaved, so that the rounds of one contestant lie apart.
+// table. Each round is all cells once. When ctx is done, what runs is finished.
 func runAll(ctx context.Context, r *Registry, o options, progress io.Writer) []Cell {
 	var cells []Cell
 	for _, s := range r.scenarios {
@@ -27,7 +27,7 @@ func runAll(ctx context.Context, r *Registry, o options, progress io.Writer) []C
 			for j := range jobs {
 				s := r.scenarios[j.cell/len(r.contestants)]
 				c := r.contestants[j.cell%len(r.contestants)]
-				verdict := runOnce(ctx, s, c, o, j.run)
+				verdict := runOnce(s, c, o, j.run)
 				mu.Lock()
 				cells[j.cell].Runs = append(cells[j.cell].Runs, verdict)
 				fmt.Fprintf(progress, "%d/%d %-15s %-8s %s\n", j.run+1, o.runs, s.ID, c.Name, verdict.Text)
@@ -49,13 +49,13 @@ func runAll(ctx context.Context, r *Registry, o options, progress io.Writer) []C
 
 // runOnce is one trial. Its seed follows from the run's, so that a single
 // scenario can be repeated with -run.
-func runOnce(ctx context.Context, s Scenario, c Contestant, o options, run int) Verdict {
+func runOnce(s Scenario, c Contestant, o options, run int) Verdict {
 	t, err := newTrial(c.Name, o.seed+uint64(run)*0x9e3779b97f4a7c15, o.short)
 	if err != nil {
 		return bad(failed, "driver: %v", err)
 	}
-	verdict, err := s.play(ctx, t)
-	if remark, ok := c.Remarks[s.ID]; ok && err == nil && verdict.Kind != fine {
+	verdict, err := s.play(t)
+	if remark, ok := c.Remarks[s.ID]; ok && err == nil && verdict.Kind != fine && verdict.Kind <= loses {
 		verdict = bad(unfit, "%s; %s", remark, verdict.Text)
 	}
 	if endErr := t.end(); err == nil {
@@ -73,8 +73,8 @@ const exitGrace = 300 * time.Millisecond
 
 // play runs the scenario, and looks whether the server is still there: if it is
 // not, that is the verdict, whatever followed from it.
-func (s Scenario) play(ctx context.Context, t *Trial) (Verdict, error) {
-	verdict, err := s.Run(ctx, t)
+func (s Scenario) play(t *Trial) (Verdict, error) {
+	verdict, err := s.Run(t)
 	grace := time.Duration(0)
 	if err != nil || verdict.Kind != fine {
 		grace = exitGrace + t.settle()

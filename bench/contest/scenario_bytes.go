@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -30,8 +29,8 @@ const (
 )
 
 // bursts writes and reads at the same time, each at its own random pace.
-func bursts(network string) func(context.Context, *Trial) (Verdict, error) {
-	return func(_ context.Context, t *Trial) (Verdict, error) {
+func bursts(network string) func(*Trial) (Verdict, error) {
+	return func(t *Trial) (Verdict, error) {
 		total := int64(t.size(8<<20, 512<<10))
 		p, c, err := t.connect(Order{Role: roleEcho, Network: network}, smallBuffers)
 		if err != nil {
@@ -76,7 +75,7 @@ func trailing(c net.Conn) Verdict {
 	return good("")
 }
 
-func answerAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
+func answerAfterEOF(t *Trial) (Verdict, error) {
 	size := t.size(4<<20, 4<<20)
 	p, c, err := t.connect(Order{Role: roleAfterEOF, Network: "tcp", Size: size}, 0)
 	if err != nil {
@@ -121,8 +120,8 @@ func (t *Trial) wholeAnswer(c net.Conn, size int, speed pace) Verdict {
 }
 
 // vector's server stays open, so that nothing is lost by closing.
-func vector(network string, buffers int) func(context.Context, *Trial) (Verdict, error) {
-	return func(_ context.Context, t *Trial) (Verdict, error) {
+func vector(network string, buffers int) func(*Trial) (Verdict, error) {
+	return func(t *Trial) (Verdict, error) {
 		size := t.size(12<<20, 4<<20)
 		_, c, err := t.connect(Order{Role: roleVector, Network: network, Size: size, Buffers: buffers}, 0)
 		if err != nil {
@@ -144,7 +143,7 @@ func (t *Trial) slowly(c net.Conn, size int) Verdict {
 	return t.judge(v, int64(size), ended)
 }
 
-func push(_ context.Context, t *Trial) (Verdict, error) {
+func push(t *Trial) (Verdict, error) {
 	size := t.size(8<<20, 1<<20)
 	_, c, err := t.connect(Order{Role: rolePush, Network: "tcp", Size: size}, smallBuffers)
 	if err != nil {
@@ -158,7 +157,7 @@ func push(_ context.Context, t *Trial) (Verdict, error) {
 
 // echoAfterEOF is what "nc -N" does: the end of the input is no reason not to
 // wait for the output.
-func echoAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
+func echoAfterEOF(t *Trial) (Verdict, error) {
 	size := t.size(16<<20, 1<<20)
 	_, c, err := t.connect(Order{Role: roleEcho, Network: "tcp"}, 0)
 	if err != nil {
@@ -182,7 +181,7 @@ func echoAfterEOF(_ context.Context, t *Trial) (Verdict, error) {
 	return verdict, nil
 }
 
-func bulk(_ context.Context, t *Trial) (Verdict, error) {
+func bulk(t *Trial) (Verdict, error) {
 	size := t.size(32<<20, 8<<20)
 	p, c, err := t.connect(Order{Role: roleBulk, Network: "tcp", Size: size}, 0)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -80,7 +79,7 @@ func (t *Trial) echoing(clients int) (*Process, []net.Conn, Verdict, error) {
 	return p, conns, good(""), nil
 }
 
-func idle(_ context.Context, t *Trial) (Verdict, error) {
+func idle(t *Trial) (Verdict, error) {
 	p, _, verdict, err := t.echoing(idleClients)
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
@@ -88,7 +87,7 @@ func idle(_ context.Context, t *Trial) (Verdict, error) {
 	return t.quietUsage(p)
 }
 
-func halfClosed(_ context.Context, t *Trial) (Verdict, error) {
+func halfClosed(t *Trial) (Verdict, error) {
 	p, conns, verdict, err := t.echoing(idleClients)
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
@@ -101,7 +100,7 @@ func halfClosed(_ context.Context, t *Trial) (Verdict, error) {
 	return t.quietUsage(p)
 }
 
-func unread(_ context.Context, t *Trial) (Verdict, error) {
+func unread(t *Trial) (Verdict, error) {
 	p, err := t.start(Order{Role: roleVector, Network: "tcp", Size: 32 << 20, Buffers: 1})
 	if err != nil {
 		return Verdict{}, err
@@ -128,7 +127,7 @@ const (
 )
 
 // neverRead writes until the server takes no more.
-func neverRead(_ context.Context, t *Trial) (Verdict, error) {
+func neverRead(t *Trial) (Verdict, error) {
 	p, conns, verdict, err := t.echoing(1)
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
@@ -164,7 +163,7 @@ const (
 	keptLimit = 4 << 10
 )
 
-func afterBurst(_ context.Context, t *Trial) (Verdict, error) {
+func afterBurst(t *Trial) (Verdict, error) {
 	p, conns, verdict, err := t.echoing(t.size(1000, 50))
 	if err != nil || verdict.Kind != fine {
 		return verdict, err

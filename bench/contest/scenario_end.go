@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -32,8 +31,8 @@ func endingSizes(short bool) []int64 {
 
 // endings has the client send and end, once for each size, each on a server of
 // its own so that the ledger is about this connection. The worst of them counts.
-func endings(network string, end func(*Trial, net.Conn) error) func(context.Context, *Trial) (Verdict, error) {
-	return func(_ context.Context, t *Trial) (Verdict, error) {
+func endings(network string, end func(*Trial, net.Conn) error) func(*Trial) (Verdict, error) {
+	return func(t *Trial) (Verdict, error) {
 		worst := good("")
 		for _, size := range endingSizes(t.Short) {
 			verdict, err := t.oneEnding(network, size, end)
@@ -117,7 +116,7 @@ const (
 
 // resetStorm resets connections to an echo server before, while and after bytes
 // go back and forth.
-func resetStorm(_ context.Context, t *Trial) (Verdict, error) {
+func resetStorm(t *Trial) (Verdict, error) {
 	p, err := t.start(Order{Role: roleEcho, Network: "tcp"})
 	if err != nil {
 		return Verdict{}, err

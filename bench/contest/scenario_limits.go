@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -19,7 +18,7 @@ func limitScenarios() []Scenario {
 	}
 }
 
-func inherited(_ context.Context, t *Trial) (Verdict, error) {
+func inherited(t *Trial) (Verdict, error) {
 	p, err := t.start(Order{Role: roleEcho, Network: "tcp"})
 	if err != nil {
 		return Verdict{}, err
@@ -78,7 +77,7 @@ const (
 	limitedClients = 200
 )
 
-func outOfDescriptors(_ context.Context, t *Trial) (Verdict, error) {
+func outOfDescriptors(t *Trial) (Verdict, error) {
 	p, err := t.start(Order{Role: roleEcho, Network: "tcp", Files: fileLimit})
 	if err != nil {
 		return Verdict{}, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 	"time"
 )
@@ -18,7 +17,7 @@ func stopScenarios() []Scenario {
 
 const stopClients = 10
 
-func stopInCallback(_ context.Context, t *Trial) (Verdict, error) {
+func stopInCallback(t *Trial) (Verdict, error) {
 	p, conns, verdict, err := t.stoppable()
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
@@ -29,7 +28,7 @@ func stopInCallback(_ context.Context, t *Trial) (Verdict, error) {
 	return t.stops(p), nil
 }
 
-func stopOnGoroutine(_ context.Context, t *Trial) (Verdict, error) {
+func stopOnGoroutine(t *Trial) (Verdict, error) {
 	p, _, verdict, err := t.stoppable()
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
@@ -40,7 +39,7 @@ func stopOnGoroutine(_ context.Context, t *Trial) (Verdict, error) {
 	return t.stops(p), nil
 }
 
-func stopAtOnce(_ context.Context, t *Trial) (Verdict, error) {
+func stopAtOnce(t *Trial) (Verdict, error) {
 	p, err := t.start(Order{Role: roleStop, Network: "tcp", AtOnce: true})
 	if err != nil {
 		return Verdict{}, err

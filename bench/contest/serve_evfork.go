@@ -41,9 +41,9 @@ func serveEvfork(b *Binding) error {
 	}
 	if s.accepts, err = loop.WatchFD(s.listener, reactor.Read, s.onAcceptable); err == nil {
 		b.ready(loop.Stop)
-		err = loop.Run(context.Background())
+		err = errors.Join(loop.Run(context.Background()), s.err, s.accepts.Stop())
 	}
-	return errors.Join(err, s.err, s.accepts.Stop(), unix.Close(s.listener), loop.Close())
+	return errors.Join(err, unix.Close(s.listener), loop.Close())
 }
 
 func (s *evforkServer) onAcceptable(reactor.Ready) {

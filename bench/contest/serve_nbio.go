@@ -45,7 +45,7 @@ func serveNbio(b *Binding) error {
 	if err := engine.Start(); err != nil {
 		return err
 	}
-	b.ready(stop)
+	b.ready(stop) // Start has returned, so that Stop may be called
 	<-stopped
 	return nil
 }

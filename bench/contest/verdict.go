@@ -78,7 +78,6 @@ type Cell struct {
 	Scenario   string    `json:"scenario"`
 	Contestant string    `json:"contestant"`
 	Runs       []Verdict `json:"runs,omitempty"`
-	Skipped    string    `json:"skipped,omitempty"`
 }
 
 // worst is the most severe verdict of all runs.
@@ -96,9 +95,6 @@ func (c Cell) worst() Verdict {
 // String shows each kind of verdict once, the worst first, with how many of the
 // runs it took: "lost 131,072 of 8,388,608 bytes (3 of 5)".
 func (c Cell) String() string {
-	if c.Skipped != "" {
-		return "skipped: " + c.Skipped
-	}
 	if len(c.Runs) == 0 {
 		return "not run"
 	}
