@@ -154,10 +154,19 @@ func (p *Process) gone(grace time.Duration) (Verdict, bool) {
 	}
 	select {
 	case <-p.exited:
-		return bad(exits, "exits: %s", p.stderr.last()), true
+		return bad(exits, "exits: %s", p.death()), true
 	default:
 		return Verdict{}, false
 	}
+}
+
+// death is what is known of the end of a process that has exited.
+func (p *Process) death() string {
+	status := "exit status 0"
+	if p.waitErr != nil {
+		status = p.waitErr.Error()
+	}
+	return strings.TrimPrefix(p.stderr.last()+", "+status, ", ")
 }
 
 // end closes the commands, upon which a server exits whatever its library is

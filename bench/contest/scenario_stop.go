@@ -73,7 +73,7 @@ func (t *Trial) stops(p *Process) Verdict {
 	select {
 	case <-p.ended:
 	case <-p.exited:
-		return bad(exits, "exits: %s", p.stderr.last())
+		return bad(exits, "exits: %s", p.death())
 	case <-time.After(patience):
 		return bad(hangs, "hangs: still serving after %v", patience)
 	}
