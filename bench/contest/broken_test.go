@@ -153,7 +153,7 @@ func (s *brokenServer) run(conn net.Conn, session *session) {
 	}
 	out := make(chan answer, 1)
 	if s.hoard {
-		out = make(chan answer, 1<<20)
+		out = make(chan answer, 8<<10)
 	}
 	written := make(chan struct{})
 	go func() {

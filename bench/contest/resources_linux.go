@@ -1,37 +1,46 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// tick is the kernel's unit of CPU time in /proc: USER_HZ, 100 on every
-// architecture that Go runs on.
-const tick = 10 * time.Millisecond
-
-// cpuTime is what the process has used so far, all threads.
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// cpuDemand is how long the process's threads have run so far, or were ready to
+// and waited for a processor: on a loaded machine a busy loop runs little, and
+// waits the rest (/proc/PID/task/TID/schedstat, both in nanoseconds).
+func cpuDemand(pid int) (time.Duration, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The second field, the program's name, may contain anything; the 14th and
-	// 15th are utime and stime.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	if len(files) == 0 {
+		return 0, fmt.Errorf("/proc/%d: no process, or a kernel without schedstat", pid)
+	}
+	var sum time.Duration
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // the thread has ended meanwhile
+		}
 		if err != nil {
 			return 0, err
 		}
-		ticks += n
+		for _, field := range strings.Fields(string(text))[:2] {
+			n, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n)
+		}
 	}
-	return time.Duration(ticks) * tick, nil
+	return sum, nil
 }
 
 // residentBytes is the process's resident set.
