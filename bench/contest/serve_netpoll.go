@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/cloudwego/netpoll"
 )
@@ -37,12 +38,26 @@ func serveNetpoll(b *Binding) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	b.ready(s.stop)
-	if err := s.loop.Serve(listener); err != nil {
+	serving := &netpollListener{Listener: listener, begun: func() { b.ready(s.stop) }}
+	if err := s.loop.Serve(serving); err != nil {
 		return err
 	}
 	<-s.done
 	return nil
+}
+
+// A netpollListener tells when Serve has begun, which otherwise gives no sign
+// of it before the first connection, and does not heed a Shutdown before: it
+// asks the listener for its descriptor, under the lock that Shutdown takes.
+type netpollListener struct {
+	netpoll.Listener
+	once  sync.Once
+	begun func()
+}
+
+func (l *netpollListener) Fd() int {
+	l.once.Do(l.begun)
+	return l.Listener.Fd()
 }
 
 // onPrepare is where the guide makes a connection's state, and close callbacks
