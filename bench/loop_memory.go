@@ -21,7 +21,7 @@ func addEvforkObjects(r *Registry) {
 	}
 	enter("M-watcher", nameEvfork, memoryWatchers, openDuplicates(), evforkMaker(watchOne))
 	enter("M-timer", nameEvfork, memoryTimers, openNothing, evforkMaker(startOne))
-	enter("M-timer", "time.AfterFunc", memoryTimers, openNothing, runtimeTimerMaker)
+	enter("M-timer", nameAfterFunc, memoryTimers, openNothing, runtimeTimerMaker)
 	enter("M-stream", nameEvfork, memoryStreams, openStreamEnd, evforkMaker(streamOne))
 	enter("M-stream", "goroutine with a 4 KiB buffer", memoryStreams, openStreamEnd, goroutineMaker)
 }

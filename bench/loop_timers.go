@@ -12,6 +12,8 @@ import (
 
 // The timers of cloop/timers.h on this project's loop, and on Go's runtime.
 
+const nameAfterFunc = "time.AfterFunc"
+
 // manyTimers is what a contestant of the timer scenarios can do. The index says
 // which of the timers; a timer is made by its first start.
 type manyTimers interface {
@@ -33,8 +35,9 @@ func addTimers(r *Registry) {
 		enter(nameEvfork, func() manyTimers { return &evforkTimers{} })
 		if s.what == "start" {
 			enter(nameEvfork+", made before", func() manyTimers { return &evforkTimers{made: true} })
+			enter(nameAfterFunc+", made before", func() manyTimers { return &runtimeTimers{made: true} })
 		}
-		enter("time.AfterFunc", func() manyTimers { return &runtimeTimers{} })
+		enter(nameAfterFunc, func() manyTimers { return &runtimeTimers{} })
 	}
 }
 
@@ -49,21 +52,21 @@ func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) 
 		runtime.GC()
 		switch what {
 		case "start":
-			return perTimer(count, func() { startFar(t, count) }), nil
+			return perTimer(count, func() { startFar(t, count) })
 		case "stop":
 			startFar(t, count)
 			return perTimer(count, func() {
 				for i := range count {
 					t.stop(i)
 				}
-			}), nil
+			})
 		case "reset":
 			startFar(t, count)
 			return perTimer(count, func() {
 				for range count {
 					t.reset(rand.IntN(count), farDelay())
 				}
-			}), nil
+			})
 		case "fire-spread":
 			return fireTimers(t, count, func() time.Duration { return rand.N(time.Second) }, time.Second)
 		case "fire-once":
@@ -82,45 +85,35 @@ func startFar(t manyTimers, count int) {
 	}
 }
 
-// perTimer is wall time, and what was allocated meanwhile.
-func perTimer(count int, work func()) Result {
+// perTimer adds what was allocated meanwhile.
+func perTimer(count int, work func()) (Result, error) {
 	before := ownAllocations()
-	begin := time.Now()
-	work()
-	elapsed := time.Since(begin)
+	took, err := timeLap(func() error { work(); return nil })
 	allocated := ownAllocations().since(before)
-	return Result{
-		Value: float64(elapsed.Nanoseconds()) / float64(count),
-		Extra: map[string]float64{
-			"allocs/timer": float64(allocated.mallocs) / float64(count),
-			"B/timer":      float64(allocated.bytes) / float64(count),
-		},
-	}
+	result := took.per(count).result()
+	result.Extra["allocs/timer"] = float64(allocated.mallocs) / float64(count)
+	result.Extra["B/timer"] = float64(allocated.bytes) / float64(count)
+	return result, err
 }
 
-// fireTimers lets all of them become due before the loop may look, and counts
-// CPU time: timers that fire on their own do so while this waits.
+// fireTimers lets all of them become due before the loop may look. Timers that
+// fire on their own do so while this waits: hence only CPU time counts.
 func fireTimers(t manyTimers, count int, delay func() time.Duration, longest time.Duration) (Result, error) {
 	for i := range count {
 		t.start(i, delay())
 	}
 	due := time.Now().Add(longest + 10*time.Millisecond)
 	early := t.firedSoFar()
-	begin, err := cpuTime()
-	if err != nil {
-		return Result{}, err
-	}
-	time.Sleep(time.Until(due))
-	if err := t.firedAll(); err != nil {
-		return Result{}, err
-	}
-	end, err := cpuTime()
-	return Result{Value: float64(end-begin) / float64(max(count-early, 1))}, err
+	took, err := timeLap(func() error {
+		time.Sleep(time.Until(due))
+		return t.firedAll()
+	})
+	return Result{Value: took.per(max(count-early, 1)).cpu}, err
 }
 
 type evforkTimers struct {
 	loop   *reactor.Loop
-	made   bool // open makes and stops them, so that a start allocates nothing
+	made   bool // by open, so that a start allocates nothing: as in C
 	timers []*reactor.Timer
 	fired  int
 	fire   func()
@@ -130,14 +123,18 @@ func (t *evforkTimers) open(count int) (err error) {
 	t.loop, err = reactor.New(reactor.Config{})
 	t.timers = make([]*reactor.Timer, count)
 	t.fire = func() { t.fired++ }
-	if err != nil || !t.made {
-		return err
+	if err == nil && t.made {
+		startAndStop(t, count)
 	}
+	return err
+}
+
+// startAndStop makes all of them at once, so that the room for them is made too.
+func startAndStop(t manyTimers, count int) {
+	startFar(t, count)
 	for i := range count {
-		t.start(i, time.Hour)
-		t.timers[i].Stop()
+		t.stop(i)
 	}
-	return nil
 }
 
 func (t *evforkTimers) start(i int, delay time.Duration) {
@@ -163,6 +160,7 @@ func (t *evforkTimers) firedAll() error {
 
 // runtimeTimers are Go's, each firing on a goroutine of its own.
 type runtimeTimers struct {
+	made   bool
 	timers []*time.Timer
 	fired  atomic.Int64
 	fire   func()
@@ -177,10 +175,17 @@ func (t *runtimeTimers) open(count int) error {
 			close(t.all)
 		}
 	}
+	if t.made {
+		startAndStop(t, count)
+	}
 	return nil
 }
 
 func (t *runtimeTimers) start(i int, delay time.Duration) {
+	if timer := t.timers[i]; timer != nil {
+		timer.Reset(delay)
+		return
+	}
 	t.timers[i] = time.AfterFunc(delay, t.fire)
 }
 
