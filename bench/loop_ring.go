@@ -13,13 +13,13 @@ import (
 
 // The ring of cloop/ring.h on this project's loop.
 
-// ringFD is one socketpair: read from the first, written to the second.
-type ringFD struct{ read, write int }
+// A socketPair of the ring is read at one end and written at the other.
+type socketPair struct{ read, write int }
 
 type evforkRing struct {
 	ringScenario
 	loop       *reactor.Loop
-	fds        []ringFD
+	fds        []socketPair
 	writesLeft int
 	fired      int
 	bytes      int
@@ -81,7 +81,7 @@ func (r *evforkRing) open() (err error) {
 	if r.loop, err = reactor.New(reactor.Config{}); err != nil {
 		return err
 	}
-	r.fds = make([]ringFD, r.size)
+	r.fds = make([]socketPair, r.size)
 	for i := range r.fds {
 		if r.fds[i], err = openPair(); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (r *evforkRing) open() (err error) {
 	return nil
 }
 
-func openPair() (ringFD, error) {
+func openPair() (socketPair, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	for _, fd := range pair {
 		if err == nil {
@@ -101,7 +101,12 @@ func openPair() (ringFD, error) {
 			err = unix.SetNonblock(fd, true)
 		}
 	}
-	return ringFD{pair[0], pair[1]}, err
+	return socketPair{pair[0], pair[1]}, err
+}
+
+func (p socketPair) close() {
+	unix.Close(p.read)
+	unix.Close(p.write)
 }
 
 // once measures one run, per event.

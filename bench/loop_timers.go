@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -62,13 +61,14 @@ func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) 
 			})
 		case "reset":
 			startFar(t, count)
+			random := newDelays()
 			return perTimer(count, func() {
 				for range count {
-					t.reset(rand.IntN(count), farDelay())
+					t.reset(random.index(count), random.far())
 				}
 			})
 		case "fire-spread":
-			return fireTimers(t, count, func() time.Duration { return rand.N(time.Second) }, time.Second)
+			return fireTimers(t, count, newDelays().within, time.Second)
 		case "fire-once":
 			const delay = 200 * time.Millisecond
 			return fireTimers(t, count, func() time.Duration { return delay }, delay)
@@ -77,11 +77,37 @@ func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) 
 	}
 }
 
-func farDelay() time.Duration { return time.Hour + rand.N(time.Second) }
+// delays are random: a 64-bit xorshift generator, the same as in cloop.h,
+// because drawing a number must not cost one contestant more than another.
+type delays uint64
+
+func newDelays() *delays {
+	d := delays(88172645463325252)
+	return &d
+}
+
+func (d *delays) next() uint64 {
+	x := uint64(*d)
+	x ^= x << 13
+	x ^= x >> 7
+	x ^= x << 17
+	*d = delays(x)
+	return x >> 11
+}
+
+// within is uniform over a second.
+func (d *delays) within() time.Duration {
+	return time.Duration(float64(d.next()) * (float64(time.Second) / (1 << 53)))
+}
+
+func (d *delays) far() time.Duration { return time.Hour + d.within() }
+
+func (d *delays) index(count int) int { return int(d.next() % uint64(count)) }
 
 func startFar(t manyTimers, count int) {
+	random := newDelays()
 	for i := range count {
-		t.start(i, farDelay())
+		t.start(i, random.far())
 	}
 }
 
