@@ -129,7 +129,7 @@ func (l *Loop) rest() {
 	}
 	q.wanted.Store(true)
 	if l.pendingWork() {
-		q.wakeLocked(l.poller)
+		q.signalLocked(l.poller) // also if pending: wanted is new
 	}
 }
 
