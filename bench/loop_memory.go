@@ -21,7 +21,7 @@ func addEvforkObjects(r *Registry) {
 	}
 	enter("M-watcher", nameEvfork, memoryWatchers, openDuplicates(), evforkMaker(watchOne))
 	enter("M-timer", nameEvfork, memoryTimers, openNothing, evforkMaker(startOne))
-	enter("M-timer", "time.AfterFunc", memoryTimers, openNothing, runtimeTimerMaker)
+	enter("M-timer", nameAfterFunc, memoryTimers, openNothing, runtimeTimerMaker)
 	enter("M-stream", nameEvfork, memoryStreams, openStreamEnd, evforkMaker(streamOne))
 	enter("M-stream", "goroutine with a 4 KiB buffer", memoryStreams, openStreamEnd, goroutineMaker)
 }
@@ -107,7 +107,7 @@ func watchOne(l *reactor.Loop, fd int) error {
 }
 
 func startOne(l *reactor.Loop, _ int) error {
-	l.AfterFunc(farDelay(), func() {})
+	l.AfterFunc(time.Hour, func() {})
 	return nil
 }
 
@@ -118,7 +118,7 @@ func streamOne(l *reactor.Loop, fd int) error {
 
 func runtimeTimerMaker() (func(int, int) error, error) {
 	return func(int, int) error {
-		time.AfterFunc(farDelay(), func() {})
+		time.AfterFunc(time.Hour, func() {})
 		return nil
 	}, nil
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,20 +13,19 @@ import (
 
 // The ring of cloop/ring.h on this project's loop.
 
-// ringFD is one socketpair: read from the first, written to the second.
-type ringFD struct{ read, write int }
+// A socketPair of the ring is read at one end and written at the other.
+type socketPair struct{ read, write int }
 
 type evforkRing struct {
 	ringScenario
 	loop       *reactor.Loop
-	fds        []ringFD
+	fds        []socketPair
 	writesLeft int
 	fired      int
 	bytes      int
 	failed     error
-
-	// The callbacks' own system calls; see ringCalls.
-	calls ringCalls
+	calls      ringCalls
+	buffer     [1]byte // here, so that passing it to a call does not allocate
 }
 
 // ringCalls are the system calls of a callback: those of any Go program, which
@@ -47,46 +46,42 @@ func rawCalls() ringCalls {
 
 func addEvforkRings(r *Registry) {
 	for _, s := range ringScenarios {
-		for _, c := range []struct {
-			name  string
-			calls ringCalls
-			run   func(*evforkRing) error
-		}{
-			{nameEvfork, ordinaryCalls(), (*evforkRing).runUntil},
-			{nameEvfork + ", raw syscalls", rawCalls(), (*evforkRing).runUntil},
-			{nameEvfork + ", raw syscalls, Poll(0)", rawCalls(), (*evforkRing).poll},
-		} {
-			r.Enter(s.id, Contestant{Name: c.name, Calls: ringEvents, GoParent: true, Run: func(sample Sample) (Result, error) {
-				ring := &evforkRing{ringScenario: s, calls: c.calls}
-				return ring.measure(sample.Calls, c.run)
-			}})
-		}
+		s.enter(r, nameEvfork, ordinaryCalls())
+		s.enter(r, nameEvfork+", raw syscalls", rawCalls())
 	}
 }
 
+func (s ringScenario) enter(r *Registry, name string, calls ringCalls) {
+	r.Enter(s.id, Contestant{Name: name, Calls: ringEvents, GoParent: true, Run: func(sample Sample) (Result, error) {
+		ring := &evforkRing{ringScenario: s, calls: calls}
+		return ring.measure(sample.Calls)
+	}})
+}
+
 // measure is the median of the runs; the first two come on top and do not count.
-func (r *evforkRing) measure(events int, run func(*evforkRing) error) (Result, error) {
+func (r *evforkRing) measure(events int) (Result, error) {
 	if err := r.open(); err != nil {
 		return Result{}, err
 	}
-	var took []float64
+	var cpu, wall []float64
 	for i := range r.runs(events) + 2 {
-		nanoseconds, err := r.once(run)
+		took, err := r.once()
 		if err != nil {
 			return Result{}, err
 		}
 		if i >= 2 {
-			took = append(took, nanoseconds)
+			cpu, wall = append(cpu, took.cpu), append(wall, took.wall)
 		}
 	}
-	return Result{Value: summarizeValues(took).Median}, r.loop.Close()
+	median := lap{summarizeValues(cpu).Median, summarizeValues(wall).Median}
+	return median.result(), r.loop.Close()
 }
 
 func (r *evforkRing) open() (err error) {
 	if r.loop, err = reactor.New(reactor.Config{}); err != nil {
 		return err
 	}
-	r.fds = make([]ringFD, r.size)
+	r.fds = make([]socketPair, r.size)
 	for i := range r.fds {
 		if r.fds[i], err = openPair(); err != nil {
 			return err
@@ -98,7 +93,7 @@ func (r *evforkRing) open() (err error) {
 	return nil
 }
 
-func openPair() (ringFD, error) {
+func openPair() (socketPair, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	for _, fd := range pair {
 		if err == nil {
@@ -106,40 +101,28 @@ func openPair() (ringFD, error) {
 			err = unix.SetNonblock(fd, true)
 		}
 	}
-	return ringFD{pair[0], pair[1]}, err
+	return socketPair{pair[0], pair[1]}, err
 }
 
-// once returns nanoseconds per event.
-func (r *evforkRing) once(run func(*evforkRing) error) (float64, error) {
+func (p socketPair) close() {
+	unix.Close(p.read)
+	unix.Close(p.write)
+}
+
+// once measures one run, per event.
+func (r *evforkRing) once() (lap, error) {
 	r.fired, r.bytes, r.writesLeft = 0, 0, r.writes
 	for i := range r.active {
 		r.send(i * (r.size / r.active))
 	}
-	begin := time.Now()
-	if err := run(r); err != nil {
-		return 0, err
-	}
-	elapsed := time.Since(begin)
-	return float64(elapsed.Nanoseconds()) / float64(r.bytes), r.failed
+	took, err := timeLap(func() error { return r.loop.RunUntil(context.Background(), r.done) })
+	return took.per(r.bytes), errors.Join(err, r.failed)
 }
 
 func (r *evforkRing) done() bool { return r.bytes == r.fired || r.failed != nil }
 
-func (r *evforkRing) runUntil() error { return r.loop.RunUntil(context.Background(), r.done) }
-
-// poll is the loop of the C programs: iterations that do not block.
-func (r *evforkRing) poll() error {
-	for !r.done() {
-		if err := r.loop.Poll(0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (r *evforkRing) receive(i int) {
-	var b [1]byte
-	if n, err := r.calls.read(r.fds[i].read, b[:]); n != 1 {
+	if n, err := r.calls.read(r.fds[i].read, r.buffer[:]); n != 1 {
 		r.failed = fmt.Errorf("read of socketpair %d: %d bytes: %w", i, n, err)
 	}
 	r.bytes++
@@ -154,8 +137,7 @@ func (r *evforkRing) receive(i int) {
 }
 
 func (r *evforkRing) send(i int) {
-	b := [1]byte{'x'}
-	if n, err := r.calls.write(r.fds[i].write, b[:]); n != 1 {
+	if n, err := r.calls.write(r.fds[i].write, r.buffer[:]); n != 1 {
 		r.failed = fmt.Errorf("write to socketpair %d: %d bytes: %w", i, n, err)
 	}
 	r.fired++

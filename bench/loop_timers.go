@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,8 @@ import (
 )
 
 // The timers of cloop/timers.h on this project's loop, and on Go's runtime.
+
+const nameAfterFunc = "time.AfterFunc"
 
 // manyTimers is what a contestant of the timer scenarios can do. The index says
 // which of the timers; a timer is made by its first start.
@@ -33,8 +34,9 @@ func addTimers(r *Registry) {
 		enter(nameEvfork, func() manyTimers { return &evforkTimers{} })
 		if s.what == "start" {
 			enter(nameEvfork+", made before", func() manyTimers { return &evforkTimers{made: true} })
+			enter(nameAfterFunc+", made before", func() manyTimers { return &runtimeTimers{made: true} })
 		}
-		enter("time.AfterFunc", func() manyTimers { return &runtimeTimers{} })
+		enter(nameAfterFunc, func() manyTimers { return &runtimeTimers{} })
 	}
 }
 
@@ -49,23 +51,24 @@ func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) 
 		runtime.GC()
 		switch what {
 		case "start":
-			return perTimer(count, func() { startFar(t, count) }), nil
+			return perTimer(count, func() { startFar(t, count) })
 		case "stop":
 			startFar(t, count)
 			return perTimer(count, func() {
 				for i := range count {
 					t.stop(i)
 				}
-			}), nil
+			})
 		case "reset":
 			startFar(t, count)
+			random := newDelays()
 			return perTimer(count, func() {
 				for range count {
-					t.reset(rand.IntN(count), farDelay())
+					t.reset(random.index(count), random.far())
 				}
-			}), nil
+			})
 		case "fire-spread":
-			return fireTimers(t, count, func() time.Duration { return rand.N(time.Second) }, time.Second)
+			return fireTimers(t, count, newDelays().within, time.Second)
 		case "fire-once":
 			const delay = 200 * time.Millisecond
 			return fireTimers(t, count, func() time.Duration { return delay }, delay)
@@ -74,53 +77,69 @@ func timerRun(what string, open func() manyTimers) func(Sample) (Result, error) 
 	}
 }
 
-func farDelay() time.Duration { return time.Hour + rand.N(time.Second) }
+// delays are random: a 64-bit xorshift generator, the same as in cloop.h,
+// because drawing a number must not cost one contestant more than another.
+type delays uint64
+
+func newDelays() *delays {
+	d := delays(88172645463325252)
+	return &d
+}
+
+func (d *delays) next() uint64 {
+	x := uint64(*d)
+	x ^= x << 13
+	x ^= x >> 7
+	x ^= x << 17
+	*d = delays(x)
+	return x >> 11
+}
+
+// within is uniform over a second.
+func (d *delays) within() time.Duration {
+	return time.Duration(float64(d.next()) * (float64(time.Second) / (1 << 53)))
+}
+
+func (d *delays) far() time.Duration { return time.Hour + d.within() }
+
+func (d *delays) index(count int) int { return int(d.next() % uint64(count)) }
 
 func startFar(t manyTimers, count int) {
+	random := newDelays()
 	for i := range count {
-		t.start(i, farDelay())
+		t.start(i, random.far())
 	}
 }
 
-// perTimer is wall time, and what was allocated meanwhile.
-func perTimer(count int, work func()) Result {
+// perTimer adds what was allocated meanwhile.
+func perTimer(count int, work func()) (Result, error) {
 	before := ownAllocations()
-	begin := time.Now()
-	work()
-	elapsed := time.Since(begin)
+	took, err := timeLap(func() error { work(); return nil })
 	allocated := ownAllocations().since(before)
-	return Result{
-		Value: float64(elapsed.Nanoseconds()) / float64(count),
-		Extra: map[string]float64{
-			"allocs/timer": float64(allocated.mallocs) / float64(count),
-			"B/timer":      float64(allocated.bytes) / float64(count),
-		},
-	}
+	result := took.per(count).result()
+	result.Extra["allocs/timer"] = float64(allocated.mallocs) / float64(count)
+	result.Extra["B/timer"] = float64(allocated.bytes) / float64(count)
+	return result, err
 }
 
-// fireTimers lets all of them become due before the loop may look, and counts
-// CPU time: timers that fire on their own do so while this waits.
+// fireTimers lets all of them become due before the loop may look. Timers that
+// fire on their own do so while this waits: hence only CPU time counts.
 func fireTimers(t manyTimers, count int, delay func() time.Duration, longest time.Duration) (Result, error) {
 	for i := range count {
 		t.start(i, delay())
 	}
 	due := time.Now().Add(longest + 10*time.Millisecond)
 	early := t.firedSoFar()
-	begin, err := cpuTime()
-	if err != nil {
-		return Result{}, err
-	}
-	time.Sleep(time.Until(due))
-	if err := t.firedAll(); err != nil {
-		return Result{}, err
-	}
-	end, err := cpuTime()
-	return Result{Value: float64(end-begin) / float64(max(count-early, 1))}, err
+	took, err := timeLap(func() error {
+		time.Sleep(time.Until(due))
+		return t.firedAll()
+	})
+	return Result{Value: took.per(max(count-early, 1)).cpu}, err
 }
 
 type evforkTimers struct {
 	loop   *reactor.Loop
-	made   bool // open makes and stops them, so that a start allocates nothing
+	made   bool // by open, so that a start allocates nothing: as in C
 	timers []*reactor.Timer
 	fired  int
 	fire   func()
@@ -130,14 +149,18 @@ func (t *evforkTimers) open(count int) (err error) {
 	t.loop, err = reactor.New(reactor.Config{})
 	t.timers = make([]*reactor.Timer, count)
 	t.fire = func() { t.fired++ }
-	if err != nil || !t.made {
-		return err
+	if err == nil && t.made {
+		startAndStop(t, count)
 	}
+	return err
+}
+
+// startAndStop makes all of them at once, so that the room for them is made too.
+func startAndStop(t manyTimers, count int) {
+	startFar(t, count)
 	for i := range count {
-		t.start(i, time.Hour)
-		t.timers[i].Stop()
+		t.stop(i)
 	}
-	return nil
 }
 
 func (t *evforkTimers) start(i int, delay time.Duration) {
@@ -163,6 +186,7 @@ func (t *evforkTimers) firedAll() error {
 
 // runtimeTimers are Go's, each firing on a goroutine of its own.
 type runtimeTimers struct {
+	made   bool
 	timers []*time.Timer
 	fired  atomic.Int64
 	fire   func()
@@ -177,10 +201,17 @@ func (t *runtimeTimers) open(count int) error {
 			close(t.all)
 		}
 	}
+	if t.made {
+		startAndStop(t, count)
+	}
 	return nil
 }
 
 func (t *runtimeTimers) start(i int, delay time.Duration) {
+	if timer := t.timers[i]; timer != nil {
+		timer.Reset(delay)
+		return
+	}
 	t.timers[i] = time.AfterFunc(delay, t.fire)
 }
 

@@ -4,7 +4,7 @@ package main
 // events, timers, posts, milliseconds or objects, as their unit says.
 
 const (
-	ringEvents = 250_000
+	ringEvents = 120_000
 
 	// timerCount is how many timers there are at once, and hence also how many
 	// are started, stopped, re-armed or fired by a sample.
@@ -12,7 +12,7 @@ const (
 
 	wakeUps = 20_000
 
-	idleMilliseconds = 2_000
+	idleMilliseconds = 1_000
 	idleWatchers     = 1_000
 	idleChildren     = 4
 

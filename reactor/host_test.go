@@ -63,6 +63,20 @@ func TestHostIsToldOfAPost(t *testing.T) {
 	}
 }
 
+// TestHostIsToldOfAPostMadeByAPost: it was made while the loop was awake, so it
+// has woken nobody, and waits for an iteration that only the host can begin.
+func TestHostIsToldOfAPostMadeByAPost(t *testing.T) {
+	loop := newLoop(t)
+	fd := loopFD(t, loop)
+	ran := false
+	loop.Post(func() { loop.Post(func() { ran = true }) })
+	pollTimes(t, loop, 1)
+	wantDue(t, loop, fd)
+	if !ran {
+		t.Error("the post made by a post did not run")
+	}
+}
+
 func TestHostIsToldOfAQueuedWrite(t *testing.T) {
 	loop := newLoop(t)
 	fd := loopFD(t, loop)

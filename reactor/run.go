@@ -134,7 +134,7 @@ func (l *Loop) rest() {
 	}
 	q.wanted.Store(true)
 	if l.mustNotBlock() {
-		q.wakeLocked(l.poller)
+		q.signalLocked(l.poller) // also if pending: wanted is new
 	}
 }
 

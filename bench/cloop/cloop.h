@@ -58,6 +58,24 @@ static inline double wall(void) { return clock_seconds(CLOCK_MONOTONIC); }
 /* cpu is what all threads of this process have used, in user and kernel mode. */
 static inline double cpu(void) { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
 
+/* A lap is CPU time, which other programs hardly touch, and wall time, in seconds. */
+struct lap {
+	double cpu, wall;
+};
+
+static inline struct lap lap_now(void) { return (struct lap){cpu(), wall()}; }
+
+/* lap_since is per operation. */
+static inline struct lap lap_since(struct lap begin, long operations) {
+	struct lap end = lap_now();
+	return (struct lap){(end.cpu - begin.cpu) / operations, (end.wall - begin.wall) / operations};
+}
+
+/* lap_print prints nanoseconds. */
+static inline void lap_print(struct lap lap) {
+	printf("{\"value\": %g, \"extra\": {\"wall ns\": %g}}\n", lap.cpu * 1e9, lap.wall * 1e9);
+}
+
 static inline void sleep_until(double when) {
 	struct timespec t = {(time_t)when, (long)((when - (time_t)when) * 1e9)};
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {}

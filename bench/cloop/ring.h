@@ -27,14 +27,14 @@ static inline void ring_read(int index) {
 static void watch(int index, int fd);
 static void poll_once(void);
 
-/* ring_run returns nanoseconds per event. */
-static double ring_run(int active, long writes) {
+/* ring_run returns seconds of CPU time per event, and of wall time. */
+static struct lap ring_run(int active, long writes) {
 	ring_fired = ring_read_bytes = 0;
 	ring_writes_left = writes;
 	for (int i = 0; i < active; i++) ring_send(i * (ring_size / active));
-	double begin = wall();
+	struct lap begin = lap_now();
 	while (ring_read_bytes < ring_fired) poll_once();
-	return (wall() - begin) * 1e9 / ring_read_bytes;
+	return lap_since(begin, ring_read_bytes);
 }
 
 /* ring prints the median of the runs; the first two come on top and do not count. */
@@ -46,10 +46,12 @@ static void ring(int size, int active, long writes, int runs) {
 		open_pair(ring_fds + 2 * i);
 		watch(i, ring_fds[2 * i]);
 	}
-	double *took = allocate(runs * sizeof *took);
+	double *cpu_took = allocate(runs * sizeof *cpu_took), *wall_took = allocate(runs * sizeof *wall_took);
 	for (int i = -2; i < runs; i++) {
-		double nanoseconds = ring_run(active, writes);
-		if (i >= 0) took[i] = nanoseconds;
+		struct lap run = ring_run(active, writes);
+		if (i < 0) continue;
+		cpu_took[i] = run.cpu;
+		wall_took[i] = run.wall;
 	}
-	printf("{\"value\": %g}\n", median(took, runs));
+	lap_print((struct lap){median(cpu_took, runs), median(wall_took, runs)});
 }

@@ -19,8 +19,6 @@ static void timer_stop(long index);
 static void timer_reset(long index, double delay);
 static void poll_once(void);
 
-static void print_per_timer(double took, long count) { printf("{\"value\": %g}\n", took * 1e9 / count); }
-
 /* timers_far starts them an hour from now, at random within a second. */
 static void timers_far(long count) {
 	for (long i = 0; i < count; i++) timer_start(i, HOUR + random_fraction());
@@ -28,25 +26,25 @@ static void timers_far(long count) {
 
 static void timers_start(long count) {
 	timers_open(count);
-	double begin = wall();
+	struct lap begin = lap_now();
 	timers_far(count);
-	print_per_timer(wall() - begin, count);
+	lap_print(lap_since(begin, count));
 }
 
 static void timers_stop(long count) {
 	timers_open(count);
 	timers_far(count);
-	double begin = wall();
+	struct lap begin = lap_now();
 	for (long i = 0; i < count; i++) timer_stop(i);
-	print_per_timer(wall() - begin, count);
+	lap_print(lap_since(begin, count));
 }
 
 static void timers_reset(long count) {
 	timers_open(count);
 	timers_far(count);
-	double begin = wall();
+	struct lap begin = lap_now();
 	for (long i = 0; i < count; i++) timer_reset((long)(random_fraction() * count), HOUR + random_fraction());
-	print_per_timer(wall() - begin, count);
+	lap_print(lap_since(begin, count));
 }
 
 /* timers_fire lets all of them become due before the loop may look. */
@@ -54,9 +52,9 @@ static void timers_fire(long count, double earliest, double spread) {
 	timers_open(count);
 	for (long i = 0; i < count; i++) timer_start(i, earliest + spread * random_fraction());
 	sleep_until(wall() + earliest + spread + 0.01);
-	double begin = cpu();
+	struct lap begin = lap_now();
 	while (timers_fired < count) poll_once();
-	print_per_timer(cpu() - begin, count);
+	lap_print(lap_since(begin, count));
 }
 
 static void timers(const char *what, long count) {
