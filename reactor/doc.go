@@ -1,5 +1,5 @@
 // Package reactor is an event loop for one goroutine: descriptors, timers,
-// processes, posted functions and lossless byte streams, on epoll.
+// processes, posted functions and lossless byte streams, on epoll, kqueue or poll.
 //
 //	loop, err := reactor.New(reactor.Config{})
 //	loop.AfterFunc(time.Second, func() { fmt.Println("a second later") })

@@ -299,8 +299,10 @@ func (p *kqueue) reportFD(k *kevent.Event) {
 	}
 	switch {
 	case k.Flags&kevent.EV_EOF != 0 && p.gone(r, k):
-		if r.have[filter] == edge {
-			p.hangUp(fd) // and this is the only time that it tells
+		// An edge tells only once, and so does the write filter of a pipe on FreeBSD,
+		// where it goes with the read end that it was attached to.
+		if r.have[filter] == edge || !r.socket && filter == writeFilter {
+			p.hangUp(fd)
 		}
 		p.merge(fd, everything)
 	case r.have[filter] == level:
