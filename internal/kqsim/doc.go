@@ -21,9 +21,13 @@ type Quirks struct {
 	// NoReceipt: EV_RECEIPT is ignored. NetBSD as x/sys knows it.
 	NoReceipt bool
 	// DeadPipe is the error of adding a write filter to a pipe that has no
-	// reader: EPIPE on FreeBSD, macOS and OpenBSD, EBADF on NetBSD, none on
-	// DragonFly. https://github.com/tokio-rs/mio/issues/582
+	// reader: EPIPE on macOS 10.10 and 10.11 and by FreeBSD's and OpenBSD's
+	// sources, EBADF by NetBSD's. https://github.com/tokio-rs/mio/pull/584
 	DeadPipe syscall.Errno
+	// EOFDeletes: the EV_EOF of a pipe's write filter is its last report; the
+	// filter goes with the read end that it was attached to. FreeBSD.
+	// https://github.com/nim-lang/Nim/pull/24079
+	EOFDeletes bool
 	// DeadReaderIsRead: when the last reader of a pipe closes, only the read filter
 	// of the write end tells. "On some systems", says Go's runtime.
 	// https://github.com/golang/go/blob/master/src/runtime/netpoll_kqueue.go
@@ -57,13 +61,13 @@ type Quirks struct {
 func Presets() map[string]Quirks {
 	return map[string]Quirks{
 		"darwin":    {DeadPipe: syscall.EPIPE, ZombieESRCH: true, DisabledStays: true, LongTimeout: true, WriteFirst: true},
-		"freebsd":   {DeadPipe: syscall.EPIPE},
+		"freebsd":   {DeadPipe: syscall.EPIPE, EOFDeletes: true},
 		"netbsd9":   {NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, ZombieESRCH: true},
 		"openbsd":   {NoUser: true, DeadPipe: syscall.EPIPE, ZombieESRCH: true},
 		"dragonfly": {},
-		"one-way":   {DeadReaderIsWrite: true},
+		"one-way":   {DeadReaderIsWrite: true, EOFDeletes: true},
 		"all": {
-			NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, DeadReaderIsRead: true, ZombieESRCH: true,
+			NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, EOFDeletes: true, DeadReaderIsRead: true, ZombieESRCH: true,
 			DisabledStays: true, LongTimeout: true, WriteFirst: true, InterruptEvery: 3,
 		},
 	}

@@ -20,6 +20,11 @@ var none = &unix.Timespec{}
 func newQueue(t testing.TB, quirks kqsim.Quirks) *kqsim.Queue {
 	t.Helper()
 	leaktest.Check(t)
+	return openQueue(t, quirks)
+}
+
+func openQueue(t testing.TB, quirks kqsim.Quirks) *kqsim.Queue {
+	t.Helper()
 	q, err := kqsim.New(quirks)
 	must(t, err)
 	t.Cleanup(func() {

@@ -38,8 +38,8 @@ func (q *Queue) scanUser(events []kevent.Event) (n int) {
 	for k, note := range q.notes {
 		if k.filter == kevent.EVFILT_USER && note.triggered && !note.disabled && n < len(events) {
 			events[n] = note.event()
+			q.reported(k, note, &events[n])
 			n++
-			q.reported(k, note)
 		}
 	}
 	if n > 0 {
@@ -78,8 +78,8 @@ func (q *Queue) scanSet(set int, events []kevent.Event) (n int, err error) {
 			continue
 		}
 		events[n] = ev
+		q.reported(k, note, &events[n])
 		n++
-		q.reported(k, note)
 	}
 	if lingering {
 		return n, q.renew(set)
@@ -99,9 +99,10 @@ func filterOf(set int) kevent.Filter {
 }
 
 // reported is what a report does to its note.
-func (q *Queue) reported(k key, n *note) {
+func (q *Queue) reported(k key, n *note, ev *kevent.Event) {
+	last := q.quirks.EOFDeletes && ev.Flags&kevent.EV_EOF != 0 && k.filter == kevent.EVFILT_WRITE && n.file.writeEnd()
 	switch {
-	case n.flags&kevent.EV_ONESHOT != 0:
+	case last, n.flags&kevent.EV_ONESHOT != 0:
 		q.forget(k)
 	case n.flags&kevent.EV_DISPATCH != 0:
 		n.disabled = true

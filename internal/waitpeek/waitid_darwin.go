@@ -13,8 +13,11 @@ func peek(pid int) (bool, error) {
 	// struct siginfo: si_signo, si_errno, si_code, …; 104 bytes.
 	var info [26]int32
 	_, _, e := syscall.Syscall6(syscall.SYS_WAITID, 1, uintptr(pid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+	if e != 0 {
+		return false, e
+	}
 	code := info[2]
-	return e == 0 && (code == cldExited || code == cldKilled || code == cldDumped), errno(e)
+	return code == cldExited || code == cldKilled || code == cldDumped, nil
 }
 
 // The codes of SIGCHLD in sys/signal.h.

@@ -2,11 +2,7 @@
 // its status to whoever reaps it.
 package waitpeek
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Exited reports whether the child pid has exited. The error is ECHILD if there
 // is no such child (any more), and ENOSYS where the system cannot be asked.
@@ -17,12 +13,4 @@ func Exited(pid int) (bool, error) {
 			return exited, err
 		}
 	}
-}
-
-// errno is nil for 0.
-func errno(e syscall.Errno) error {
-	if e == 0 {
-		return nil
-	}
-	return e
 }
