@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,6 +59,39 @@ func TestEveryPostWakesALoopThatSleepsAtRandom(t *testing.T) {
 	}
 	if s := loop.Stats(); s.Blocked == 0 || s.Wakes == 0 {
 		t.Errorf("blocked %d times, woken %d times: nothing was tested", s.Blocked, s.Wakes)
+	}
+}
+
+// TestPostAtAnyMomentOfFallingAsleepWakes: one producer posts, a random moment after
+// its last post has run, so that it meets the loop at every point on its way to
+// sleep. Nobody else would wake the loop: it would sleep until the test gives up.
+func TestPostAtAnyMomentOfFallingAsleepWakes(t *testing.T) {
+	loop := newLoop(t)
+	rounds := 2000
+	release := loop.Hold()
+	var ran atomic.Int64
+	post := func() { ran.Add(1) }
+	var producer sync.WaitGroup
+	producer.Go(func() {
+		defer release()
+		rnd := rand.New(rand.NewPCG(5, 6))
+		for round := range rounds {
+			for ran.Load() != int64(round) {
+				runtime.Gosched()
+			}
+			for delay := rnd.IntN(500); delay > 0; delay-- {
+				ran.Load() // a nanosecond or so
+			}
+			if err := loop.Post(post); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	run(t, loop)
+	producer.Wait()
+	run(t, loop)
+	if n := ran.Load(); n != int64(rounds) {
+		t.Errorf("%d of %d posts ran", n, rounds)
 	}
 }
 

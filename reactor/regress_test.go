@@ -355,3 +355,5 @@ func TestLargeBatchesAmongManySmallOnesAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations per large batch", n)
 	}
 }
+}
+

@@ -42,7 +42,7 @@ func (w *world) newStream() {
 	ours, theirs := one(w, fdtest.Transports()).Open(w.t)
 	fdtest.Shrink(w.t, ours.Write)
 	m := &modelStream{w: w, peer: theirs}
-	m.out.left, m.peerOut.left = 1<<40, 1<<40
+	m.out.left, m.peerOut.left = 1<<30, 1<<30
 	high := 1 + w.rnd.IntN(30_000)
 	s, err := w.loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
 		HighWater:   high,
