@@ -4,7 +4,8 @@ import "slices"
 
 // timerHeap is a 4-ary heap of timers ordered by (when, seq). The deadlines are
 // cached in the array, so that comparing does not touch the timers unless two
-// are equal: libev's layout, for the same reason. Four children fill one cache line.
+// are equal: libev's layout, for the same reason. Four children take 64 bytes.
+// Aligning these to cache lines made a large heap slower; see docs/performance.md.
 type timerHeap struct {
 	entries []timerEntry
 	seq     uint32 // of the next start: equal deadlines fire in start order
