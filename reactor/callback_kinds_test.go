@@ -23,6 +23,7 @@ func callbackKinds() []callbackKind {
 	return append([]callbackKind{
 		{name: "timer", arm: func(_ *testing.T, loop *reactor.Loop, fn func()) { loop.AfterFunc(0, fn) }},
 		{name: "repeating timer", arm: func(_ *testing.T, loop *reactor.Loop, fn func()) { loop.Every(0, time.Hour, fn) }},
+		{name: "wall clock", arm: func(_ *testing.T, loop *reactor.Loop, fn func()) { loop.At(time.Now(), fn) }},
 		{name: "fd", arm: func(t *testing.T, loop *reactor.Loop, fn func()) {
 			watch(t, loop, readyPipe(t).Read, reactor.Read, func(reactor.Ready) { fn() })
 		}},

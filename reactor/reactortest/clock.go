@@ -44,7 +44,9 @@ func (c *Clock) Wall() time.Time {
 	return c.wall
 }
 
-// SetWall makes the time of day jump. Monotonic does not change.
+// SetWall makes the time of day jump. Monotonic does not change. A loop with wall-clock
+// watchers (Loop.At, Loop.Periodic) notices within half a minute of Monotonic, as it
+// does where the kernel does not tell.
 func (c *Clock) SetWall(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
