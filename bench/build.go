@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 const workerPackages = "github.com/evfork/evfork/bench/workers/"
@@ -21,10 +23,11 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// buildC compiles a C program with cc -O2 and returns where it is. The name
-// holds a hash of the source, so a changed source is never run stale.
-func buildC(name string, source []byte) (string, error) {
-	path, err := programC(name, source)
+// buildC compiles <name>.c of a directory of sources with cc -O2 and returns
+// where the program is. Its name holds a hash of all sources and flags, so a
+// changed source is never run stale.
+func buildC(name string, sources fs.FS, flags ...string) (string, error) {
+	path, err := programC(name, sources, flags...)
 	if err != nil {
 		return "", err
 	}
@@ -40,23 +43,44 @@ func buildC(name string, source []byte) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, name+".c")
-	if err := os.WriteFile(file, source, 0o644); err != nil {
+	copied := filepath.Join(dir, "source")
+	if err := os.CopyFS(copied, sources); err != nil {
 		return "", err
 	}
-	if out, err := exec.Command(cc, "-O2", "-o", file+".out", file).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cc: %w: %s", err, lastLine(string(out)))
+	built := filepath.Join(dir, name)
+	args := append([]string{"-O2", "-o", built, filepath.Join(copied, name+".c")}, flags...)
+	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cc: %w: %s", err, compilerError(string(out)))
 	}
-	return path, os.Rename(file+".out", path)
+	return path, os.Rename(built, path)
 }
 
-func programC(name string, source []byte) (string, error) {
+func programC(name string, sources fs.FS, flags ...string) (string, error) {
 	dir, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	hash := sha256.Sum256(source)
-	return filepath.Join(dir, fmt.Sprintf("%s-%x", name, hash[:8])), nil
+	hash := sha256.New()
+	err = fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		source, err := fs.ReadFile(sources, path)
+		fmt.Fprintf(hash, "%s %d\n%s", path, len(source), source)
+		return err
+	})
+	fmt.Fprintf(hash, "%q", flags)
+	return filepath.Join(dir, fmt.Sprintf("%s-%x", name, hash.Sum(nil)[:8])), err
+}
+
+// compilerError is the line that says what is wrong: a missing header, say.
+func compilerError(output string) string {
+	for line := range strings.Lines(output) {
+		if _, message, found := strings.Cut(line, "error: "); found {
+			return strings.TrimSpace(message)
+		}
+	}
+	return lastLine(output)
 }
 
 // buildWorker builds bench/workers/<name> as any user would, with plain

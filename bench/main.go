@@ -35,10 +35,17 @@ func main() {
 func contestants() *Registry {
 	r := NewRegistry()
 	addScenarios(r)
+	addLoopScenarios(r)
 	addC(r)
 	addEvfork(r)
 	addNetRPC(r)
 	addAnyEvent(r)
+	addEvforkRings(r)
+	addTimers(r)
+	addPosts(r)
+	addEvforkIdle(r)
+	addEvforkObjects(r)
+	addCLoops(r)
 	return r
 }
 

@@ -1,10 +1,11 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -13,8 +14,16 @@ import (
 // The C baseline: raw pipes and framing, nothing else. It is the limit that
 // the other contestants are held against. See cbase/cbase.c.
 
-//go:embed cbase/cbase.c
-var cbaseSource []byte
+//go:embed cbase
+var cbaseSources embed.FS
+
+func buildCBase() (string, error) {
+	sources, err := fs.Sub(cbaseSources, "cbase")
+	if err != nil {
+		return "", err
+	}
+	return buildC("cbase", sources)
+}
 
 // How much one read of the pipelined baseline takes. Large reads are the faster
 // choice when the scheduler keeps parent and child on one CPU (24 against 16 M/s),
@@ -35,7 +44,7 @@ func addC(r *Registry) {
 }
 
 func cAvailable() error {
-	_, err := buildC("cbase", cbaseSource)
+	_, err := buildCBase()
 	return err
 }
 
@@ -64,7 +73,7 @@ func cSerial(waiting string) func(Sample) (Result, error) {
 
 // runC runs the baseline and returns the number its output starts with.
 func runC(arguments ...any) (float64, error) {
-	program, err := buildC("cbase", cbaseSource)
+	program, err := buildCBase()
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +108,7 @@ func cMemoryAvailable() error {
 }
 
 func cMemory(s Sample) (Result, error) {
-	program, err := buildC("cbase", cbaseSource)
+	program, err := buildCBase()
 	if err != nil {
 		return Result{}, err
 	}

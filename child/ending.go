@@ -88,25 +88,30 @@ func (p *Process) onExited() {
 	if !p.config.SharedGroup {
 		p.signalGroup(syscall.SIGKILL) // ESRCH when nothing is left
 	}
-	p.reap()
+	p.reap(0)
 	p.end(nil)
 }
 
-// reap takes the exit status. The process is known to have exited, so this does
-// not block.
-func (p *Process) reap() {
+// reap takes the exit status and reports whether it has. Without WNOHANG it waits,
+// which for a process whose exit has been reported takes a moment at most: on some
+// systems the report comes before wait4 knows.
+func (p *Process) reap(options int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var status syscall.WaitStatus
 	var usage syscall.Rusage
-	_, err := wait4(p.pid, &status, 0, &usage)
-	if err == nil {
+	pid, err := wait4(p.pid, &status, options, &usage)
+	switch {
+	case err == nil && pid == 0:
+		return false
+	case err == nil:
 		p.state = exitState(status, &usage)
 	} // else ECHILD: somebody called wait4(-1) and has it
 	p.reaped = true
 	p.state.Stderr = p.stderr.tailBytes()
 	p.state.Lifetime = time.Since(p.started)
 	p.state.Asked = p.asked
+	return true
 }
 
 func wait4(pid int, status *syscall.WaitStatus, options int, usage *syscall.Rusage) (int, error) {
@@ -164,8 +169,6 @@ func (p *Process) abandon() {
 	if p.watcher != nil {
 		p.watcher.Stop()
 	}
-	if waitExit(p.pid) {
-		p.reap()
-	}
+	p.reapSoon()
 	p.closeFiles()
 }

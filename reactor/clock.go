@@ -68,5 +68,6 @@ func (l *Loop) Resume() {
 	if l.since >= 0 {
 		l.asleep += l.clock() - l.since
 		l.since = -1
+		l.wallJumped() // the wall clock has gone on
 	}
 }

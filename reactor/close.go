@@ -10,7 +10,7 @@ import (
 const closeWait = 2 * time.Second
 
 // Close ends the loop now: children are killed and reaped (waiting at most two
-// seconds), every stream's OnClose gets ErrClosed, posts that were accepted run,
+// seconds), cleanup hooks are called, every stream's OnClose gets ErrClosed, posts that were accepted run,
 // and all descriptors of the loop and of its streams are closed. Bytes that were
 // not written are lost; see Shutdown. Closing twice is harmless. Inside a
 // callback it returns ErrNested: call Stop there, and Close after Run.
@@ -54,10 +54,10 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// unwritten reports whether a stream has bytes queued.
+// unwritten reports whether a stream has bytes queued, or lingers.
 func (l *Loop) unwritten() bool {
 	for s := l.streams.first; s != nil; s = s.next {
-		if s.Buffered() > 0 {
+		if s.Buffered() > 0 || s.lingering() {
 			return true
 		}
 	}
@@ -83,6 +83,7 @@ func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bo
 // end makes every callback that is still owed, and refuses anything new.
 func (l *Loop) end() {
 	l.closing = true
+	l.guarded((*Loop).runCleanup)
 	for s := l.streams.first; s != nil; s = l.streams.first {
 		s.fail(ErrClosed)
 	}
@@ -107,6 +108,7 @@ func (l *Loop) fail() {
 	}
 	l.closed = true
 	defer close(l.done)
+	l.runCleanup()
 	for s := l.streams.first; s != nil; s = l.streams.first {
 		s.fail(ErrClosed)
 	}
@@ -122,13 +124,19 @@ func (l *Loop) release() error {
 	if l.poller == nil {
 		return nil
 	}
+	l.releaseWalls()
+	l.releaseSignals()
+	l.releaseAsyncs()
+	l.releasePaths()
+	l.closeExits()
+	l.releaseHosted()
 	err := l.poller.Close()
 	l.poller = nil
 	l.dropPending()
 	for !l.timers.empty() {
 		l.timers.entries[0].t.Stop()
 	}
-	for _, list := range []*[]*Hook{&l.hooks.prepare, &l.hooks.check, &l.hooks.idle} {
+	for _, list := range []*[]*Hook{&l.hooks.prepare, &l.hooks.check, &l.hooks.idle, &l.hooks.cleanup} {
 		for len(*list) > 0 {
 			(*list)[0].Stop()
 		}
@@ -136,11 +144,8 @@ func (l *Loop) release() error {
 	for fd := range l.slots {
 		for w := l.slots[fd].first; w != nil; w = w.next {
 			w.setActive(false)
-			if w.owned {
-				closeFD(&w.fd, -1)
-			}
 		}
 	}
-	l.slots, l.readBuf, l.dirty, l.deferred = nil, nil, nil, nil
+	l.slots, l.readBuf, l.dirty, l.deferred, l.chunks = nil, nil, nil, nil, chunkCache{}
 	return opError("close poller", -1, err)
 }

@@ -1,5 +1,6 @@
 // Package reactor is an event loop for one goroutine: descriptors, timers,
-// processes, posted functions and lossless byte streams, on epoll.
+// wall-clock times, signals, processes, paths, posted functions and lossless byte
+// streams, on epoll, kqueue or poll(2).
 //
 //	loop, err := reactor.New(reactor.Config{})
 //	loop.AfterFunc(time.Second, func() { fmt.Println("a second later") })
@@ -8,7 +9,7 @@
 //
 // # Iteration
 //
-// Run, RunUntil and Poll do the same thing in a loop, in this order:
+// Run, RunParked, RunUntil and Poll do the same thing in a loop, in this order:
 //
 //  1. prepare hooks are called,
 //  2. bytes that were queued outside an iteration, or by 1, are written,
@@ -22,8 +23,11 @@
 //  7. what is pending is called, by priority, then in the order of 6. A callback
 //     can still stop what has not been called; what it starts or feeds waits for
 //     the next iteration,
-//  8. callbacks that were put off are made: OnClose, OnDrain,
-//  9. posted functions run, a bounded batch; posts made meanwhile wait,
+//  8. callbacks that were put off are made: OnClose, OnDrain, OnTimeout, and units
+//     that a stream's Reader held back,
+//  9. posted functions run, a bounded batch; posts made meanwhile wait. What
+//     comes by way of goroutines becomes pending here, and is called: signals,
+//     asyncs, and exits where the kernel has no descriptor for them,
 //  10. check hooks are called,
 //  11. idle hooks are called, if nothing of their priority or higher happened,
 //  12. streams write what has been queued, in one system call each (of more than
@@ -37,9 +41,9 @@
 //
 // # Rules
 //
-// Everything belongs to one goroutine, the loop's: the one inside Run, Poll or
-// RunUntil, and outside of these the one that made the loop. Only Post, Do, Stop,
-// Hold and Done may be used from other goroutines.
+// Everything belongs to one goroutine, the loop's: the one inside Run, RunParked,
+// RunUntil or Poll, and outside of these the one that made the loop. Only Post,
+// Do, Stop, Hold, Done and Async.Send may be used from other goroutines.
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly
@@ -51,6 +55,12 @@
 //
 // Run keeps running while something referenced is active. Watchers that should
 // not count are unreferenced with Unref; Hold counts without a watcher.
+//
+// # Elsewhere
+//
+// A loop can wait in Go's netpoller (RunParked), run inside another one (Host), or
+// inside any other event loop that can watch a descriptor (FD, NextDeadline).
+// Package reactortest has what tests need that are to take no time.
 //
 // # Cost
 //

@@ -3,6 +3,7 @@ package reactor
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/evfork/evfork/internal/poller"
 )
@@ -25,9 +26,16 @@ var (
 	ErrNotActive = errors.New("reactor: watcher is not active")
 	// ErrPending: not while the watcher's callback is still to come.
 	ErrPending = errors.New("reactor: watcher is pending")
+	// ErrTimeout: a timeout of a stream has passed, or its CloseAfterFlush could
+	// not write everything in time. It is also an os.ErrDeadlineExceeded.
+	ErrTimeout = fmt.Errorf("reactor: %w", os.ErrDeadlineExceeded)
+	// ErrTooLong: a unit of a Reader is longer than its limit.
+	ErrTooLong = errors.New("reactor: unit is too long")
+	// ErrMalformed: the length before a unit of a Reader is none.
+	ErrMalformed = errors.New("reactor: malformed length")
 	// ErrInvalid: an argument is out of range.
 	ErrInvalid = errors.New("reactor: invalid argument")
-	// ErrUnsupported: this platform has no poller, or not this kind of watcher.
+	// ErrUnsupported: this system, or the loop's backend, cannot do that.
 	ErrUnsupported = poller.ErrUnsupported
 )
 

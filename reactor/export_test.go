@@ -1,5 +1,7 @@
 package reactor
 
+import "time"
+
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }
 
@@ -30,4 +32,43 @@ func (h *Heap) Pop() (number int) {
 func (h *Heap) Verify() error {
 	var refs int
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
+}
+
+// WallJumped is the notice that the wall clock has jumped.
+func (l *Loop) WallJumped() { l.wallJumped() }
+
+// TimerMoves is how often a timer of the loop has been given a place in the heap.
+func (s *Stream) TimerMoves() uint64 { return uint64(s.loop.timers.seq) }
+
+// Age lets time pass for the timeouts of the stream, and has its timer look.
+func (s *Stream) Age(d time.Duration) {
+	t := &s.extra.times
+	for _, since := range []*int64{&t.idleSince, &t.readSince, &t.writeSince} {
+		*since -= int64(d)
+	}
+	if t.timer.Active() {
+		t.timer.Reset(0)
+		t.armed = 0
+	}
+}
+
+// ExitSources are the ways to hear of exits.
+var ExitSources = map[string]func(*Loop) exitSource{
+	"poller":  pollerExits,
+	"pidfd":   pidfdExits,
+	"SIGCHLD": sigchldExits,
+}
+
+// UseExits has a new loop use one of ExitSources, and reports whether it can.
+func (l *Loop) UseExits(name string) bool {
+	l.exits = ExitSources[name](l)
+	return l.exits != nil
+}
+
+// ClosePathHints makes the loop find changes of paths at their intervals only.
+func (l *Loop) ClosePathHints() {
+	for _, p := range l.paths.active {
+		l.paths.hints.drop(p)
+	}
+	l.paths.hints.close()
 }

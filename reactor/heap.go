@@ -1,11 +1,14 @@
 package reactor
 
-// timerHeap is a 4-ary heap of timers ordered by (when, seq). The keys are
-// cached in the array, so that comparing does not touch the timers: libev's
-// layout, for the same reason. Four children share two cache lines.
+import "slices"
+
+// timerHeap is a 4-ary heap of timers ordered by (when, seq). The deadlines are
+// cached in the array, so that comparing does not touch the timers unless two
+// are equal: libev's layout, for the same reason. Four children take 64 bytes.
+// Aligning these to cache lines made a large heap slower; see docs/performance.md.
 type timerHeap struct {
 	entries []timerEntry
-	seq     uint64 // of the next start: equal deadlines fire in start order
+	seq     uint32 // of the next start: equal deadlines fire in start order
 }
 
 // keepTimers is how many timers' room is always kept.
@@ -13,21 +16,38 @@ const keepTimers = 4096
 
 type timerEntry struct {
 	when int64
-	seq  uint64
 	t    *Timer
 }
 
 func (a *timerEntry) before(b *timerEntry) bool {
-	return a.when < b.when || a.when == b.when && a.seq < b.seq
+	return a.when < b.when || a.when == b.when && startedBefore(a.t.seq, b.t.seq)
 }
+
+// startedBefore holds for starts that are less than 2^31 starts apart, which is
+// all that one nanosecond can hold.
+func startedBefore(a, b uint32) bool { return int32(a-b) < 0 }
+
+// minTimers is the least room in the array once there is a timer.
+const minTimers = 16
 
 func (h *timerHeap) empty() bool  { return len(h.entries) == 0 }
 func (h *timerHeap) first() int64 { return h.entries[0].when }
 
 func (h *timerHeap) add(t *Timer, when int64) {
-	h.entries = append(h.entries, timerEntry{when, h.seq, t})
+	if len(h.entries) == cap(h.entries) {
+		h.grow()
+	}
+	h.entries = append(h.entries, timerEntry{when, t})
+	t.seq = h.seq
 	h.seq++
 	h.up(len(h.entries) - 1)
+}
+
+// grow doubles the room. append would add a quarter to a large array, which
+// copies each entry three times as often, and leaves all of the copies to the
+// garbage collector.
+func (h *timerHeap) grow() {
+	h.entries = slices.Grow(h.entries, max(len(h.entries), minTimers))
 }
 
 func (h *timerHeap) remove(i int) {
@@ -53,7 +73,7 @@ func (h *timerHeap) shrink() {
 // move gives the timer at i a new deadline and a new place in start order.
 func (h *timerHeap) move(i int, when int64) {
 	h.entries[i].when = when
-	h.entries[i].seq = h.seq
+	h.entries[i].t.seq = h.seq
 	h.seq++
 	h.fix(i)
 }

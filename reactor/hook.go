@@ -15,7 +15,7 @@ type Hook struct {
 }
 
 // hooks are the active hooks, in start order.
-type hooks struct{ prepare, check, idle []*Hook }
+type hooks struct{ prepare, check, idle, cleanup []*Hook }
 
 // OnPrepare calls fn in every iteration before the wait: the last chance to start
 // watchers, to write, or to prepare another library's descriptors. It is called

@@ -145,8 +145,7 @@ func TestUnreferencedHookDoesNotKeepRunGoing(t *testing.T) {
 // TestHostIsWokenForAnIdleHook: the loop's descriptor becomes readable.
 func TestHostIsWokenForAnIdleHook(t *testing.T) {
 	inner := newLoop(t)
-	fd, err := inner.FD()
-	must(t, err)
+	fd := hostedFD(t, inner)
 	outer := newLoop(t)
 	watch(t, outer, fd, reactor.Read, func(reactor.Ready) { must(t, inner.Poll(0)) })
 	pollTimes(t, outer, 3)

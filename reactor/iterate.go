@@ -20,6 +20,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 	l.guarded((*Loop).invokePending)   // 7.
 	l.guarded((*Loop).runDeferred)     // 8.
 	l.guarded((*Loop).runPosts)        // 9.
+	l.guarded((*Loop).invokePending)   //    and what these have made pending: signals, asyncs, exits
 	l.runCheck()                       // 10.
 	l.runIdle()                        // 11.
 	l.guarded((*Loop).flush)           // 12. last: Poll, Stop and RunUntil leave no byte behind
@@ -58,6 +59,10 @@ func (l *Loop) collectEvents(events []poller.Event) {
 	stale := false
 	for i := range events {
 		ev := &events[i]
+		if ev.Ready == poller.Exited {
+			l.collectExit(ev)
+			continue
+		}
 		s := &l.slots[ev.FD]
 		if s.kernel == 0 || s.gen != ev.Gen {
 			stale = true
@@ -85,7 +90,7 @@ func (l *Loop) runDeferred() {
 	for i := range n {
 		if s := l.deferred[i]; s != nil {
 			l.deferred[i] = nil // a panic must not have it called again, nor keep others from their call
-			s.runDeferred()
+			l.observe(s, s.runDeferred)
 		}
 	}
 	rest := copy(l.deferred, l.deferred[n:])
@@ -108,7 +113,7 @@ func (l *Loop) flush() {
 		l.dirty[i] = nil
 		s.dirty = false
 		if !s.blocked {
-			s.flush()
+			l.observe(s, s.flush)
 		}
 	}
 	l.dirty = l.dirty[:0]

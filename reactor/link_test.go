@@ -145,6 +145,16 @@ func (l *link) fill(n int) []byte {
 	return all
 }
 
+// fillNow is fill from inside a callback.
+func (l *link) fillNow(n int) {
+	l.t.Helper()
+	_, w := l.stream.FDs()
+	fdtest.Shrink(l.t, w)
+	for l.stream.Buffered() < n {
+		must(l.t, l.stream.Write(pattern(0, n)))
+	}
+}
+
 // receive has the peer read everything of a size, while the loop runs.
 func (l *link) receive(size int) []byte {
 	l.t.Helper()

@@ -1,7 +1,6 @@
 package reactor
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,11 @@ const readBufferSize = 64 << 10
 
 // Config configures a Loop. The zero value is useful.
 type Config struct {
+	// Backend is the mechanism that the loop waits with: "epoll" (Linux), "kqueue"
+	// (macOS, the BSDs) or "poll" (any Unix; slow with many descriptors, and its
+	// loops cannot be hosted, see FD). "": what the environment variable
+	// EVFORK_BACKEND says, and else the first of these that the system has.
+	Backend string
 	// BusyPoll is how long an iteration polls without blocking before it
 	// blocks. 0: not at all. It trades a processor for latency.
 	BusyPoll time.Duration
@@ -61,13 +65,21 @@ type Loop struct {
 	pending  pendingSet
 	posts    postQueue
 	streams  streamList
+	walls    wallClock
+	signals  signalSources
+	asyncs   asyncSet
+	paths    pathSet
 	observer *observer // nil: nobody wants to know of panics and slow callbacks
+
+	parking *parking   // inside RunParked
+	hosted  []*Hosting // loops that run inside this one
 
 	dirty    []*Stream // have bytes to write, or a write side to finish
 	deferred []*Stream // owe a callback that must not run where it was caused
 
 	readBuf []byte // lent to OnData; nil while lent
-	refs    int    // active referenced watchers
+	chunks  chunkCache
+	refs    int // active referenced watchers
 	holds   atomic.Int64
 	running atomic.Bool // inside Run, Poll, RunUntil, Close or Shutdown
 	stopped atomic.Bool // Stop was called and not yet honoured
@@ -76,11 +88,14 @@ type Loop struct {
 	closed  bool
 	done    chan struct{} // closed when the loop has ended, however
 	stale   staleGuard
+	exits   exitSource // how exits of processes are heard of; nil: not yet needed
+	watched map[*ProcessWatcher]struct{}
 	stats   Stats
 	residents
 }
 
-// New creates a loop. On a platform without a poller it returns ErrUnsupported.
+// New creates a loop. The error is an ErrUnsupported if the backend asked for is
+// unknown or not one for this system.
 func New(config Config) (*Loop, error) {
 	p, err := openPoller(config)
 	if err != nil {
@@ -97,17 +112,6 @@ func New(config Config) (*Loop, error) {
 	l.posts.wanted.Store(true) // outside Run the loop counts as about to block
 	l.stale.init()
 	return l, nil
-}
-
-func openPoller(config Config) (Poller, error) {
-	if config.Poller != nil {
-		return config.Poller, nil
-	}
-	p, err := poller.Open()
-	if errors.Is(err, poller.ErrUnsupported) {
-		return nil, ErrUnsupported
-	}
-	return p, opError("open poller", -1, err)
 }
 
 // Poller names the mechanism that the loop waits with: "epoll", "kqueue", "poll".

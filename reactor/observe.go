@@ -11,7 +11,7 @@ import (
 type Panic struct {
 	Value any    // what was given to panic
 	Stack []byte // of the goroutine, as debug.Stack gives it
-	Kind  string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	Kind  string // of the watcher: "fd", "timer" (of wall-clock watchers, too), "post", "signal", …
 	FD    int    // of the watcher; -1 if it has none
 }
 
@@ -31,7 +31,7 @@ func (p *Panic) Unwrap() error {
 
 // A SlowCallback is a callback that took at least Config.SlowThreshold.
 type SlowCallback struct {
-	Kind string // of the watcher: "fd", "timer", "post", "stream", "prepare", …
+	Kind string // of the watcher: "fd", "timer" (of wall-clock watchers, too), "post", "signal", …
 	FD   int    // of the watcher; -1 if it has none
 	Took time.Duration
 }
@@ -80,12 +80,23 @@ func (o *observer) end(l *Loop) {
 	}
 }
 
-// blame tells the observer, if there is one, that the callbacks made from now on
-// are the stream's.
+// blame tells the observer, if there is one, that the callback being made is the
+// stream's, and not only its descriptor's.
 func (l *Loop) blame(s *Stream) {
 	if l.observer != nil {
 		l.observer.current = s
 	}
+}
+
+// observe makes the callbacks of step, which are what's, under the observer's eyes.
+func (l *Loop) observe(what described, step func()) {
+	if l.observer == nil {
+		step()
+		return
+	}
+	l.observer.begin(l, what)
+	step()
+	l.observer.end(l)
 }
 
 // guarded makes the callbacks of a step. A step that panics is entered again and

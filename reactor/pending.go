@@ -59,6 +59,13 @@ func (l *Loop) pend(w *watcher, call callable, ready Ready) {
 	w.pending = int32(len(q.entries))
 }
 
+// pendLate makes a watcher pending when the batch has been collected already: it is
+// called when what is being called, or the posts, are through.
+func (l *Loop) pendLate(w *watcher, call callable) {
+	l.pending.first = min(l.pending.first, int(w.level))
+	l.pend(w, call, 0)
+}
+
 // feed makes a watcher pending in the next iteration, or joins what it is
 // pending for already.
 func (l *Loop) feed(w *watcher, call callable, ready Ready) error {

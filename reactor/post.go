@@ -92,10 +92,18 @@ func (l *Loop) Hold() (release func()) {
 }
 
 // wakeLocked makes the loop run another iteration without blocking, with at most
-// one syscall per sleep of the loop. The lock is held over it, so that Close
-// cannot close the waker, whose number may be reused, under a producer that is
-// about to write to it.
+// one syscall per sleep of the loop. Where pending is set already there is nothing
+// to do: whoever set it has woken the loop, and only take clears it, under this
+// lock. That spares a burst of posts two locked instructions each.
 func (q *postQueue) wakeLocked(p poller.Poller) {
+	if !q.pending.Load() {
+		q.signalLocked(p)
+	}
+}
+
+// signalLocked holds the lock over the syscall, so that Close cannot close the
+// waker, whose number may be reused, under a producer that is about to write to it.
+func (q *postQueue) signalLocked(p poller.Poller) {
 	q.pending.Store(true)
 	if q.wanted.CompareAndSwap(true, false) {
 		q.wakes++
@@ -142,13 +150,7 @@ func (l *Loop) runPosts() {
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
-		if l.observer != nil {
-			l.observer.begin(l, posted{})
-			fn()
-			l.observer.end(l)
-			continue
-		}
-		fn()
+		l.observe(posted{}, fn)
 	}
 	if q.next == len(q.batch) && cap(q.batch) > keepPosts {
 		q.batch, q.next = nil, 0

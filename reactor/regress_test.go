@@ -243,8 +243,7 @@ func TestShutdownWritesWhatIsQueued(t *testing.T) {
 func TestHostIsToldOfACallbackOwedByThePoll(t *testing.T) {
 	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
-	fd, err := l.loop.FD()
-	must(t, err)
+	fd := hostedFD(t, l.loop)
 	must(t, l.stream.Write(pattern(0, 2000)))
 	must(t, l.loop.Poll(0))
 	for !l.saw("drain") {
@@ -260,3 +259,101 @@ func TestCommitWithoutAppendBufferIsRefused(t *testing.T) {
 	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
 	wantErr(t, l.stream.Commit([]byte("x")), reactor.ErrInvalid)
 }
+
+// TestDrainTakesTheEOFBehindTheLastBytes: it stopped at a short read, so that a
+// child whose exit was reported before the end of its output had no OnEOF.
+func TestDrainTakesTheEOFBehindTheLastBytes(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		l.peer.Send(t, []byte("last"))
+		l.peer.CloseWrite()
+		l.stream.Drain()
+		l.wantCalls("data eof")
+	})
+}
+
+// TestUnreadOfASocketWhoseWritingHasEnded: its descriptor stays open for reading,
+// and what was dropped was forgotten.
+func TestUnreadOfASocketWhoseWritingHasEnded(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[1], nil)
+	l.peer.CloseRead()
+	l.write("never sent")
+	l.pollUntil(func() bool { return l.saw("write error") })
+	wantUnread(t, l, len("never sent"))
+}
+
+// TestLoopHoldsNothingAfterABurst: the arrays for posts, timers and fed watchers
+// used to stay as large as they had ever been.
+func TestLoopHoldsNothingAfterABurst(t *testing.T) {
+	const count = 100_000
+	bursts := map[string]func(loop *reactor.Loop){
+		"posts": func(loop *reactor.Loop) {
+			for range count {
+				must(t, loop.Post(func() {}))
+			}
+		},
+		"timers": func(loop *reactor.Loop) {
+			for range count {
+				loop.AfterFunc(0, func() {})
+			}
+		},
+		"stopped timers": func(loop *reactor.Loop) {
+			timers := make([]*reactor.Timer, count)
+			for i := range timers {
+				timers[i] = loop.AfterFunc(time.Hour, func() {})
+			}
+			for _, timer := range timers {
+				timer.Stop()
+			}
+		},
+		"fed watchers": func(loop *reactor.Loop) {
+			for range count {
+				must(t, loop.AfterFunc(time.Hour, func() {}).Feed())
+			}
+		},
+	}
+	for name, burst := range bursts {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			pollTimes(t, loop, 3)
+			before := heapInUse()
+			burst(loop)
+			for loop.Stats().Timing > 0 {
+				pollTimes(t, loop, 1)
+			}
+			pollTimes(t, loop, 2+count/1000) // all posts, too
+			after := heapInUse()
+			if at, left := loop.NextDeadline(); left {
+				t.Fatalf("something is left for %v", at)
+			}
+			// What serves a thousand posts or timers at once may be kept.
+			if grown := int64(after) - int64(before); grown > 512<<10 {
+				t.Errorf("%d kB are held for nothing", grown>>10)
+			}
+		})
+	}
+}
+
+// TestLargeBatchesAmongManySmallOnesAllocateNothing: the shared pool adapts to
+// the small ones and gives larger buffers away, so each batch grew its own anew.
+func TestLargeBatchesAmongManySmallOnesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under -race pools are emptied at random: nothing to count")
+	}
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	message, buf := make([]byte, 64), make([]byte, 64<<10)
+	send := func(times int) {
+		for range times {
+			must(t, l.stream.Write(message))
+		}
+		l.poll()
+		l.peer.Receive(t, buf)
+	}
+	for range 50_000 { // more than the pool takes to adapt
+		send(1)
+	}
+	if n := testing.AllocsPerRun(100, func() { send(1); send(100) }); n != 0 {
+		t.Errorf("%v allocations per large batch", n)
+	}
+}
+}
+

@@ -24,26 +24,28 @@ func (l *Loop) RunUntil(ctx context.Context, cond func() bool) error {
 }
 
 func (l *Loop) run(ctx context.Context, cond func() bool, idle error) error {
-	return l.within(func() error {
-		if ctx.Done() != nil {
-			defer context.AfterFunc(ctx, l.interrupt)()
+	return l.within(func() error { return l.iterateUntil(ctx, cond, idle) })
+}
+
+func (l *Loop) iterateUntil(ctx context.Context, cond func() bool, idle error) error {
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, l.interrupt)()
+	}
+	for {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case l.stopped.Swap(false):
+			return nil
+		case cond():
+			return nil
+		case !l.alive():
+			return idle
 		}
-		for {
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case l.stopped.Swap(false):
-				return nil
-			case cond():
-				return nil
-			case !l.alive():
-				return idle
-			}
-			if err := l.iterate(forever); err != nil {
-				return err
-			}
+		if err := l.iterate(forever); err != nil {
+			return err
 		}
-	})
+	}
 }
 
 // Poll runs one iteration, waiting at most timeout for something to do: 0 does
@@ -70,8 +72,10 @@ func (l *Loop) interrupt() {
 }
 
 // FD returns a descriptor that is readable while Poll(0) has something to do,
-// so that another loop, or Go's own, can host this one: when FD is readable or
-// NextDeadline has come, call Poll(0). The descriptor stays the loop's.
+// so that another library's loop can host this one: when FD is readable or
+// NextDeadline has come, call Poll(0). Ask for NextDeadline before each wait. The
+// descriptor stays the loop's. On the backend "poll" there is none: the error is an
+// ErrUnsupported. See Host for another Loop, and RunParked for Go's netpoller.
 func (l *Loop) FD() (int, error) {
 	if l.closed {
 		return -1, ErrClosed
@@ -84,6 +88,7 @@ func (l *Loop) FD() (int, error) {
 // now, if bytes, posts or callbacks are pending or an idle hook is active; else
 // the first timer; else ok is false.
 func (l *Loop) NextDeadline() (at time.Time, ok bool) {
+	l.armHosted()
 	switch d := l.timeout(forever); {
 	case d == 0:
 		return l.at(l.clock()), true
@@ -129,7 +134,7 @@ func (l *Loop) rest() {
 	}
 	q.wanted.Store(true)
 	if l.mustNotBlock() {
-		q.wakeLocked(l.poller)
+		q.signalLocked(l.poller) // also if pending: wanted is new
 	}
 }
 

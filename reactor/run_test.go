@@ -9,6 +9,7 @@ import (
 
 	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 )
 
 func TestRunReturnsWhenNothingIsLeft(t *testing.T) {
@@ -188,6 +189,38 @@ func TestPollOfANegativeTimeoutWaitsForAnEvent(t *testing.T) {
 	poster.Wait()
 }
 
+func TestStopEndsABlockedPollAndIsLeftForRun(t *testing.T) {
+	loop := newLoop(t)
+	defer loop.Hold()()
+	var stopper sync.WaitGroup
+	for range 200 {
+		stopper.Go(loop.Stop)
+		must(t, loop.Poll(-1)) // or blocks for ever
+		stopper.Wait()
+		run(t, loop) // or blocks for ever
+	}
+}
+
+// TestStopFromManyGoroutinesCountsOnce: whatever is left of them ends at most one
+// later Run.
+func TestStopFromManyGoroutinesCountsOnce(t *testing.T) {
+	loop := newLoop(t)
+	var stoppers sync.WaitGroup
+	for range 16 {
+		stoppers.Go(loop.Stop)
+	}
+	stoppers.Wait()
+	release := loop.Hold()
+	run(t, loop)
+	release()
+	fired := false
+	loop.AfterFunc(0, func() { fired = true })
+	run(t, loop)
+	if !fired {
+		t.Error("a second Run was ended")
+	}
+}
+
 func TestHoldKeepsRunUntilReleased(t *testing.T) {
 	loop := newLoop(t)
 	release := loop.Hold()
@@ -281,5 +314,65 @@ func TestBusyPollSeesAPostWithoutBlocking(t *testing.T) {
 	poster.Wait()
 	if n := loop.Stats().Blocked; n != 0 {
 		t.Errorf("blocked %d times", n)
+	}
+}
+
+func TestBusyPollSeesAnEventWithoutBlocking(t *testing.T) {
+	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	p := pipe(t)
+	var w *reactor.FDWatcher
+	w = watch(t, loop, p.Read, reactor.Read, func(reactor.Ready) { w.Stop() })
+	var writer sync.WaitGroup
+	writer.Go(func() { p.Send(t, []byte("x")) })
+	run(t, loop)
+	writer.Wait()
+	if n := loop.Stats().Blocked; n != 0 {
+		t.Errorf("blocked %d times", n)
+	}
+}
+
+func TestBusyPollEndsWithTheTimer(t *testing.T) {
+	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	start := time.Now()
+	loop.AfterFunc(time.Millisecond, func() {
+		if took := time.Since(start); took < time.Millisecond {
+			t.Errorf("fired after %v", took)
+		}
+	})
+	run(t, loop)
+	if n := loop.Stats().Blocked; n != 0 {
+		t.Errorf("blocked %d times", n)
+	}
+}
+
+func TestBusyPollEndsWithStopAndContext(t *testing.T) {
+	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	defer loop.Hold()()
+	var other sync.WaitGroup
+	other.Go(loop.Stop)
+	run(t, loop)
+	ctx, cancel := context.WithCancel(context.Background())
+	other.Go(cancel)
+	wantErr(t, loop.Run(ctx), context.Canceled)
+	other.Wait()
+	if n := loop.Stats().Blocked; n != 0 {
+		t.Errorf("blocked %d times", n)
+	}
+}
+
+// TestLoopBlocksWhenBusyPollIsOver: polling for ever would be one way to see
+// everything. The hour that it blocks for is not a real one, so the polling takes
+// nothing from it; once it did, and the rest of the hour never came.
+func TestLoopBlocksWhenBusyPollIsOver(t *testing.T) {
+	clock := reactortest.NewClock()
+	loop := newLoopWith(t, reactor.Config{
+		BusyPoll: time.Microsecond,
+		Clock:    clock,
+		Poller:   reactortest.NewPoller(clock),
+	})
+	loop.AfterFunc(time.Hour, func() {})
+	run(t, loop)
+	if n := loop.Stats().Blocked; n == 0 {
+		t.Error("never blocked")
 	}
 }

@@ -17,7 +17,7 @@ import (
 const guard = 30 * time.Second
 
 // newLoop makes a loop that is verified and closed at the end of the test, which
-// must leave nothing behind then. Where there is no poller, the test is skipped.
+// must leave nothing behind then.
 func newLoop(t testing.TB) *reactor.Loop {
 	t.Helper()
 	return newLoopWith(t, reactor.Config{})
@@ -27,9 +27,6 @@ func newLoopWith(t testing.TB, config reactor.Config) *reactor.Loop {
 	t.Helper()
 	leaktest.Check(t)
 	loop, err := reactor.New(config)
-	if errors.Is(err, reactor.ErrUnsupported) {
-		t.Skip("this platform has no poller yet")
-	}
 	must(t, err)
 	t.Cleanup(func() {
 		verify(t, loop)
@@ -37,6 +34,14 @@ func newLoopWith(t testing.TB, config reactor.Config) *reactor.Loop {
 		verify(t, loop)
 	})
 	return loop
+}
+
+// needBackend skips a test of what only one backend does.
+func needBackend(t testing.TB, loop *reactor.Loop, name, reason string) {
+	t.Helper()
+	if loop.Poller() != name {
+		t.Skipf("not with %s: %s", loop.Poller(), reason)
+	}
 }
 
 func verify(t testing.TB, loop *reactor.Loop) {

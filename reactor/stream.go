@@ -18,7 +18,8 @@ const (
 // a call of one of the stream's methods other than Drain, and none after
 // OnClose. A nil callback is not called.
 type StreamConfig struct {
-	// OnData gets bytes that were read. They are valid until it returns.
+	// OnData gets bytes that were read. They are valid until it returns. If the
+	// stream has a Reader, or PipeTo is in force, these get them instead.
 	OnData func(data []byte)
 	// OnEOF is called once when the other side has ended its writing, after the
 	// last OnData. The write side stays open until CloseWrite or Close.
@@ -29,6 +30,10 @@ type StreamConfig struct {
 	// OnWriteError is called once if the other side cannot be written to any
 	// more (EPIPE). What was queued is dropped; reading goes on to the EOF.
 	OnWriteError func(err error)
+	// OnTimeout is called when a timeout set by SetIdleTimeout, SetReadTimeout or
+	// SetWriteTimeout has passed; it starts anew then. nil: the stream is closed,
+	// with an error that is ErrTimeout.
+	OnTimeout func(which Timeout)
 	// OnClose is called exactly once, last: err is nil after both sides ended
 	// in an orderly way or after Close, and else what went wrong.
 	OnClose func(err error)
@@ -60,29 +65,31 @@ const (
 type Stream struct {
 	loop   *Loop
 	config StreamConfig
-	socket bool
+	reader FDWatcher
+	writer FDWatcher // for HangUp, and for Write while the kernel's buffer is full
+	queue  writeQueue
+	notice int // below this many bytes queued, Commit has nothing to look at
 
-	read    side
-	paused  bool
-	reader  FDWatcher
-	write   side
-	writer  FDWatcher // for HangUp, and for Write while the kernel's buffer is full
-	queue   writeQueue
-	notice  int  // below this many bytes queued, Commit has nothing to look at
+	socket bool
+	read   side
+	pauses pauseReason // 0: reading
+	write  side
+
 	blocked bool // the kernel's buffer is full: wait for Write
 	dirty   bool // in loop.dirty
 	high    bool // HighWater was reached, LowWater not yet
 
+	closed   bool // both descriptors are gone, OnClose is owed or made
+	deferred bool // in loop.deferred
+	drained  bool // OnDrain is owed
+
 	accepted uint64 // bytes taken by Write and Commit
 	unread   int    // of these, known to lie in the kernel when the write side ended
+	writeErr error  // why the write side ended, if not by CloseWrite or Close
+	err      error  // for OnClose
 
-	closed   bool  // both descriptors are gone, OnClose is owed or made
-	deferred bool  // in loop.deferred
-	drained  bool  // OnDrain is owed
-	writeErr error // why the write side ended, if not by CloseWrite or Close
-	err      error // for OnClose
-
-	prev, next *Stream // in loop.streams
+	extra      *streamExtra // nil until one of the features in it is used
+	prev, next *Stream      // in loop.streams
 }
 
 // NewStream makes a stream that reads readFD and writes writeFD; they may be the
@@ -156,111 +163,6 @@ func (s *Stream) FDs() (readFD, writeFD int) { return s.reader.fd, s.writer.fd }
 
 // Closed reports whether the stream is closed for good.
 func (s *Stream) Closed() bool { return s.closed }
-
-// Close closes both sides at once. Bytes still queued are dropped: use
-// CloseWrite to flush them. OnClose(nil) follows on the loop.
-func (s *Stream) Close() { s.fail(nil) }
-
-// fail closes both sides for a reason.
-func (s *Stream) fail(err error) {
-	if s.closed {
-		return
-	}
-	s.closed = true
-	if s.err == nil {
-		s.err = err
-	}
-	s.endRead()
-	s.endWrite(false)
-	s.queue.drop()
-	s.loop.streams.remove(s)
-	s.deferCallback()
-}
-
-// endRead closes the read side. Unwatching comes before closing, always: a
-// child may hold a duplicate of the descriptor.
-func (s *Stream) endRead() {
-	if s.read == sideAbsent || s.read == sideDone && s.reader.fd < 0 {
-		return
-	}
-	s.read = sideDone
-	s.reader.Stop()
-	if s.socket && s.reader.fd == s.writer.fd && !s.closed {
-		return // the write side still needs the descriptor
-	}
-	closeFD(&s.reader.fd, s.writer.fd)
-}
-
-// endWrite closes the write side, remembering how much of it was certainly not
-// read: once it is closed, what lies in the kernel cannot be asked for any more,
-// and is not read only if there is no reader.
-func (s *Stream) endWrite(readerGone bool) {
-	if s.write == sideAbsent || s.writer.fd < 0 {
-		return
-	}
-	if s.write != sideDone {
-		s.unread = s.queue.len()
-		if readerGone {
-			s.unread += s.inKernel()
-		}
-	}
-	s.write = sideDone
-	s.writer.Stop()
-	if s.reader.fd == s.writer.fd && !s.closed {
-		return // the read side still needs the descriptor
-	}
-	closeFD(&s.writer.fd, s.reader.fd)
-}
-
-// closeFD closes *fd, unless it is also other and closed with that one.
-func closeFD(fd *int, other int) {
-	if *fd >= 0 && *fd != other {
-		unix.Close(*fd)
-	}
-	*fd = -1
-}
-
-// settle closes the stream when both sides have ended by themselves.
-func (s *Stream) settle() {
-	readEnded := s.read == sideAbsent || s.read == sideDone
-	writeEnded := s.write == sideAbsent || s.write == sideDone
-	if readEnded && writeEnded {
-		s.fail(nil)
-	}
-}
-
-// deferCallback has runDeferred called in the next iteration, or in this one if
-// its turn has not come yet.
-func (s *Stream) deferCallback() {
-	if !s.deferred {
-		s.deferred = true
-		s.loop.deferred = append(s.loop.deferred, s)
-		s.loop.nudge()
-	}
-}
-
-func (s *Stream) runDeferred() {
-	s.loop.blame(s)
-	s.deferred = false
-	if s.drained {
-		s.drained = false
-		if !s.closed && s.config.OnDrain != nil {
-			s.config.OnDrain()
-		}
-	}
-	if s.closed && s.config.OnClose != nil {
-		onClose := s.config.OnClose
-		s.config = StreamConfig{}
-		onClose(s.err)
-	}
-}
-
-// nudge makes a host poll a loop that was given work outside an iteration.
-func (l *Loop) nudge() {
-	if !l.running.Load() {
-		l.interrupt()
-	}
-}
 
 // streamList links the open streams, for Close and Stats.
 type streamList struct{ first *Stream }

@@ -47,6 +47,43 @@ func endings() []ending {
 		{name: "Close with bytes queued", do: func(l *link) { l.fill(10_000); l.stream.Close() }},
 		{name: "Close after CloseWrite", do: func(l *link) { l.stream.CloseWrite(); l.stream.Close() }},
 		{name: "Close of a paused stream", do: func(l *link) { l.stream.Pause(); l.stream.Close() }},
+		{name: "CloseAfterFlush", do: func(l *link) {
+			l.write("x")
+			l.stream.CloseAfterFlush(0)
+			l.poll()
+			l.peer.Close()
+		}},
+		{name: "CloseAfterFlush in OnData, which takes too long", inData: func(l *link) {
+			l.fillNow(100_000)
+			l.stream.CloseAfterFlush(1)
+		}, do: func(l *link) { l.peer.Send(l.t, []byte("x")) }},
+		{name: "CloseAfterFlush twice, then Close", do: func(l *link) {
+			l.stream.CloseAfterFlush(0)
+			l.stream.CloseAfterFlush(-1)
+			l.stream.Close()
+		}},
+		{name: "CloseRead and CloseWrite", do: func(l *link) { l.stream.CloseRead(); l.stream.CloseWrite() }},
+		{name: "CloseRead in OnData after CloseWrite", inData: func(l *link) { l.stream.CloseRead() },
+			do: func(l *link) { l.stream.CloseWrite(); l.poll(); l.peer.Send(l.t, []byte("x")) }},
+		{name: "Close in OnTimeout", inTimeout: closeIt, do: func(l *link) { l.stream.SetIdleTimeout(1) }},
+		{name: "an echo ends", do: func(l *link) {
+			must(l.t, l.stream.PipeTo(l.stream))
+			l.peer.Send(l.t, []byte("x"))
+			l.peer.CloseWrite()
+		}},
+		{name: "an echo whose reader goes", do: func(l *link) {
+			must(l.t, l.stream.PipeTo(l.stream))
+			l.peer.Close()
+		}},
+		{name: "a unit is too long", do: func(l *link) {
+			must(l.t, l.stream.Reader().Push(reactor.Line(1), nil))
+			l.peer.Send(l.t, []byte("xxx"))
+		}},
+		{name: "EOF in the middle of a unit", do: func(l *link) {
+			must(l.t, l.stream.Reader().Push(reactor.Fixed(2), nil))
+			l.peer.Send(l.t, []byte("x"))
+			l.peer.CloseWrite()
+		}},
 		{name: "the loop closes", inEOF: nothing, do: func(l *link) { must(l.t, l.loop.Close()) }},
 	}
 }
@@ -55,6 +92,7 @@ type ending struct {
 	name                                          string
 	config                                        reactor.StreamConfig
 	inData, inEOF, inDrain, inWriteError, inClose func(l *link)
+	inTimeout                                     func(l *link)
 	do                                            func(l *link)
 }
 
@@ -70,6 +108,7 @@ func (e *ending) configure(l *link) reactor.StreamConfig {
 	c.OnEOF = func() { call(e.inEOF) }
 	c.OnDrain = func() { call(e.inDrain) }
 	c.OnWriteError = func(error) { call(e.inWriteError) }
+	c.OnTimeout = func(reactor.Timeout) { call(e.inTimeout) }
 	c.OnClose = func(error) { call(e.inClose) }
 	return c
 }

@@ -10,27 +10,6 @@ import (
 // turn: level-triggered, the rest is reported again.
 const readsPerEvent = 4
 
-// Pause stops reading. The kernel's buffer fills, and the other side waits.
-func (s *Stream) Pause() error {
-	s.paused = true
-	if s.read != sideOpen {
-		return nil
-	}
-	return s.reader.Stop()
-}
-
-// Resume undoes Pause.
-func (s *Stream) Resume() error {
-	s.paused = false
-	if s.read != sideOpen {
-		return nil
-	}
-	return s.reader.Start()
-}
-
-// Paused reports whether Pause is in force.
-func (s *Stream) Paused() bool { return s.paused }
-
 // drainMost bounds Drain where the kernel does not say how much there is:
 // somebody else who holds the pipe may write to it faster than we read. It is
 // the most that a pipe holds by default (Linux: pipe-max-size).
@@ -46,14 +25,18 @@ func (s *Stream) Drain() {
 	if s.read == sideOpen {
 		limit += uint64(sysUnread(s.reader.fd))
 	}
-	for s.read == sideOpen && s.readOnce() && s.loop.stats.BytesRead <= limit {
+	for s.read == sideOpen && s.loop.stats.BytesRead <= limit {
+		before := s.loop.stats.BytesRead
+		if !s.readOnce() && s.loop.stats.BytesRead == before {
+			return // after a short read there is an EOF to look for
+		}
 	}
 }
 
 func (s *Stream) onReadable(Ready) {
 	s.loop.blame(s)
 	for range readsPerEvent {
-		if !s.readOnce() || s.paused || s.read != sideOpen {
+		if !s.readOnce() || s.pauses != 0 || s.read != sideOpen {
 			return
 		}
 	}
@@ -73,9 +56,7 @@ func (s *Stream) readOnce() (more bool) {
 	case err == nil && n > 0:
 		l.stats.BytesRead += uint64(n)
 		l.readBuf = nil
-		if s.config.OnData != nil {
-			s.config.OnData(buf[:n])
-		}
+		s.deliver(buf[:n])
 		l.readBuf = buf
 		return n == len(buf)
 	case err == nil:
@@ -91,8 +72,24 @@ func (s *Stream) readOnce() (more bool) {
 	return false
 }
 
+// deliver hands on what was read.
+func (s *Stream) deliver(data []byte) {
+	switch x := s.extra; {
+	case x != nil && x.divert(s, data):
+	case s.config.OnData != nil:
+		s.config.OnData(data)
+	}
+}
+
 func (s *Stream) readEOF() {
 	s.endRead()
+	if s.extra != nil && s.extra.divertEOF(s) {
+		return
+	}
+	s.deliverEOF()
+}
+
+func (s *Stream) deliverEOF() {
 	if s.config.OnEOF != nil {
 		s.config.OnEOF()
 	}

@@ -16,6 +16,9 @@ const corkLimit = 8 << 10
 // after CloseWrite or Close, and the write error if the other side is gone; then
 // nothing of p was queued.
 func (s *Stream) Write(p []byte) error {
+	if len(p) >= directSize {
+		return s.Writev(p)
+	}
 	return s.Commit(append(s.AppendBuffer(), p...))
 }
 
@@ -25,7 +28,7 @@ func (s *Stream) AppendBuffer() []byte {
 	if s.write != sideOpen {
 		return nil
 	}
-	return s.queue.tail()
+	return s.queue.tail(&s.loop.chunks)
 }
 
 // Commit queues what was appended to the buffer lent by AppendBuffer, or rolls
@@ -48,34 +51,50 @@ func (s *Stream) Commit(buf []byte) error {
 // commit is Commit in full.
 func (s *Stream) commit(buf []byte) error {
 	if s.write != sideOpen {
-		if s.writeErr != nil {
-			return s.writeErr
-		}
-		return ErrClosed
+		return s.refusal()
 	}
 	if s.queue.last == nil {
 		return ErrInvalid // AppendBuffer was not called
 	}
 	n := len(buf) - len(s.queue.last.B)
 	if n <= 0 {
-		s.queue.rollback()
+		s.queue.rollback(&s.loop.chunks)
 		return nil
 	}
-	if limit := s.config.MaxBuffered; limit > 0 && s.queue.len()+n > limit {
-		s.queue.rollback()
-		s.high = s.queue.len() > 0 // OnDrain tells when to try again
+	if !s.fits(n) {
+		s.queue.rollback(&s.loop.chunks)
+		s.setHigh(s.queue.len() > 0) // OnDrain tells when to try again
 		return ErrBufferFull
 	}
 	s.queue.commit(buf, n)
-	s.accepted += uint64(n)
-	if s.queue.len() >= s.config.HighWater {
-		s.high = true
-	}
-	s.markDirty()
+	s.queued(n)
 	if s.queue.len() >= corkLimit && !s.blocked && s.loop.running.Load() {
 		s.uncork()
 	}
 	return nil
+}
+
+// refusal is why nothing can be written any more.
+func (s *Stream) refusal() error {
+	if s.writeErr != nil {
+		return s.writeErr
+	}
+	return ErrClosed
+}
+
+// fits reports whether MaxBuffered allows n more bytes.
+func (s *Stream) fits(n int) bool {
+	limit := s.config.MaxBuffered
+	return limit <= 0 || n <= limit-s.queue.len()
+}
+
+// queued accounts for n accepted bytes, of which at least one is in the queue.
+func (s *Stream) queued(n int) {
+	s.accepted += uint64(n)
+	if s.queue.len() >= s.config.HighWater {
+		s.setHigh(true)
+	}
+	s.markDirty()
 }
 
 // uncork writes before the iteration's end, so that the other side can work on
@@ -88,13 +107,21 @@ func (s *Stream) uncork() (ok bool) {
 	n, err := s.queue.writeTo(s.writer.fd)
 	s.loop.stats.Writes++
 	if err == nil {
-		s.loop.stats.BytesWritten += uint64(n)
-		s.queue.advance(n)
+		s.wrote(n)
 	}
 	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
 		s.await()
 	}
 	return err == nil
+}
+
+// wrote takes n bytes that the kernel has accepted out of the queue.
+func (s *Stream) wrote(n int) {
+	s.loop.stats.BytesWritten += uint64(n)
+	s.queue.advance(n, &s.loop.chunks)
+	if s.extra != nil {
+		s.extra.times.wrote(s.loop)
+	}
 }
 
 // Flush writes what is queued now instead of at the end of the iteration, as
@@ -119,7 +146,7 @@ func (s *Stream) Accepted() uint64 { return s.accepted }
 // answering after the stream has been closed, but what CloseWrite or Close left
 // in the kernel may have been read later, and is not counted.
 func (s *Stream) Unread() int {
-	if s.writer.fd < 0 {
+	if s.write == sideDone {
 		return s.unread
 	}
 	return s.queue.len() + s.inKernel()
@@ -165,15 +192,13 @@ func (s *Stream) onWritable(ready Ready) {
 
 // flush writes until the queue is empty or the kernel's buffer is full.
 func (s *Stream) flush() {
-	s.loop.blame(s)
 	for s.queue.len() > 0 && !s.closed {
 		want := s.queue.transfer()
 		n, err := s.queue.writeTo(s.writer.fd)
 		s.loop.stats.Writes++
 		switch {
 		case err == nil:
-			s.loop.stats.BytesWritten += uint64(n)
-			s.queue.advance(n)
+			s.wrote(n)
 			if n < want {
 				s.await() // took a part: full, no need to be told EAGAIN
 				return
@@ -197,6 +222,9 @@ func (s *Stream) await() {
 		return
 	}
 	s.blocked = true
+	if s.extra != nil {
+		s.waitsForRoom()
+	}
 	if s.writer.interest&Write != 0 {
 		return
 	}
@@ -212,6 +240,9 @@ func (s *Stream) written() {
 		return
 	}
 	s.checkLowWater()
+	if s.extra != nil {
+		s.extra.times.waiting = false
+	}
 	if s.writer.interest&Write != 0 {
 		s.writer.Unref()
 		if err := s.writer.SetInterest(HangUp); err != nil {
@@ -225,13 +256,24 @@ func (s *Stream) written() {
 			_ = unix.Shutdown(s.writer.fd, unix.SHUT_WR)
 		}
 		s.endWrite(false)
-		s.settle()
+		s.flushed()
+	}
+}
+
+// setHigh sets whether the stream is congested; whoever waits for it is paused
+// or goes on.
+func (s *Stream) setHigh(high bool) {
+	if s.high != high {
+		s.high = high
+		if s.extra != nil {
+			s.pauseSources(high)
+		}
 	}
 }
 
 func (s *Stream) checkLowWater() {
 	if s.high && s.queue.len() <= s.config.LowWater {
-		s.high = false
+		s.setHigh(false)
 		s.drained = true
 		s.deferCallback()
 	}
@@ -248,13 +290,16 @@ func (s *Stream) writeFailed(err error) {
 		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
 	}
 	s.endWrite(true)
-	s.queue.drop()
+	s.queue.drop(&s.loop.chunks)
 	s.checkLowWater() // nothing is queued: whoever waits for room is told by Write why there is none
 	s.blocked = false
 	if s.config.OnWriteError != nil {
 		s.config.OnWriteError(s.writeErr)
 	}
+	if s.extra != nil && !s.closed {
+		s.endSources()
+	}
 	if !s.closed {
-		s.settle()
+		s.flushed()
 	}
 }

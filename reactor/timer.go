@@ -15,6 +15,7 @@ type Timer struct {
 	delay  int64 // of the next start, in ns
 	period int64 // 0: one-shot
 	index  int32 // in the heap; -1 while stopped
+	seq    uint32
 }
 
 // AfterFunc calls fn once, d from now. A d of zero or less means in the next

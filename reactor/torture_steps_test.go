@@ -57,7 +57,7 @@ func (s *steps) inside() {
 
 func (s *steps) random() func() {
 	all := []func(){s.newPipe, s.newWatcher, s.newTimer, s.newStream, s.post, s.closePipe,
-		s.changeWatcher, s.changeWatcher, s.changeTimer, s.changeTimer, s.changeStream, s.changeStream, s.changePeer}
+		s.changeWatcher, s.changeWatcher, s.changeTimer, s.changeTimer, s.changeStream, s.changeStream, s.endStream, s.coupleStream, s.timeStream, s.readUnits, s.changePeer}
 	return all[s.rnd.IntN(len(all))]
 }
 
@@ -166,20 +166,28 @@ func (s *steps) changeTimer() {
 }
 
 func (s *steps) newStream() {
-	if len(s.streams) > 100 {
+	s.streams = without(s.streams, (*reactor.Stream).Closed)
+	if len(s.streams) > 100 || len(s.peers) > 300 {
 		return
 	}
 	transport := pick(s, fdtest.Transports())
 	ours, theirs := transport.Open(s.t)
 	fdtest.Shrink(s.t, ours.Write)
+	s.adopt(ours.Read, ours.Write)
+	s.peers = append(s.peers, theirs)
+}
+
+// adopt makes a stream of descriptors, new ones or such as another has given back.
+func (s *steps) adopt(r, w int) {
 	closed := 0
-	stream, err := s.loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
+	stream, err := s.loop.NewStream(r, w, reactor.StreamConfig{
 		HighWater:    1 + s.rnd.IntN(10_000),
 		MaxBuffered:  1 + s.rnd.IntN(100_000),
 		OnData:       func([]byte) { s.inside() },
 		OnEOF:        s.inside,
 		OnDrain:      s.inside,
 		OnWriteError: func(error) { s.inside() },
+		OnTimeout:    s.onTimeout(),
 		OnClose: func(error) {
 			if closed++; closed > 1 {
 				s.t.Error("a second OnClose")
@@ -189,7 +197,6 @@ func (s *steps) newStream() {
 	})
 	must(s.t, err)
 	s.streams = append(s.streams, stream)
-	s.peers = append(s.peers, theirs)
 }
 
 func (s *steps) changeStream() {
@@ -197,23 +204,111 @@ func (s *steps) changeStream() {
 	if stream == nil {
 		return
 	}
-	switch s.rnd.IntN(8) {
+	switch s.rnd.IntN(7) {
 	case 0:
-		stream.Close()
-	case 1:
-		stream.CloseWrite()
-	case 2:
 		must(s.t, stream.Pause())
-	case 3:
+	case 1:
 		must(s.t, stream.Resume())
-	case 4:
+	case 2:
 		stream.Flush()
-	case 5:
+	case 3:
+		stream.Writev(make([]byte, s.rnd.IntN(100)), nil, make([]byte, s.rnd.IntN(100_000)))
+	case 4:
 		if s.depth == 0 {
 			stream.Drain()
 		}
 	default:
 		stream.Write(make([]byte, s.rnd.IntN(20_000))) // refused when full or closed
+	}
+}
+
+// onTimeout is nil for every other stream, which then fails.
+func (s *steps) onTimeout() func(reactor.Timeout) {
+	if s.rnd.IntN(2) == 0 {
+		return nil
+	}
+	return func(reactor.Timeout) { s.inside() }
+}
+
+// endStream ends a stream, or half of it, in one of the ways.
+func (s *steps) endStream() {
+	stream := pick(s, s.streams)
+	if stream == nil {
+		return
+	}
+	switch s.rnd.IntN(5) {
+	case 0:
+		stream.Close()
+	case 1:
+		stream.CloseWrite()
+	case 2:
+		stream.CloseRead()
+	case 3:
+		stream.CloseAfterFlush(time.Duration(s.rnd.IntN(1e6)) - 1)
+	default:
+		r, w, _, unwritten := stream.Detach()
+		if r < 0 && w < 0 {
+			return
+		}
+		s.adopt(r, w)
+		s.streams[len(s.streams)-1].Write(unwritten) // refused if it is too much for the new one
+	}
+}
+
+// coupleStream couples a stream to another, or itself, or to none.
+func (s *steps) coupleStream() {
+	from, to := pick(s, s.streams), pick(s, s.streams)
+	if from == nil {
+		return
+	}
+	switch s.rnd.IntN(5) {
+	case 0:
+		must(s.t, from.PipeTo(nil))
+	case 1, 2:
+		from.PauseWhileCongested(to) // refused if one is closed
+	default:
+		from.PipeTo(to)
+	}
+}
+
+func (s *steps) timeStream() {
+	stream := pick(s, s.streams)
+	if stream == nil {
+		return
+	}
+	d := time.Duration(s.rnd.IntN(3e6)) - 1e6
+	switch s.rnd.IntN(3) {
+	case 0:
+		stream.SetIdleTimeout(d)
+	case 1:
+		stream.SetReadTimeout(d)
+	default:
+		stream.SetWriteTimeout(d)
+	}
+}
+
+// readUnits asks the reader of a stream for something. What it refuses, because
+// the stream has ended, it does not call either.
+func (s *steps) readUnits() {
+	stream := pick(s, s.streams)
+	if stream == nil {
+		return
+	}
+	r := stream.Reader()
+	unit := reactor.Fixed(s.rnd.IntN(30_000))
+	if s.rnd.IntN(3) == 0 {
+		unit = reactor.Line(1 + s.rnd.IntN(100_000)) // of which there are none: the peers send zeros
+	}
+	inside := func([]byte) { s.inside() }
+	switch s.rnd.IntN(4) {
+	case 0:
+		r.Each(unit, inside)
+	case 1:
+		r.Each(unit, nil)
+	case 2:
+		r.Push(unit, inside)
+	default:
+		r.Unshift(unit, inside)
 	}
 }
 

@@ -150,8 +150,8 @@ func (e *torturedEnd) onData(data []byte) {
 // produce queues pieces until it is told to wait, in one of two ways.
 func (e *torturedEnd) produce() {
 	for e.out.left > 0 && !e.stream.Congested() {
-		piece := e.out.peek(1 + e.rnd.IntN(20_000))
-		err := e.stream.Commit(append(e.stream.AppendBuffer(), piece...))
+		piece := e.out.peek(1 + e.rnd.IntN(e.largest()))
+		err := e.write(piece)
 		switch {
 		case errors.Is(err, reactor.ErrBufferFull) && e.stream.Buffered() == 0:
 			continue // larger than all of the buffer: another size
@@ -169,6 +169,24 @@ func (e *torturedEnd) produce() {
 	if e.out.left == 0 {
 		e.stream.CloseWrite()
 	}
+}
+
+// largest is the size of the largest piece: now and then one that is written past
+// the queue.
+func (e *torturedEnd) largest() int {
+	if e.rnd.IntN(20) == 0 {
+		return 300_000
+	}
+	return 20_000
+}
+
+// write queues a piece in one of the two ways.
+func (e *torturedEnd) write(piece []byte) error {
+	if e.rnd.IntN(3) == 0 {
+		at := e.rnd.IntN(len(piece) + 1)
+		return e.stream.Writev(piece[:at], nil, piece[at:])
+	}
+	return e.stream.Commit(append(e.stream.AppendBuffer(), piece...))
 }
 
 // tortureWrite is the peer's writing: random pieces.

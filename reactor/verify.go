@@ -7,7 +7,10 @@ import "fmt"
 // loop holds.
 func (l *Loop) Verify() error {
 	refs := 0
-	for _, check := range []func(*int) error{l.verifyTimers, l.verifySlots, l.verifyHooks, l.verifyPending, l.verifyStreams} {
+	for _, check := range []func(*int) error{
+		l.verifyTimers, l.verifySlots, l.verifyProcesses, l.verifyHooks, l.verifyPending, l.verifyStreams,
+		l.verifyWalls, l.verifySignals, l.verifyAsyncs, l.verifyPaths,
+	} {
 		if err := check(&refs); err != nil {
 			return err
 		}
@@ -58,8 +61,20 @@ func (l *Loop) verifySlots(refs *int) error {
 	return nil
 }
 
+func (l *Loop) verifyProcesses(refs *int) error {
+	for w := range l.watched {
+		if !w.active {
+			return fmt.Errorf("reactor: a stopped watcher of process %d is listed", w.pid)
+		}
+		if !w.unref {
+			*refs++
+		}
+	}
+	return nil
+}
+
 func (l *Loop) verifyHooks(refs *int) error {
-	for _, list := range [][]*Hook{l.hooks.prepare, l.hooks.check, l.hooks.idle} {
+	for _, list := range [][]*Hook{l.hooks.prepare, l.hooks.check, l.hooks.idle, l.hooks.cleanup} {
 		for _, h := range list {
 			if !h.active {
 				return fmt.Errorf("reactor: a stopped %s hook is listed", h.label)
@@ -117,6 +132,9 @@ func (l *Loop) verifyStreams(*int) error {
 			return fmt.Errorf("reactor: stream of fd %d: dirty is %v, listed is %v", s.writer.fd, s.dirty, queued[s])
 		case s.queue.size > 0 && !s.dirty && !s.blocked:
 			return fmt.Errorf("reactor: stream of fd %d has forgotten %d bytes", s.writer.fd, s.queue.size)
+		}
+		if err := s.verifyExtra(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -29,12 +29,12 @@ func (l *Loop) wait(timeout time.Duration) ([]poller.Event, error) {
 		}
 	}
 	if l.config.BusyPoll > 0 {
-		start := time.Now()
+		start := l.clock()
 		if events, err = l.busyPoll(timeout); l.posts.any() || len(events) > 0 || err != nil {
 			return events, err
 		}
 		if timeout > 0 {
-			if timeout -= time.Since(start); timeout <= 0 {
+			if timeout -= time.Duration(l.clock() - start); timeout <= 0 {
 				return nil, nil
 			}
 		}
@@ -50,6 +50,9 @@ func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 		timeout = 0
 	}
 	l.stats.Blocked++
+	if l.parking != nil {
+		return l.parking.wait(timeout)
+	}
 	return l.ask(timeout)
 }
 

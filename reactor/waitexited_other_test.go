@@ -2,7 +2,20 @@
 
 package reactor_test
 
-import "github.com/evfork/evfork/reactor"
+import (
+	"runtime"
 
-// waitUntilExited is not needed where WatchProcess is not there yet.
-func waitUntilExited(int) error { return reactor.ErrUnsupported }
+	"github.com/evfork/evfork/internal/waitpeek"
+)
+
+// waitUntilExited waits until a child has exited and leaves it unreaped. There is
+// no wait for that everywhere, so it asks again and again.
+func waitUntilExited(pid int) error {
+	for {
+		exited, err := waitpeek.Exited(pid)
+		if exited || err != nil {
+			return err
+		}
+		runtime.Gosched()
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"math"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/evfork/evfork/internal/poller"
 )
 
@@ -40,7 +38,6 @@ type FDWatcher struct {
 	interest   Ready
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
-	owned      bool       // the descriptor is the loop's and is closed with it
 }
 
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the
@@ -75,10 +72,7 @@ func (w *FDWatcher) Start() error {
 	case w.fd < 0 || w.fd > math.MaxInt32 || w.interest == 0 || w.interest > Read|Write|HangUp:
 		return ErrInvalid
 	}
-	if err := l.growSlots(w.fd); err != nil {
-		return err
-	}
-	if err := l.register(w.fd, l.slots[w.fd].asked()|w.interest); err != nil {
+	if err := l.enlist(w.fd, w.interest); err != nil {
 		return err
 	}
 	w.link(&l.slots[w.fd])
@@ -86,24 +80,27 @@ func (w *FDWatcher) Start() error {
 	return nil
 }
 
-// growSlots makes room for a descriptor, unless there is none of that number:
-// the table is as long as the highest one.
-func (l *Loop) growSlots(fd int) error {
+// enlist adds to what the poller is asked for. The table is as long as the
+// highest descriptor, so for a higher one the poller comes first: it knows
+// whether there is such a descriptor.
+func (l *Loop) enlist(fd int, interest Ready) error {
 	if fd < len(l.slots) {
-		return nil
+		return l.register(fd, l.slots[fd].asked()|interest)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+	first := slot{gen: 1, kernel: interest}
+	l.stats.Controls++
+	if err := l.poller.Add(fd, first.gen, interest); err != nil {
 		return opError("watch", fd, err)
 	}
-	for len(l.slots) <= fd {
-		l.slots = append(l.slots, slot{})
-	}
+	l.slots = append(l.slots, make([]slot, fd+1-len(l.slots))...)
+	l.slots[fd] = first
 	return nil
 }
 
 // Stop stops the watcher; it is not called back any more, not even for an event
-// that has been fetched already. The error, if any, is the kernel's: EBADF means
-// that the descriptor was closed before its watcher was stopped.
+// that has been fetched already. The error, if any, is the kernel's: EBADF or
+// ENOENT mean that the descriptor was closed before its watcher was stopped; not
+// every backend notices.
 func (w *FDWatcher) Stop() error {
 	if !w.active {
 		return nil

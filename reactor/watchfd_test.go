@@ -205,6 +205,7 @@ func TestNumberReusedByItsOwnCallbackGetsNoEventOfItsFormerLife(t *testing.T) {
 // that can no longer be removed.
 func TestLeakedDuplicateDoesNotSpin(t *testing.T) {
 	loop := newLoop(t)
+	needBackend(t, loop, "epoll", "only epoll watches what a descriptor refers to; the others watch the descriptor")
 	other := readyPipe(t)
 	calls := 0
 	watch(t, loop, other.Read, reactor.Read, func(reactor.Ready) { calls++ })
@@ -229,6 +230,29 @@ func TestLeakedDuplicateDoesNotSpin(t *testing.T) {
 	}
 	if calls != 10 {
 		t.Errorf("the other watcher was called in %d of 10 iterations", calls)
+	}
+}
+
+// TestDescriptorClosedBehindTheLoopsBackDoesNotSpin is what all backends have in
+// common when there is no duplicate.
+func TestDescriptorClosedBehindTheLoopsBackDoesNotSpin(t *testing.T) {
+	loop := newLoop(t)
+	p := readyPipe(t)
+	w, err := loop.WatchFD(p.Read, reactor.Read, func(reactor.Ready) { t.Error("called for a closed descriptor") })
+	must(t, err)
+	p.CloseRead()
+	pollTimes(t, loop, 20)
+	if s := loop.Stats(); s.Stale > 1 || s.Rebuilds != 0 {
+		t.Errorf("%d stale events, %d rebuilds", s.Stale, s.Rebuilds)
+	}
+	w.Stop() // EBADF, ENOENT or nothing: the backends differ
+	verify(t, loop)
+	other := readyPipe(t)
+	calls := 0
+	watch(t, loop, other.Read, reactor.Read, func(reactor.Ready) { calls++ })
+	pollTimes(t, loop, 3)
+	if calls != 3 {
+		t.Errorf("another watcher was called in %d of 3 iterations", calls)
 	}
 }
 

@@ -20,15 +20,11 @@ type writeQueue struct {
 func (q *writeQueue) len() int { return q.size }
 
 // tail returns the chunk to append to.
-func (q *writeQueue) tail() []byte {
+func (q *writeQueue) tail(from *chunkCache) []byte {
 	if q.last != nil && len(q.last.B) < chunkSize {
 		return q.last.B
 	}
-	return q.newTail()
-}
-
-func (q *writeQueue) newTail() []byte {
-	q.last = bytebufferpool.Get()
+	q.last = from.get()
 	q.chunks = append(q.chunks, q.last)
 	return q.last.B
 }
@@ -39,10 +35,20 @@ func (q *writeQueue) commit(buf []byte, n int) {
 	q.size += n
 }
 
+// add queues a copy of p, in chunks that are no longer than chunkSize.
+func (q *writeQueue) add(p []byte, from *chunkCache) {
+	for len(p) > 0 {
+		tail := q.tail(from)
+		n := min(len(p), chunkSize-len(tail))
+		q.commit(append(tail, p[:n]...), n)
+		p = p[n:]
+	}
+}
+
 // rollback takes back the tail without what was appended to it.
-func (q *writeQueue) rollback() {
+func (q *writeQueue) rollback(to *chunkCache) {
 	if q.last != nil && len(q.last.B) == 0 {
-		q.release(len(q.chunks) - 1)
+		q.release(len(q.chunks)-1, to)
 		q.chunks = q.chunks[:len(q.chunks)-1]
 		q.relink()
 	}
@@ -75,13 +81,13 @@ func (q *writeQueue) writeTo(fd int) (int, error) {
 }
 
 // advance drops n written bytes from the front.
-func (q *writeQueue) advance(n int) {
+func (q *writeQueue) advance(n int, to *chunkCache) {
 	q.size -= n
 	q.head += n
 	done := 0
 	for done < len(q.chunks) && q.head >= len(q.chunks[done].B) {
 		q.head -= len(q.chunks[done].B)
-		q.release(done)
+		q.release(done, to)
 		done++
 	}
 	if done > 0 {
@@ -92,14 +98,50 @@ func (q *writeQueue) advance(n int) {
 	}
 }
 
-func (q *writeQueue) drop() {
+func (q *writeQueue) drop(to *chunkCache) {
 	for i := range q.chunks {
-		q.release(i)
+		q.release(i, to)
 	}
 	*q = writeQueue{}
 }
 
-func (q *writeQueue) release(i int) {
-	bytebufferpool.Put(q.chunks[i])
+func (q *writeQueue) release(i int, to *chunkCache) {
+	to.put(q.chunks[i])
 	q.chunks[i] = nil
+}
+
+const (
+	// maxSpares is how many chunks a loop keeps for its next writes.
+	maxSpares = 4
+
+	// maxSpareSize is the largest one that is kept: a full chunk, as append grows it.
+	maxSpareSize = 2 * chunkSize
+)
+
+// chunkCache is a loop's own few chunks, before the pool that all share. The pool
+// gives away what is larger than most were lately, so that a large batch now
+// and then, among many small ones, would grow its chunk anew each time.
+type chunkCache struct {
+	spares [maxSpares]*bytebufferpool.ByteBuffer
+	n      int
+}
+
+func (c *chunkCache) get() *bytebufferpool.ByteBuffer {
+	if c.n == 0 {
+		return bytebufferpool.Get()
+	}
+	c.n--
+	b := c.spares[c.n]
+	c.spares[c.n] = nil
+	return b
+}
+
+func (c *chunkCache) put(b *bytebufferpool.ByteBuffer) {
+	if c.n == maxSpares || cap(b.B) > maxSpareSize {
+		bytebufferpool.Put(b)
+		return
+	}
+	b.Reset()
+	c.spares[c.n] = b
+	c.n++
 }

@@ -2,7 +2,7 @@ package poller
 
 // OpenMillis is Open on a kernel that has no epoll_pwait2.
 func OpenMillis() (Poller, error) {
-	p, err := Open()
+	p, err := openEpoll()
 	if err != nil {
 		return nil, err
 	}
@@ -21,4 +21,4 @@ func LoseOuter(p Poller) (restore func()) {
 }
 
 // Millis is how a timeout is counted without epoll_pwait2.
-var Millis = millis
+var Millis = pollMillis

@@ -2,7 +2,6 @@ package poller
 
 import (
 	"errors"
-	"math"
 	"os"
 	"syscall"
 	"time"
@@ -12,17 +11,8 @@ import (
 )
 
 const (
-	// The kernel's event array starts small, because a worker that watches two
-	// pipes should not pay for a server, and doubles whenever it comes back full.
-	minEvents = 32
-	maxEvents = 4096
-
 	// wakeFD marks the waker's own events. No descriptor is negative.
 	wakeFD = -1
-
-	// maxWaitMillis bounds one epoll_wait where epoll_pwait2 is missing: its
-	// timeout is an int32 of milliseconds, and the loop simply waits again.
-	maxWaitMillis = math.MaxInt32
 )
 
 type epoll struct {
@@ -36,8 +26,7 @@ type epoll struct {
 
 var _ Poller = (*epoll)(nil)
 
-// Open returns this platform's best poller.
-func Open() (Poller, error) {
+func openEpoll() (Poller, error) {
 	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
@@ -149,7 +138,7 @@ func (p *epoll) Wait(timeout time.Duration) ([]Event, error) {
 // readiness translates epoll's bits; rule 4 of the contract.
 func readiness(bits uint32) (r Interest) {
 	if bits&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		return Read | Write | HangUp
+		return everything
 	}
 	if bits&unix.EPOLLIN != 0 {
 		r |= Read
@@ -175,17 +164,8 @@ func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
 		// Linux before 5.11, or a seccomp filter that has not heard of it.
 		p.millis = true
 	}
-	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(millis(timeout)), 0, 0)
+	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(pollMillis(timeout)), 0, 0)
 	return int(n), e
-}
-
-// millis rounds a timeout up to milliseconds; negative ones all mean for ever.
-// The longest must not overflow in the rounding.
-func millis(timeout time.Duration) int {
-	if timeout <= 0 {
-		return int(max(timeout, -1))
-	}
-	return int(min((timeout-1)/time.Millisecond+1, maxWaitMillis))
 }
 
 func (p *epoll) waitNanos(timeout time.Duration) (int, syscall.Errno) {

@@ -1,8 +1,32 @@
 package poller_test
 
-import "github.com/evfork/evfork/internal/poller"
+import (
+	"maps"
+	"slices"
 
-// more are the constructors of this platform besides Open.
+	"github.com/evfork/evfork/internal/kqsim"
+	"github.com/evfork/evfork/internal/poller"
+)
+
+// more are the constructors of this platform besides its best and poll.
 func more() []constructor {
-	return []constructor{{"epoll without pwait2", poller.OpenMillis}}
+	all := []constructor{
+		{"epoll without pwait2", poller.OpenMillis},
+		{"kqueue", simulated(kqsim.Quirks{})},
+	}
+	presets := kqsim.Presets()
+	for _, name := range slices.Sorted(maps.Keys(presets)) {
+		all = append(all, constructor{"kqueue of " + name, simulated(presets[name])})
+	}
+	return all
+}
+
+func simulated(quirks kqsim.Quirks) func() (poller.Poller, error) {
+	return func() (poller.Poller, error) {
+		q, err := kqsim.New(quirks)
+		if err != nil {
+			return nil, err
+		}
+		return poller.NewKqueue(q)
+	}
 }

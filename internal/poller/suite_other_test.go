@@ -2,5 +2,5 @@
 
 package poller_test
 
-// more are the constructors of this platform besides Open.
+// more are the constructors of this platform besides its best and poll.
 func more() []constructor { return nil }

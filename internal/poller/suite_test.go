@@ -13,7 +13,8 @@ import (
 )
 
 // The suite is the contract in doc.go as tests. Every test runs on every poller
-// that the platform has.
+// that the platform has, and on Linux also on kqueues simulated with the quirks of
+// every system that has them.
 
 type constructor struct {
 	name string
@@ -21,7 +22,10 @@ type constructor struct {
 }
 
 func constructors() []constructor {
-	return append([]constructor{{"default", poller.Open}}, more()...)
+	named := func(name string) func() (poller.Poller, error) {
+		return func() (poller.Poller, error) { return poller.Open(name) }
+	}
+	return append([]constructor{{"default", named("")}, {"poll", named("poll")}}, more()...)
 }
 
 // onEach runs body with a fresh poller of each kind.
@@ -38,12 +42,20 @@ func onEach(t *testing.T, body func(t *testing.T, p poller.Poller)) {
 func open(t testing.TB, c constructor) poller.Poller {
 	t.Helper()
 	p, err := c.open()
-	if errors.Is(err, poller.ErrUnsupported) {
-		t.Skip("this platform has no poller yet")
-	}
 	must(t, err)
 	t.Cleanup(func() { must(t, p.Close()) })
 	return p
+}
+
+// hostFD is what a host watches, on a poller that has such a thing.
+func hostFD(t testing.TB, p poller.Poller) int {
+	t.Helper()
+	fd, err := p.FD()
+	if p.Name() == "poll" && errors.Is(err, poller.ErrUnsupported) {
+		t.Skip("poll(2) has no descriptor that a host could watch: ", err)
+	}
+	must(t, err)
+	return fd
 }
 
 func must(t testing.TB, err error) {
@@ -78,6 +90,12 @@ func put(t testing.TB, fd int) {
 	t.Helper()
 	_, err := unix.Write(fd, []byte("x"))
 	must(t, err)
+}
+
+// await waits until a host's descriptor is readable.
+func await(t testing.TB, host int) {
+	t.Helper()
+	fdtest.Await(t, host, unix.POLLIN)
 }
 
 // expect waits until the poller reports exactly the wanted event. Waits that

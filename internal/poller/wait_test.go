@@ -92,8 +92,7 @@ func TestWakeEndsTheLongestWait(t *testing.T) {
 
 func TestWakesAreCoalesced(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
-		fd, err := p.FD()
-		must(t, err)
+		fd := hostFD(t, p)
 		var wakers sync.WaitGroup
 		for range 4 {
 			wakers.Go(func() {
@@ -124,8 +123,7 @@ func TestWakeDoesNotHideEvents(t *testing.T) {
 
 func TestFDIsReadableWhileAnEventWaits(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
-		fd, err := p.FD()
-		must(t, err)
+		fd := hostFD(t, p)
 		ends := pipe(t)
 		must(t, p.Add(ends.Read, 1, poller.Read))
 		wantReadable(t, fd, false)
@@ -141,8 +139,7 @@ func TestFDIsReadableWhileAnEventWaits(t *testing.T) {
 
 func TestFDIsReadableAfterAWakeUntilTheNextWait(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
-		fd, err := p.FD()
-		must(t, err)
+		fd := hostFD(t, p)
 		must(t, p.Wake())
 		fdtest.Await(t, fd, unix.POLLIN)
 		expectQuiet(t, p)
@@ -150,10 +147,53 @@ func TestFDIsReadableAfterAWakeUntilTheNextWait(t *testing.T) {
 	})
 }
 
+// TestFDFollowsChangesWithoutAWait: a host waits for FD, and Wait for the host.
+func TestFDFollowsChangesWithoutAWait(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		fd, peer := socket(t)
+		must(t, p.Add(fd, 1, poller.Read))
+		must(t, p.Modify(fd, 1, poller.Read|poller.Write)) // before FD is asked for
+		host := hostFD(t, p)
+		fdtest.Await(t, host, unix.POLLIN)
+		must(t, p.Modify(fd, 1, poller.Read))
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+		must(t, p.Modify(fd, 1, poller.Write))
+		fdtest.Await(t, host, unix.POLLIN)
+		must(t, p.Remove(fd))
+		put(t, peer)
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+	})
+}
+
+// TestFDIsReadableWhileAHangUpLasts: that kqueue tells of it only once must not
+// show.
+func TestFDIsReadableWhileAHangUpLasts(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		host := hostFD(t, p)
+		ends := pipe(t)
+		must(t, p.Add(ends.Write, 1, poller.HangUp))
+		expectQuiet(t, p)
+		ends.CloseRead()
+		for range 3 {
+			fdtest.Await(t, host, unix.POLLIN)
+			expect(t, p, event(ends.Write, 1, everything))
+		}
+		must(t, p.Remove(ends.Write))
+		expectQuiet(t, p)
+		wantReadable(t, host, false)
+		late := pipe(t)
+		late.CloseRead()
+		must(t, p.Add(late.Write, 1, poller.Write))
+		fdtest.Await(t, host, unix.POLLIN)
+		expect(t, p, event(late.Write, 1, everything))
+	})
+}
+
 func TestFDStaysTheSameOverRebuild(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
-		before, err := p.FD()
-		must(t, err)
+		before := hostFD(t, p)
 		must(t, p.Rebuild())
 		after, err := p.FD()
 		must(t, err)
@@ -228,7 +268,6 @@ func TestDescriptorZeroIsLikeAnyOther(t *testing.T) {
 		return
 	}
 	leaktest.Check(t)
-	open(t, constructors()[0]) // or skip
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()

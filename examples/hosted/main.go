@@ -1,0 +1,93 @@
+// Hosted runs loops where something else already waits. First a hundred of them in
+// Go's netpoller: a token goes round through all of them, and yet there is no thread
+// for each, as there would be with Run. Then one loop inside another, on one
+// goroutine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+func main() {
+	if err := errors.Join(parked(100, 5), nested()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// parked runs loops on a goroutine each, and passes a token through all of them.
+func parked(count, rounds int) error {
+	loops := make([]*reactor.Loop, count)
+	for i := range loops {
+		loop, err := reactor.New(reactor.Config{})
+		if err != nil {
+			return err
+		}
+		defer loop.Close()
+		defer loop.Hold()() // not to end before the token comes
+		loops[i] = loop
+	}
+
+	errs := make([]error, count)
+	var running sync.WaitGroup
+	for i, loop := range loops {
+		running.Go(func() { errs[i] = loop.RunParked(context.Background()) })
+	}
+	turns := 0
+	var pass func(to int)
+	pass = func(to int) {
+		loops[to%count].Post(func() { // wakes the goroutine of that loop
+			if turns++; turns < rounds*count {
+				pass(to + 1)
+				return
+			}
+			fmt.Println(turns, "turns on", count, "goroutines")
+			for _, loop := range loops {
+				loop.Stop()
+			}
+		})
+	}
+	pass(0)
+	running.Wait()
+	threads := pprof.Lookup("threadcreate").Count()
+	fmt.Println("threads for a quarter of them or less:", threads <= count/4)
+	return errors.Join(errs...)
+}
+
+// nested runs one loop inside another. Each keeps its own timers; both see what
+// happens on one goroutine, in one order.
+func nested() error {
+	outer, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer outer.Close()
+	inner, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer inner.Close()
+
+	if _, err := outer.Host(inner, func(err error) { fmt.Println("inner: nothing left,", err) }); err != nil {
+		return err
+	}
+	release := inner.Hold() // else it would end with its first timer
+	inner.AfterFunc(10*time.Millisecond, func() {
+		fmt.Println("inner: a timer")
+		outer.AfterFunc(10*time.Millisecond, func() {
+			fmt.Println("outer: a timer that the inner loop started")
+			inner.Post(func() {
+				fmt.Println("inner: a post of the outer loop")
+				release()
+			})
+		})
+	})
+	return outer.Run(context.Background())
+}

@@ -1,0 +1,196 @@
+package kqsim
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/internal/poller/kevent"
+	"github.com/evfork/evfork/internal/waitpeek"
+)
+
+// change makes the changes in their order. An error is an event as long as there
+// is room for it; then it ends the call, and the changes behind it are not made.
+func (q *Queue) change(changes, events []kevent.Event) (n int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range changes {
+		c := &changes[i]
+		err := q.changeOne(c)
+		receipt := c.Flags&kevent.EV_RECEIPT != 0 && !q.quirks.NoReceipt
+		switch {
+		case err == 0 && !receipt:
+		case n < len(events):
+			events[n] = kevent.Event{Ident: c.Ident, Filter: c.Filter, Flags: kevent.EV_ERROR, Data: int64(err), Udata: c.Udata}
+			n++
+		case err != 0:
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func (q *Queue) changeOne(c *kevent.Event) unix.Errno {
+	switch c.Filter {
+	case kevent.EVFILT_READ, kevent.EVFILT_WRITE:
+		if c.Ident > 1<<31-1 || !isOpen(int(c.Ident)) {
+			q.forget(key{c.Filter, c.Ident}) // it went when the descriptor was closed
+			return unix.EBADF
+		}
+	case kevent.EVFILT_USER:
+		if q.quirks.NoUser {
+			return unix.EINVAL
+		}
+	case kevent.EVFILT_PROC:
+		if c.Ident > 1<<31-1 {
+			return unix.ESRCH
+		}
+	default:
+		return unix.EINVAL
+	}
+	k := key{c.Filter, c.Ident}
+	n := q.notes[k]
+	if n != nil && !n.alive() {
+		q.forget(k)
+		n = nil
+	}
+	switch {
+	case c.Flags&kevent.EV_ADD != 0 && n == nil:
+		var e unix.Errno
+		if n, e = q.attach(c); e != 0 {
+			return e
+		}
+	case n == nil:
+		return unix.ENOENT
+	case c.Flags&kevent.EV_DELETE != 0:
+		q.forget(k)
+		return 0
+	default:
+		q.update(n, c)
+	}
+	if c.Flags&kevent.EV_DELETE != 0 {
+		q.forget(k)
+		return 0
+	}
+	if n.filter == kevent.EVFILT_USER && c.Fflags&kevent.NOTE_TRIGGER != 0 {
+		n.triggered = true
+	}
+	return q.arm(n)
+}
+
+// attach makes a new note.
+func (q *Queue) attach(c *kevent.Event) (*note, unix.Errno) {
+	n := &note{
+		ident:    c.Ident,
+		filter:   c.Filter,
+		udata:    c.Udata,
+		flags:    c.Flags & (kevent.EV_CLEAR | kevent.EV_ONESHOT | kevent.EV_DISPATCH),
+		disabled: c.Flags&kevent.EV_DISABLE != 0,
+		pidfd:    -1,
+	}
+	switch c.Filter {
+	case kevent.EVFILT_READ, kevent.EVFILT_WRITE:
+		n.file = identify(int(c.Ident))
+		n.set = readSet
+		if c.Filter == kevent.EVFILT_WRITE {
+			n.set = writeSet
+			if q.quirks.DeadPipe != 0 && n.file.writeEnd() && conditions(int(c.Ident))&unix.POLLERR != 0 {
+				return nil, q.quirks.DeadPipe
+			}
+		}
+	case kevent.EVFILT_PROC:
+		n.set = procSet
+		n.flags |= kevent.EV_ONESHOT // NOTE_EXIT comes once, asked for or not
+		pidfd, err := unix.PidfdOpen(int(c.Ident), 0)
+		if err != nil {
+			return nil, unix.ESRCH
+		}
+		n.pidfd = pidfd
+		if exited, _ := waitpeek.Exited(int(c.Ident)); exited && q.quirks.ZombieESRCH {
+			unix.Close(pidfd)
+			return nil, unix.ESRCH
+		}
+	}
+	q.notes[key{c.Filter, c.Ident}] = n
+	return n, 0
+}
+
+// update is the change of a note that exists: EV_ADD replaces the user data, but
+// neither EV_CLEAR nor its like.
+func (q *Queue) update(n *note, c *kevent.Event) {
+	if c.Flags&kevent.EV_ADD != 0 {
+		n.udata = c.Udata
+		if !q.quirks.DisabledStays {
+			n.disabled = false
+		}
+	}
+	if c.Flags&kevent.EV_ENABLE != 0 {
+		n.disabled = false
+	}
+	if c.Flags&kevent.EV_DISABLE != 0 {
+		n.disabled = true
+	}
+}
+
+// arm has the kernel watch what the note is about, from its present state on.
+func (q *Queue) arm(n *note) unix.Errno {
+	if n.filter == kevent.EVFILT_USER {
+		q.signal()
+		return 0
+	}
+	if !n.watching() {
+		q.unwatch(n)
+		return 0
+	}
+	ev := unix.EpollEvent{Events: n.bits(), Fd: int32(n.ident)}
+	err := unix.EpollCtl(q.sets[n.set], unix.EPOLL_CTL_MOD, n.watched(), &ev)
+	if err == unix.ENOENT {
+		err = q.watch(n)
+	}
+	if err != nil {
+		q.forget(key{n.filter, n.ident})
+		return err.(unix.Errno)
+	}
+	return 0
+}
+
+func (q *Queue) watch(n *note) error {
+	if !n.watching() {
+		return nil
+	}
+	ev := unix.EpollEvent{Events: n.bits(), Fd: int32(n.ident)}
+	return unix.EpollCtl(q.sets[n.set], unix.EPOLL_CTL_ADD, n.watched(), &ev)
+}
+
+// unwatch ignores the error: what was closed is not watched, or is found by scan.
+func (q *Queue) unwatch(n *note) {
+	_ = unix.EpollCtl(q.sets[n.set], unix.EPOLL_CTL_DEL, n.watched(), nil)
+}
+
+// forget deletes a note, if there is one.
+func (q *Queue) forget(k key) {
+	n := q.notes[k]
+	if n == nil {
+		return
+	}
+	delete(q.notes, k)
+	switch {
+	case k.filter == kevent.EVFILT_USER:
+		q.signal()
+	case n.alive():
+		q.unwatch(n)
+	}
+	if n.pidfd >= 0 {
+		unix.Close(n.pidfd)
+	}
+}
+
+// signal makes the eventfd readable just while a user's note is to be reported.
+func (q *Queue) signal() {
+	buf := [8]byte{1}
+	for _, n := range q.notes {
+		if n.filter == kevent.EVFILT_USER && n.triggered && !n.disabled {
+			_, _ = unix.Write(q.user, buf[:]) // EAGAIN: it is readable
+			return
+		}
+	}
+	_, _ = unix.Read(q.user, buf[:]) // EAGAIN: it is not readable
+}

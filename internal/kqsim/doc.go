@@ -1,0 +1,74 @@
+// Package kqsim is a kqueue for Linux, made of epoll, pidfds and questions to the
+// kernel about each descriptor, so that the kqueue poller and all that is above
+// it is tested on real pipes, sockets and processes without a BSD at hand.
+//
+// It follows kqueue(2) where the systems agree, and Quirks where they do not.
+// Only tests import it.
+//
+// What it cannot do: report an exit before the process can be waited for, tell
+// the error of a socket (it says ECONNRESET), notice that a descriptor was closed
+// and its number used again for the very same pipe end or socket.
+package kqsim
+
+import "syscall"
+
+// Quirks are what differs between the systems that have kqueue. The zero value
+// is what most of them do, or allow. docs/portability.md has a section for each.
+type Quirks struct {
+	// NoUser: EVFILT_USER is EINVAL. NetBSD before 10.0, OpenBSD before 7.8.
+	// https://github.com/libevent/libevent/blob/master/kqueue.c
+	NoUser bool
+	// NoReceipt: EV_RECEIPT is ignored. NetBSD as x/sys knows it.
+	NoReceipt bool
+	// DeadPipe is the error of adding a write filter to a pipe that has no
+	// reader: EPIPE on macOS 10.10 and 10.11 and by FreeBSD's and OpenBSD's
+	// sources, EBADF by NetBSD's. https://github.com/tokio-rs/mio/pull/584
+	DeadPipe syscall.Errno
+	// EOFDeletes: the EV_EOF of a pipe's write filter is its last report; the
+	// filter goes with the read end that it was attached to. FreeBSD.
+	// https://github.com/nim-lang/Nim/pull/24079
+	EOFDeletes bool
+	// DeadReaderIsRead: when the last reader of a pipe closes, only the read filter
+	// of the write end tells. "On some systems", says Go's runtime.
+	// https://github.com/golang/go/blob/master/src/runtime/netpoll_kqueue.go
+	DeadReaderIsRead bool
+	// DeadReaderIsWrite: only the write filter does, as on a system whose pipes go
+	// one way and whose read filter knows of no data there.
+	DeadReaderIsWrite bool
+	// ZombieESRCH: a process that has exited cannot be registered. macOS, NetBSD,
+	// OpenBSD; FreeBSD and DragonFly report it at once.
+	// https://github.com/libuv/libuv/pull/3451
+	ZombieESRCH bool
+	// DisabledStays: adding a disabled filter again does not enable it without
+	// EV_ENABLE. Some versions of macOS (libev's Changes, 4.00).
+	// http://cvs.schmorp.de/libev/Changes
+	DisabledStays bool
+	// LongTimeout: a timeout of more than 100 million seconds is EINVAL. macOS.
+	// https://github.com/golang/go/blob/master/src/runtime/netpoll_kqueue.go
+	LongTimeout bool
+	// WriteFirst: the reports of write filters come before those of read filters.
+	// Seen on macOS with the end of a Unix socket.
+	// https://github.com/panjf2000/gnet
+	WriteFirst bool
+	// InterruptEvery: of the calls that find nothing and would sleep, each
+	// one of this number is EINTR, after its changes were made. Any system, when a
+	// signal comes.
+	InterruptEvery int
+}
+
+// Presets are the quirks of each system, those of none in particular, and all of
+// them at once.
+func Presets() map[string]Quirks {
+	return map[string]Quirks{
+		"darwin":    {DeadPipe: syscall.EPIPE, ZombieESRCH: true, DisabledStays: true, LongTimeout: true, WriteFirst: true},
+		"freebsd":   {DeadPipe: syscall.EPIPE, EOFDeletes: true},
+		"netbsd9":   {NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, ZombieESRCH: true},
+		"openbsd":   {NoUser: true, DeadPipe: syscall.EPIPE, ZombieESRCH: true},
+		"dragonfly": {},
+		"one-way":   {DeadReaderIsWrite: true, EOFDeletes: true},
+		"all": {
+			NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, EOFDeletes: true, DeadReaderIsRead: true, ZombieESRCH: true,
+			DisabledStays: true, LongTimeout: true, WriteFirst: true, InterruptEvery: 3,
+		},
+	}
+}

@@ -1,0 +1,3 @@
+package poller
+
+const best = "epoll"

@@ -1,0 +1,28 @@
+package poller
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// errNeverBlocks is epoll's answer, given in words.
+var errNeverBlocks = fmt.Errorf("a regular file or directory is always ready: %w", unix.EPERM)
+
+// inspect asks what a descriptor is before it is registered. Only epoll refuses
+// by itself what never blocks: poll(2) always reports it, and kqueues differ (on
+// FreeBSD the write filter of a regular file always fires, elsewhere some files
+// fire once): the loop would spin, or wait for ever.
+func inspect(fd int) (socket bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	switch uint32(st.Mode) & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR:
+		return false, errNeverBlocks
+	case unix.S_IFSOCK:
+		return true, nil
+	}
+	return false, nil
+}

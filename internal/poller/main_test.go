@@ -1,0 +1,13 @@
+package poller_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/evfork/evfork/internal/kqsim"
+)
+
+func TestMain(m *testing.M) {
+	kqsim.Install()
+	os.Exit(m.Run())
+}

@@ -1,0 +1,184 @@
+package poller
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPollMillis bounds one poll(2): its timeout is an int of milliseconds, and
+// the loop simply waits again.
+const maxPollMillis = math.MaxInt32
+
+// pollPoller asks by poll(2), which keeps nothing between two calls: every Wait
+// hands over all of the descriptors, and costs as much. In return there is
+// nothing that a duplicate could keep alive, no system call for a change, and no
+// Unix without it. It is the oracle that the tests compare the others with.
+type pollPoller struct {
+	waker  *wakePipe
+	fds    []unix.PollFd // [0] is the waker's; without gaps
+	gens   []uint32      // parallel to fds
+	places []int32       // by descriptor: where in fds; 0 is nowhere
+	events []Event
+}
+
+var _ Poller = (*pollPoller)(nil)
+
+func openPoll() (Poller, error) {
+	waker, err := openWakePipe()
+	if err != nil {
+		return nil, err
+	}
+	return &pollPoller{
+		waker: waker,
+		fds:   []unix.PollFd{{Fd: int32(waker.r), Events: unix.POLLIN}},
+		gens:  []uint32{0},
+	}, nil
+}
+
+func (p *pollPoller) Name() string { return "poll" }
+
+// FD fails. The descriptors are an argument of each call, so nothing stands for
+// them all; an epoll set beside it would make this another poller.
+func (p *pollPoller) FD() (int, error) {
+	return -1, fmt.Errorf("a loop on poll(2) has no descriptor that a host could watch: %w", ErrUnsupported)
+}
+
+func (p *pollPoller) place(fd int) int32 {
+	if fd < 0 || fd >= len(p.places) {
+		return 0
+	}
+	return p.places[fd]
+}
+
+func (p *pollPoller) Add(fd int, gen uint32, interest Interest) error {
+	if p.place(fd) != 0 {
+		return unix.EEXIST
+	}
+	if _, err := inspect(fd); err != nil {
+		return err
+	}
+	for len(p.places) <= fd {
+		p.places = append(p.places, 0)
+	}
+	p.places[fd] = int32(len(p.fds))
+	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: pollBits(interest)})
+	p.gens = append(p.gens, gen)
+	return nil
+}
+
+func (p *pollPoller) Modify(fd int, gen uint32, interest Interest) error {
+	at := p.place(fd)
+	if at == 0 {
+		return unix.ENOENT
+	}
+	p.fds[at].Events, p.gens[at] = pollBits(interest), gen
+	return nil
+}
+
+// Remove fills the gap with the last entry.
+func (p *pollPoller) Remove(fd int) error {
+	at := p.place(fd)
+	if at == 0 {
+		return unix.ENOENT
+	}
+	p.forget(at)
+	return nil
+}
+
+func (p *pollPoller) forget(at int32) {
+	last := len(p.fds) - 1
+	p.places[p.fds[at].Fd] = 0
+	if int(at) != last {
+		p.fds[at], p.gens[at] = p.fds[last], p.gens[last]
+		p.places[p.fds[at].Fd] = at
+	}
+	p.fds, p.gens = p.fds[:last], p.gens[:last]
+}
+
+// pollBits: POLLERR and POLLHUP are always reported, and so need no bit.
+func pollBits(interest Interest) (bits int16) {
+	if interest&Read != 0 {
+		bits |= unix.POLLIN
+	}
+	if interest&Write != 0 {
+		bits |= unix.POLLOUT
+	}
+	return bits
+}
+
+func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
+	p.events = p.events[:0]
+	n, err := pollWait(p.fds, timeout)
+	if err == unix.EINTR {
+		return p.events, nil
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("poll", err)
+	}
+	if p.fds[0].Revents != 0 {
+		p.fds[0].Revents = 0
+		p.waker.drain()
+		n--
+	}
+	for at := 1; at < len(p.fds) && n > 0; {
+		bits := p.fds[at].Revents
+		p.fds[at].Revents = 0
+		if bits != 0 {
+			n--
+			p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: pollReadiness(p.fds[at].Fd, bits)})
+		}
+		if bits&unix.POLLNVAL == 0 {
+			at++
+			continue
+		}
+		// Closed without Remove. It is reported as stale, once, for the loop to
+		// count, and forgotten, or every further Wait would return at once. What
+		// fills the gap has not been looked at.
+		p.events[len(p.events)-1].Gen = ^p.gens[at]
+		p.forget(int32(at))
+	}
+	return p.events, nil
+}
+
+// pollReadiness translates poll's bits; rule 4 of the contract.
+func pollReadiness(fd int32, bits int16) (r Interest) {
+	switch {
+	case bits&(unix.POLLERR|unix.POLLNVAL) != 0:
+		return everything
+	case bits&unix.POLLHUP != 0 && halfClosed(int(fd)):
+		return Read | Write // which of them, the operation will tell
+	case bits&unix.POLLHUP != 0:
+		return everything
+	}
+	if bits&unix.POLLIN != 0 {
+		r |= Read
+	}
+	if bits&unix.POLLOUT != 0 {
+		r |= Write
+	}
+	return r
+}
+
+func (p *pollPoller) Wake() error { return p.waker.wake() }
+
+// Rebuild forgets everything: nothing else is kept anywhere.
+func (p *pollPoller) Rebuild() error {
+	clear(p.places)
+	p.fds, p.gens, p.events = p.fds[:1], p.gens[:1], p.events[:0]
+	return nil
+}
+
+func (p *pollPoller) Close() error { return p.waker.close() }
+
+// pollMillis rounds a timeout up to milliseconds; negative ones all mean for
+// ever. The longest must not overflow in the rounding.
+func pollMillis(timeout time.Duration) int {
+	if timeout <= 0 {
+		return int(max(timeout, -1))
+	}
+	return int(min((timeout-1)/time.Millisecond+1, maxPollMillis))
+}

@@ -1,0 +1,4 @@
+package waitpeek
+
+// idPID is P_PID of sys/idtype.h.
+const idPID = 1

@@ -1,0 +1,28 @@
+package reactor
+
+import "golang.org/x/sys/unix"
+
+// ExpireJumpNotice makes the timerfd that tells of jumps readable.
+func (l *Loop) ExpireJumpNotice() error {
+	return unix.TimerfdSettime(l.walls.notice.w.fd, 0, &unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}, nil)
+}
+
+// DropPathHints makes the kernel forget what it was to give hints on.
+func (l *Loop) DropPathHints() {
+	for _, p := range l.paths.active {
+		l.paths.hints.drop(p)
+	}
+}
+
+// OverflowPathHints plays a queue of hints that has overflowed.
+func (l *Loop) OverflowPathHints() {
+	l.paths.hints.take(-1, unix.IN_Q_OVERFLOW, "")
+	l.paths.hints.look()
+}
+
+// OverwriteWithinTick plays a hint on content that was overwritten so soon that
+// stat(2) says nothing of it.
+func (p *PathWatcher) OverwriteWithinTick() {
+	p.fresh, p.modified = true, true
+	p.look()
+}

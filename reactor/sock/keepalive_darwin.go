@@ -1,0 +1,16 @@
+package sock
+
+import "golang.org/x/sys/unix"
+
+// setProbes sets the times of keep-alive, in seconds. TCP_KEEPALIVE is what
+// others call TCP_KEEPIDLE.
+func setProbes(fd, idle, interval, count int) error {
+	for _, o := range [...]struct{ option, value int }{
+		{unix.TCP_KEEPALIVE, idle}, {unix.TCP_KEEPINTVL, interval}, {unix.TCP_KEEPCNT, count},
+	} {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, o.option, o.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

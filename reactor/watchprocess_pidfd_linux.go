@@ -1,0 +1,47 @@
+package reactor
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidfdSource watches a pidfd per watcher, which is readable from the exit on. Each
+// has its own, as it is what the watcher was started for even if the number should
+// be another process's by now.
+type pidfdSource struct{ loop *Loop }
+
+// pidfdExits tries whether there are pidfds: since Linux 5.3, if no seccomp filter
+// refuses them.
+func pidfdExits(l *Loop) exitSource {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	switch err {
+	case nil:
+		unix.Close(fd)
+	case unix.ENOSYS, unix.EPERM:
+		return nil
+	}
+	return &pidfdSource{l}
+}
+
+func (s *pidfdSource) watch(w *ProcessWatcher) error {
+	fd, err := unix.PidfdOpen(w.pid, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	w.pidfd.init(s.loop, fd, Read, func(Ready) { w.exited() })
+	w.pidfd.level = 0 // the process's watcher becomes pending in the same iteration, whatever its priority
+	w.pidfd.Unref()   // the process's watcher counts, or does not
+	if err := w.pidfd.Start(); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	return nil
+}
+
+func (s *pidfdSource) unwatch(w *ProcessWatcher) {
+	w.pidfd.Stop() // of an open descriptor: no error is possible
+	unix.Close(w.pidfd.fd)
+}
+
+func (s *pidfdSource) close() {}
