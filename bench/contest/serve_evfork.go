@@ -3,31 +3,19 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/sock"
 )
 
 const nameEvfork = "evfork"
 
 func evforkContestant() Contestant { return Contestant{Name: nameEvfork, Serve: serveEvfork} }
 
-// acceptsPerEvent bounds how many connections are accepted before those that
-// are open have their turn.
-const acceptsPerEvent = 64
-
-// acceptPause is how long no connection is accepted when descriptors ran out.
-const acceptPause = 50 * time.Millisecond
-
-// An evforkServer listens with plain sockets: a loop watches any descriptor.
 type evforkServer struct {
-	binding  *Binding
-	loop     *reactor.Loop
-	listener int
-	accepts  *reactor.FDWatcher
-	err      error
+	binding *Binding
+	loop    *reactor.Loop
+	err     error
 }
 
 func serveEvfork(b *Binding) error {
@@ -36,45 +24,11 @@ func serveEvfork(b *Binding) error {
 		return err
 	}
 	s := &evforkServer{binding: b, loop: loop}
-	if s.listener, err = listenRaw(b.Network, b.Address); err != nil {
+	if _, err := sock.Listen(loop, b.Network, b.Address, sock.ListenConfig{}, s.open); err != nil {
 		return errors.Join(err, loop.Close())
 	}
-	if s.accepts, err = loop.WatchFD(s.listener, reactor.Read, s.onAcceptable); err == nil {
-		b.ready(loop.Stop)
-		err = errors.Join(loop.Run(context.Background()), s.err, s.accepts.Stop())
-	}
-	return errors.Join(err, unix.Close(s.listener), loop.Close())
-}
-
-func (s *evforkServer) onAcceptable(reactor.Ready) {
-	for range acceptsPerEvent {
-		fd, err := acceptRaw(s.listener)
-		switch {
-		case err == nil:
-			s.open(fd)
-		case errors.Is(err, unix.EAGAIN):
-			return
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
-			s.pauseAccepting()
-			return
-		default:
-			s.fail(err)
-			return
-		}
-	}
-}
-
-func (s *evforkServer) pauseAccepting() {
-	if err := s.accepts.Stop(); err != nil {
-		s.fail(err)
-		return
-	}
-	s.loop.AfterFunc(acceptPause, func() {
-		if err := s.accepts.Start(); err != nil {
-			s.fail(err)
-		}
-	})
+	b.ready(loop.Stop)
+	return errors.Join(loop.Run(context.Background()), s.err, loop.Close())
 }
 
 func (s *evforkServer) fail(err error) {
@@ -90,16 +44,15 @@ type evforkConn struct {
 	session *session
 }
 
-func (s *evforkServer) open(fd int) {
+func (s *evforkServer) open(conn *sock.Conn) {
 	c := &evforkConn{server: s, session: s.binding.newSession()}
-	stream, err := s.loop.NewStream(fd, fd, reactor.StreamConfig{
+	stream, err := conn.Stream(reactor.StreamConfig{
 		OnData:  func(data []byte) { c.obey(c.session.data(data)) },
 		OnEOF:   func() { c.obey(c.session.eof()) },
 		OnDrain: c.onDrain,
 		OnClose: func(error) { c.session.closed() },
 	})
 	if err != nil {
-		unix.Close(fd)
 		s.fail(err)
 		return
 	}
@@ -107,19 +60,12 @@ func (s *evforkServer) open(fd int) {
 }
 
 func (c *evforkConn) obey(a answer) {
-	for _, p := range a.vector {
-		if err := c.stream.Write(p); err != nil {
-			break // OnClose will tell
-		}
-	}
+	_ = c.stream.Writev(a.vector...) // OnClose will tell
 	if c.stream.Congested() && !c.stream.Paused() {
 		c.check(c.stream.Pause())
 	}
 	if a.close {
-		c.stream.CloseWrite()
-		if c.stream.Paused() {
-			c.check(c.stream.Resume())
-		}
+		c.stream.CloseAfterFlush(0)
 	}
 	if a.push {
 		go c.session.push(c.write)
