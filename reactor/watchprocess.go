@@ -9,9 +9,8 @@ import (
 // to the loop's goroutine.
 type ProcessWatcher struct {
 	watcher
-	pid   int
-	fn    func()
-	pidfd FDWatcher // of the source that uses pidfds
+	pid int
+	fn  func()
 }
 
 // An exitSource is a way of the operating system's to tell that a process has

@@ -9,7 +9,10 @@ import (
 // pidfdSource watches a pidfd per watcher, which is readable from the exit on. Each
 // has its own, as it is what the watcher was started for even if the number should
 // be another process's by now.
-type pidfdSource struct{ loop *Loop }
+type pidfdSource struct {
+	loop   *Loop
+	pidfds map[*ProcessWatcher]*FDWatcher
+}
 
 // pidfdExits tries whether there are pidfds: since Linux 5.3, if no seccomp filter
 // refuses them.
@@ -21,7 +24,7 @@ func pidfdExits(l *Loop) exitSource {
 	case unix.ENOSYS, unix.EPERM:
 		return nil
 	}
-	return &pidfdSource{l}
+	return &pidfdSource{l, make(map[*ProcessWatcher]*FDWatcher)}
 }
 
 func (s *pidfdSource) watch(w *ProcessWatcher) error {
@@ -29,19 +32,23 @@ func (s *pidfdSource) watch(w *ProcessWatcher) error {
 	if err != nil {
 		return os.NewSyscallError("pidfd_open", err)
 	}
-	w.pidfd.init(s.loop, fd, Read, func(Ready) { w.exited() })
-	w.pidfd.level = 0 // the process's watcher becomes pending in the same iteration, whatever its priority
-	w.pidfd.Unref()   // the process's watcher counts, or does not
-	if err := w.pidfd.Start(); err != nil {
+	pidfd := &FDWatcher{}
+	pidfd.init(s.loop, fd, Read, func(Ready) { w.exited() })
+	pidfd.level = 0 // the process's watcher becomes pending in the same iteration, whatever its priority
+	pidfd.Unref()   // the process's watcher counts, or does not
+	if err := pidfd.Start(); err != nil {
 		unix.Close(fd)
 		return err
 	}
+	s.pidfds[w] = pidfd
 	return nil
 }
 
 func (s *pidfdSource) unwatch(w *ProcessWatcher) {
-	w.pidfd.Stop() // of an open descriptor: no error is possible
-	unix.Close(w.pidfd.fd)
+	pidfd := s.pidfds[w]
+	delete(s.pidfds, w)
+	pidfd.Stop() // of an open descriptor: no error is possible
+	unix.Close(pidfd.fd)
 }
 
 func (s *pidfdSource) close() {}

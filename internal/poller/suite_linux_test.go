@@ -3,6 +3,7 @@ package poller_test
 import (
 	"maps"
 	"slices"
+	"testing"
 
 	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/poller"
@@ -29,4 +30,14 @@ func simulated(quirks kqsim.Quirks) func() (poller.Poller, error) {
 		}
 		return poller.NewKqueue(q)
 	}
+}
+
+// TestSimulatingTwicePanics: TestMain has called it already.
+func TestSimulatingTwicePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	kqsim.Install()
 }

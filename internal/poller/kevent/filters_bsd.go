@@ -1,3 +1,5 @@
+//go:build darwin || dragonfly || freebsd
+
 package kevent
 
 import "golang.org/x/sys/unix"
