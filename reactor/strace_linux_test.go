@@ -40,11 +40,15 @@ func (c calls) except(names ...string) calls {
 // waits counts the ways to ask epoll.
 func (c calls) waits() int { return c.of("epoll_wait", "epoll_pwait", "epoll_pwait2") }
 
-// others is what is called besides reads, writes, registrations and waits, without
-// what the Go runtime calls on whatever thread it is at work on.
+// withoutRuntime leaves out what the Go runtime calls on whatever thread it is at
+// work on: to preempt, to sleep and wake threads, and for memory.
+func (c calls) withoutRuntime() calls {
+	return c.except("futex", "sched_yield", "nanosleep", "rt_sigreturn", "tgkill", "madvise", "mmap", "munmap", "getpid", "clone", "clone3")
+}
+
+// others is what is called besides reads, writes, registrations and waits.
 func (c calls) others() calls {
-	return c.except("read", "write", "writev", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2",
-		"futex", "sched_yield", "nanosleep", "rt_sigreturn", "tgkill", "madvise", "mmap", "munmap", "getpid", "clone", "clone3")
+	return c.withoutRuntime().except("read", "write", "writev", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2")
 }
 
 // underStrace runs the scenario in a process of its own under strace, on a thread
