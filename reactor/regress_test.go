@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"testing"
@@ -151,10 +150,7 @@ func TestNumberBeyondAllDescriptorsIsRefused(t *testing.T) {
 // check for leaks would tell.
 func TestCloseReleasesProcessWatchers(t *testing.T) {
 	loop := newLoop(t)
-	cmd := exec.Command("cat")
-	stdin, err := cmd.StdinPipe()
-	must(t, err)
-	start(t, cmd)
+	cmd, stdin := startCat(t)
 	watcher, err := loop.WatchProcess(cmd.Process.Pid, func() { t.Error("called") })
 	must(t, err)
 	must(t, loop.Close())
