@@ -69,5 +69,6 @@ func (l *Loop) Resume() {
 		l.asleep += l.clock() - l.since
 		l.since = -1
 		l.wallJumped() // the wall clock has gone on
+		l.rearmHosted()
 	}
 }

@@ -90,11 +90,18 @@ func (l *Loop) wallJumped() {
 	c := &l.walls
 	c.drift = l.wallDrift()
 	now := l.wallTime()
+	told := false
+	defer func() {
+		if !told {
+			l.wallJumped() // a schedule has panicked, and is over: the others are still to be told
+		}
+	}()
 	for i := len(c.active) - 1; i >= 0; i-- { // from the end: one whose schedule is over takes itself out
 		if i < len(c.active) {
 			c.active[i].reschedule(now)
 		}
 	}
+	told = true
 }
 
 func (l *Loop) verifyWalls(*int) error {

@@ -124,6 +124,9 @@ func (l *Loop) release() error {
 	if l.poller == nil {
 		return nil
 	}
+	for s := l.streams.first; s != nil; s = l.streams.first {
+		s.fail(ErrClosed) // its OnClose went with a panic amid the ending
+	}
 	l.releaseWalls()
 	l.releaseSignals()
 	l.releaseAsyncs()

@@ -43,7 +43,8 @@
 //
 // Everything belongs to one goroutine, the loop's: the one inside Run, RunParked,
 // RunUntil or Poll, and outside of these the one that made the loop. Only Post,
-// Do, Stop, Hold, Done and Async.Send may be used from other goroutines.
+// Do, Stop, Hold, Done, and Send and Pending of an Async may be used from other
+// goroutines.
 //
 // A function that returns an error never runs its callback. Otherwise the
 // callback runs on the loop, never inside the call that armed it, and exactly

@@ -42,7 +42,7 @@ var (
 // OpError is an error of the operating system, with the operation and the
 // descriptor it was about. Unwrap gives the cause, usually a syscall.Errno.
 type OpError struct {
-	Op  string // "epoll_ctl", "read", "write", …
+	Op  string // "watch", "wait", "read", "write", …
 	FD  int    // -1 if the operation was not about one descriptor
 	Err error
 }

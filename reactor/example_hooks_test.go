@@ -123,3 +123,25 @@ func ExampleConfig_onPanic() {
 	// reactor: panic in a callback of timer: bad luck
 	// the loop goes on
 }
+
+// A check hook does something once for all that an iteration has brought.
+func ExampleLoop_OnCheck() {
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer loop.Close()
+	changes := 0
+	check := loop.OnCheck(func() {
+		if changes > 0 {
+			fmt.Println("saving", changes, "changes")
+			changes = 0
+		}
+	})
+	check.Unref()
+	for range 3 {
+		loop.AfterFunc(0, func() { changes++ })
+	}
+	loop.Run(context.Background())
+	// Output: saving 3 changes
+}

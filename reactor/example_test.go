@@ -163,3 +163,28 @@ func ExampleStream() {
 	// one two
 	// closed: <nil>
 }
+
+// Functions posted by a goroutine run on the loop, in their order.
+func ExampleLoop_Post() {
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer loop.Close()
+
+	release := loop.Hold() // or Run would find nothing to wait for
+	go func() {
+		defer release()
+		for _, step := range []string{"read", "parsed", "stored"} {
+			loop.Post(func() { fmt.Println(step) })
+		}
+	}()
+
+	if err := loop.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// read
+	// parsed
+	// stored
+}

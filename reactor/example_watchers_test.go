@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -207,4 +208,29 @@ func ExampleLoop_OnCleanup() {
 	// Output:
 	// first
 	// last
+}
+
+// The exit of a process is reported, and its status left to whoever started it.
+func ExampleLoop_WatchProcess() {
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer loop.Close()
+
+	cmd := exec.Command("sh", "-c", "exit 3")
+	if err := cmd.Start(); err != nil {
+		log.Fatal(err)
+	}
+	_, err = loop.WatchProcess(cmd.Process.Pid, func() {
+		fmt.Println(cmd.Wait()) // does not wait: it has exited
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	if err := loop.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output: exit status 3
 }

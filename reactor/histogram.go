@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -23,10 +24,11 @@ func (h *Histogram) Count() (n uint64) {
 	return n
 }
 
-// Quantile returns an upper bound for the fraction q of the durations, from 0 to
-// 1, exact to a factor of two; zero if none were counted.
+// Quantile returns a bound that at least the fraction q of the durations, from 0 to
+// 1, is below, exact to a factor of two unless it is the last bucket's; zero if none
+// were counted.
 func (h *Histogram) Quantile(q float64) time.Duration {
-	rank := uint64(q * float64(h.Count()))
+	rank := uint64(math.Ceil(q * float64(h.Count())))
 	var seen uint64
 	for i, c := range h {
 		if seen += c; seen > 0 && seen >= rank {

@@ -147,6 +147,14 @@ func (h *Hosting) arm() {
 	}
 }
 
+// rearmHosted has the timers set anew: this loop's time stood still, and that of
+// the loops hosted in it went on.
+func (l *Loop) rearmHosted() {
+	for _, h := range l.hosted {
+		h.timer.Stop()
+	}
+}
+
 // armHosted sets the timers that are for the loops hosted in this one.
 func (l *Loop) armHosted() {
 	for _, h := range l.hosted {

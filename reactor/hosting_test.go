@@ -437,3 +437,19 @@ func TestHostedLoopInsideAParkedOne(t *testing.T) {
 		t.Error("the hosting did not end")
 	}
 }
+
+// TestResumedOuterLoopIsNotLateForTheInnerOne: the time that the outer loop was
+// suspended for is not the inner one's.
+func TestResumedOuterLoopIsNotLateForTheInnerOne(t *testing.T) {
+	clock := &handClock{}
+	h := newHostedWith(t, reactor.Config{Clock: clock}, reactor.Config{Clock: clock})
+	h.inner.AfterFunc(time.Hour, func() {})
+	pollTimes(t, h.outer, 3)
+	h.outer.Suspend()
+	clock.now += 40 * time.Minute
+	h.outer.Resume()
+	at, ok := h.outer.NextDeadline()
+	if want := clock.Wall().Add(20 * time.Minute); !ok || !at.Equal(want) {
+		t.Errorf("the outer loop's deadline is %v, %v; want %v", at, ok, want)
+	}
+}

@@ -55,8 +55,9 @@ type PollerEvent = poller.Event
 // RunUntil; outside of these, the one that created it), except those
 // documented as goroutine-safe.
 type Loop struct {
-	poller poller.Poller
-	config Config
+	poller  poller.Poller // nil: released
+	backend string        // the poller's name
+	config  Config
 	timebase
 
 	slots    []slot // by descriptor
@@ -103,6 +104,7 @@ func New(config Config) (*Loop, error) {
 	}
 	l := &Loop{
 		poller:   p,
+		backend:  p.Name(),
 		config:   config,
 		timebase: newTimebase(config.Clock),
 		observer: newObserver(config),
@@ -115,7 +117,7 @@ func New(config Config) (*Loop, error) {
 }
 
 // Poller names the mechanism that the loop waits with: "epoll", "kqueue", "poll".
-func (l *Loop) Poller() string { return l.poller.Name() }
+func (l *Loop) Poller() string { return l.backend }
 
 // Yielding tells the loop that a callback has made a goroutine runnable (sent
 // to a channel, closed one, …) which may well come back with a Post at once.

@@ -80,12 +80,13 @@ func (o *observer) end(l *Loop) {
 	}
 }
 
-// blame tells the observer, if there is one, that the callback being made is the
-// stream's, and not only its descriptor's.
-func (l *Loop) blame(s *Stream) {
+// blame tells the observer, if there is one, whose callback is being made from now
+// on: a stream's, and not only its descriptor's. It returns whose it was.
+func (l *Loop) blame(what described) (before described) {
 	if l.observer != nil {
-		l.observer.current = s
+		before, l.observer.current = l.observer.current, what
 	}
+	return before
 }
 
 // observe makes the callbacks of step, which are what's, under the observer's eyes.

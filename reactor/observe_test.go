@@ -187,6 +187,18 @@ func TestLagIsForHowLongAnIterationKeepsTheLoopFromWaiting(t *testing.T) {
 	if lag.Count() != 10 || lag.Quantile(1) < 10*time.Millisecond {
 		t.Errorf("%d iterations, the longest below %v", lag.Count(), lag.Quantile(1))
 	}
+}
+
+func TestQuantileIsABoundForAtLeastThatFraction(t *testing.T) {
+	h := reactor.Histogram{0: 1, 3: 2, 5: 1}
+	for q, want := range map[float64]time.Duration{
+		0: time.Microsecond, 0.25: time.Microsecond, 0.26: 8 * time.Microsecond, 0.75: 8 * time.Microsecond,
+		0.76: 32 * time.Microsecond, 1: 32 * time.Microsecond,
+	} {
+		if got := h.Quantile(q); got != want {
+			t.Errorf("quantile %v: %v, want %v", q, got, want)
+		}
+	}
 	var empty reactor.Histogram
 	if empty.Count() != 0 || empty.Quantile(0.5) != 0 {
 		t.Error("an empty histogram is not empty")

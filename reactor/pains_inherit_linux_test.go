@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,11 +38,8 @@ func TestNothingOfALoopIsInherited(t *testing.T) {
 		l := newLink(t, loop, transport, nil)
 		l.peer.Send(t, []byte("x"))
 	}
-	cat := exec.Command("cat")
-	stdin, err := cat.StdinPipe()
-	must(t, err)
-	start(t, cat)
-	_, err = loop.WatchProcess(cat.Process.Pid, func() {})
+	cat, stdin := startCat(t)
+	_, err := loop.WatchProcess(cat.Process.Pid, func() {})
 	must(t, err)
 	loop.AfterFunc(time.Hour, func() {}).Unref()
 	pollTimes(t, loop, 3)

@@ -51,7 +51,7 @@ func (l *Loop) EveryWall(offset, interval time.Duration, fn func()) (*Periodic, 
 	case l.closing:
 		return nil, ErrClosed
 	}
-	origin := time.Unix(0, 0).Add(offset)
+	origin := time.Unix(0, 0).Add(offset % interval) // or a Duration might not reach from it to now
 	return l.Periodic(func(now time.Time) time.Time {
 		since := now.Sub(origin) % interval
 		if since < 0 {

@@ -184,6 +184,20 @@ func TestEveryWallBefore1970KeepsItsPhase(t *testing.T) {
 	}
 }
 
+func TestEveryWallKeepsItsPhaseHoweverFarItsOffset(t *testing.T) {
+	loop, clock := clockLoop(t)
+	clock.wall = clock.wall.Add(7 * time.Minute)
+	const far = 2_500_000 * time.Hour // from there to now is more than a Duration holds
+	for _, offset := range []time.Duration{-far, far} {
+		p, err := loop.EveryWall(offset, time.Hour, func() {})
+		must(t, err)
+		if want := clock.wall.Truncate(time.Hour).Add(time.Hour); !p.Next().Equal(want) {
+			t.Errorf("offset %v: next is %v, want %v", offset, p.Next(), want)
+		}
+		p.Stop()
+	}
+}
+
 func TestEveryWallRefusesAnIntervalThatIsNotPositive(t *testing.T) {
 	loop := newLoop(t)
 	for _, interval := range []time.Duration{0, -1} {
@@ -294,5 +308,26 @@ func TestPanicOfAScheduleStopsItsWatcher(t *testing.T) {
 	if panics != 1 || p.Active() {
 		t.Errorf("%d panics, active %v", panics, p.Active())
 	}
+	verify(t, loop)
+}
+
+func TestPanicOfAScheduleDoesNotKeepOthersFromFollowingAJump(t *testing.T) {
+	clock := &twoClocks{wall: noon}
+	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(*reactor.Panic) {}})
+	calls := 0
+	at := func() { loop.At(noon.Add(time.Hour), func() { calls++ }) }
+	jumped := false
+	at()
+	loop.Periodic(func(now time.Time) time.Time {
+		if jumped {
+			panic("no more times")
+		}
+		return now.Add(24 * time.Hour)
+	}, func() { t.Error("called") })
+	at() // one before the schedule and one behind it, in whatever order they are told
+	clock.wall = noon.Add(2 * time.Hour)
+	jumped = true
+	loop.Post(loop.WallJumped)
+	wantCalls(t, loop, &calls, 2)
 	verify(t, loop)
 }

@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"errors"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -22,6 +23,16 @@ func start(t testing.TB, cmd *exec.Cmd) {
 		t.Skip("missing here: ", err)
 	}
 	must(t, err)
+}
+
+// startCat starts a process that ends when its stdin is closed.
+func startCat(t testing.TB) (cat *exec.Cmd, stdin io.Closer) {
+	t.Helper()
+	cat = exec.Command("cat")
+	stdin, err := cat.StdinPipe()
+	must(t, err)
+	start(t, cat)
+	return cat, stdin
 }
 
 // onExitSources runs body on a loop for each way of hearing of exits.
@@ -109,8 +120,8 @@ func TestStoppedProcessWatcherIsNotCalled(t *testing.T) {
 		w, err := loop.WatchProcess(cmd.Process.Pid, func() { t.Error("called") })
 		must(t, err)
 		must(t, waitUntilExited(cmd.Process.Pid))
-		must(t, w.Stop())
-		must(t, w.Stop()) // harmless
+		w.Stop()
+		w.Stop() // harmless
 		pollTimes(t, loop, 3)
 		must(t, cmd.Wait())
 		if w.Active() {
@@ -138,10 +149,7 @@ func TestProcessWatchersAreIndependent(t *testing.T) {
 
 func TestUnreferencedProcessWatcherDoesNotKeepRun(t *testing.T) {
 	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
-		cmd := exec.Command("cat")
-		stdin, err := cmd.StdinPipe()
-		must(t, err)
-		start(t, cmd)
+		cmd, stdin := startCat(t)
 		exited := false
 		w, err := loop.WatchProcess(cmd.Process.Pid, func() { exited = true })
 		must(t, err)
@@ -171,10 +179,7 @@ func TestUnknownProcessIsRefused(t *testing.T) {
 // kind of the watching as well as by the number.
 func TestProcessAndDescriptorOfOneNumberAreNotConfused(t *testing.T) {
 	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
-		cmd := exec.Command("cat")
-		stdin, err := cmd.StdinPipe()
-		must(t, err)
-		start(t, cmd)
+		cmd, stdin := startCat(t)
 		p := pipe(t)
 		fd, err := unix.FcntlInt(uintptr(p.Read), unix.F_DUPFD_CLOEXEC, cmd.Process.Pid)
 		if err != nil || fd != cmd.Process.Pid {
@@ -194,7 +199,7 @@ func TestProcessAndDescriptorOfOneNumberAreNotConfused(t *testing.T) {
 		}
 		p.CloseWrite()
 		p.Available(t)
-		must(t, w.Stop())
+		w.Stop()
 		readable = 0
 		must(t, stdin.Close())
 		pollUntil(t, loop, func() bool { return exited > 0 })
@@ -268,12 +273,9 @@ func TestProcessNumberOutOfRangeIsRefused(t *testing.T) {
 // TestExitThatSomebodyElseReapsIsReported: the signal comes too late to ask.
 func TestExitThatSomebodyElseReapsIsReported(t *testing.T) {
 	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
-		cmd := exec.Command("cat")
-		stdin, err := cmd.StdinPipe()
-		must(t, err)
-		start(t, cmd)
+		cmd, stdin := startCat(t)
 		exited := 0
-		_, err = loop.WatchProcess(cmd.Process.Pid, func() { exited++ })
+		_, err := loop.WatchProcess(cmd.Process.Pid, func() { exited++ })
 		must(t, err)
 		must(t, stdin.Close())
 		must(t, cmd.Wait())
@@ -289,12 +291,9 @@ func TestSIGCHLDOfAnotherChildReportsNothing(t *testing.T) {
 	if !loop.UseExits("SIGCHLD") {
 		t.Skip("this system cannot be asked about a child without reaping it")
 	}
-	watched := exec.Command("cat")
-	stdin, err := watched.StdinPipe()
-	must(t, err)
-	start(t, watched)
+	watched, stdin := startCat(t)
 	exited := false
-	_, err = loop.WatchProcess(watched.Process.Pid, func() { exited = true })
+	_, err := loop.WatchProcess(watched.Process.Pid, func() { exited = true })
 	must(t, err)
 	other := exec.Command("true")
 	start(t, other)

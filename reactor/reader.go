@@ -139,7 +139,8 @@ func (r *Reader) Buffered() int {
 // with them; what is left is kept. Data may be nil, to go on after a Push.
 // The data is the caller's again when it returns. ErrTooLong and ErrMalformed are
 // final: every later call returns them, too. Called from a function that gets a
-// unit, it only keeps the data until that unit's turn is over.
+// unit, it only keeps the data until that unit's turn is over. If such a function
+// panics, its unit is delivered, and the next call goes on behind it.
 func (r *Reader) Feed(data []byte) error {
 	if r.err != nil {
 		return r.err
@@ -149,17 +150,29 @@ func (r *Reader) Feed(data []byte) error {
 		return nil
 	}
 	r.busy = true
+	defer r.settle()
 	r.feed = data
 	r.cut()
 	for len(r.late) > 0 && r.err == nil {
 		r.feed, r.late = r.late, nil
 		r.cut()
 	}
+	return r.err
+}
+
+// settle ends a Feed. If a function has panicked there are bytes behind its unit.
+func (r *Reader) settle() {
 	r.busy = false
 	if r.err != nil {
 		r.drop()
+		return
 	}
-	return r.err
+	for _, p := range [][]byte{r.feed, r.late} {
+		if len(p) > 0 {
+			r.keep(p)
+		}
+	}
+	r.feed, r.late = nil, nil
 }
 
 // cut delivers the units of rest and feed, and keeps what is left.
@@ -275,10 +288,7 @@ func (r *Reader) End() error {
 		return err
 	}
 	if r.Buffered() > 0 && r.wanted() && r.request().unit.orEOF {
-		last := r.lastUnit()
-		r.busy = true
-		r.deliver(last)
-		r.busy = false
+		r.deliverLast()
 	}
 	if r.err != nil {
 		return r.err
@@ -291,13 +301,15 @@ func (r *Reader) End() error {
 	return nil
 }
 
-// lastUnit takes everything that is held for a unit that the EOF ends.
-func (r *Reader) lastUnit() []byte {
+// deliverLast delivers everything that is held as a unit that the EOF ends.
+func (r *Reader) deliverLast() {
 	unit := r.take()
 	if r.request().unit.kind == unitLine {
 		unit = bytes.TrimSuffix(unit, []byte{'\r'})
 	}
-	return unit
+	r.busy = true
+	defer r.settle()
+	r.deliver(unit)
 }
 
 // take returns everything that is held, which is the caller's then. Called from a

@@ -2,10 +2,12 @@ package reactor_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"math"
 	"os"
-	"os/exec"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -148,10 +150,7 @@ func TestNumberBeyondAllDescriptorsIsRefused(t *testing.T) {
 // check for leaks would tell.
 func TestCloseReleasesProcessWatchers(t *testing.T) {
 	loop := newLoop(t)
-	cmd := exec.Command("cat")
-	stdin, err := cmd.StdinPipe()
-	must(t, err)
-	start(t, cmd)
+	cmd, stdin := startCat(t)
 	watcher, err := loop.WatchProcess(cmd.Process.Pid, func() { t.Error("called") })
 	must(t, err)
 	must(t, loop.Close())
@@ -301,5 +300,121 @@ func TestLargeBatchesAmongManySmallOnesAllocateNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { send(1); send(100) }); n != 0 {
 		t.Errorf("%v allocations per large batch", n)
+	}
+}
+
+// TestStreamsLeftByTwoPanicsAreClosed: a panic amid the ending left the
+// descriptors of streams open for ever.
+func TestStreamsLeftByTwoPanicsAreClosed(t *testing.T) {
+	loop := newLoop(t) // whose leak check is the test
+	_, err := loop.NewStream(fdtest.Dup(t, pipe(t).Read), -1, reactor.StreamConfig{})
+	must(t, err)
+	loop.OnCleanup(func() { panic("again") })
+	loop.Post(func() { panic("left") })
+	if got := leaveRun(loop); got != "again" {
+		t.Errorf("recovered %v", got)
+	}
+}
+
+// TestRefusedWriteDoesNotTakeTheDrainAway: after a Flush had emptied the queue, a
+// write that was refused ended the congestion without a call of OnDrain.
+func TestRefusedWriteDoesNotTakeTheDrainAway(t *testing.T) {
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 10, MaxBuffered: 100} }
+	for name, write := range map[string]func(s *reactor.Stream, p []byte) error{
+		"Write":  func(s *reactor.Stream, p []byte) error { return s.Write(p) },
+		"Writev": func(s *reactor.Stream, p []byte) error { return s.Writev(p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
+			must(t, write(l.stream, pattern(0, 20)))
+			l.stream.Flush()
+			wantErr(t, write(l.stream, pattern(0, 200)), reactor.ErrBufferFull)
+			pollTimes(t, l.loop, 3)
+			l.wantCalls("drain")
+		})
+	}
+}
+
+// TestReaderGoesOnBehindAPanic: it took every further call for one from inside the
+// function that had panicked, and kept all data for ever.
+func TestReaderGoesOnBehindAPanic(t *testing.T) {
+	for name, c := range map[string]struct{ pieces, units []string }{
+		"a unit in one piece": {[]string{"a\nb\nc\nd\n"}, []string{"a", "b", "c", "d", "late"}},
+		"a unit in two":       {[]string{"a\nb", "\nc\n", "d\n"}, []string{"a", "b", "c", "late", "d"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r reactor.Reader
+			var units []string
+			must(t, r.Each(reactor.Line(0), func(unit []byte) {
+				units = append(units, string(unit))
+				if string(unit) == "b" {
+					must(t, r.Feed([]byte("late\n"))) // comes behind what is being fed
+					panic("on purpose")
+				}
+			}))
+			for _, piece := range c.pieces {
+				func() {
+					defer func() { _ = recover() }()
+					must(t, r.Feed([]byte(piece)))
+				}()
+			}
+			must(t, r.End())
+			if !slices.Equal(units, c.units) {
+				t.Errorf("got %q, want %q", units, c.units)
+			}
+		})
+	}
+}
+
+// TestPanicInsideDrainIsTheStreams: it was taken for one of whoever called Drain,
+// and the stream was left in the middle of its callback.
+func TestPanicInsideDrainIsTheStreams(t *testing.T) {
+	var kinds []string
+	loop := newLoopWith(t, reactor.Config{OnPanic: func(p *reactor.Panic) { kinds = append(kinds, p.Kind) }})
+	config := func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnData: func(data []byte) {
+			if string(data) == "bad" {
+				panic(data)
+			}
+		}}
+	}
+	l := newLink(t, loop, fdtest.Transports()[0], config)
+	must(t, l.stream.Pause())
+	for _, data := range []string{"good", "bad"} {
+		l.peer.Send(t, []byte(data))
+		loop.Post(func() {
+			l.stream.Drain()
+			panic("behind Drain")
+		})
+		pollTimes(t, loop, 1)
+	}
+	pollTimes(t, loop, 1)
+	if got := fmt.Sprint(kinds); got != "[post stream]" {
+		t.Errorf("the panics were of %s", got)
+	}
+	l.wantCalls("data close")
+}
+
+// TestReaderIsTheSameAfterTheEOF: asked for again then, it was another one, that
+// refused with ErrClosed.
+func TestReaderIsTheSameAfterTheEOF(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	r := l.stream.Reader()
+	must(t, r.Each(reactor.Line(0), func([]byte) {}))
+	l.peer.CloseWrite()
+	l.pollUntil(func() bool { return l.saw("eof") })
+	if l.stream.Reader() != r {
+		t.Error("it is another one")
+	}
+	wantErr(t, r.Push(reactor.Line(0), nil), io.EOF)
+}
+
+// TestPollerOfAClosedLoopHasItsName: it was a nil dereference.
+func TestPollerOfAClosedLoopHasItsName(t *testing.T) {
+	loop := newLoop(t)
+	name := loop.Poller()
+	must(t, loop.Close())
+	if got := loop.Poller(); got != name || name == "" {
+		t.Errorf("%q became %q", name, got)
 	}
 }

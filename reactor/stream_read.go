@@ -21,6 +21,12 @@ const drainMost = 1 << 20
 // hold the pipe open for ever, and go on writing: what is written to it after
 // the call need not be read.
 func (s *Stream) Drain() {
+	before := s.loop.blame(s)
+	s.drain()
+	s.loop.blame(before)
+}
+
+func (s *Stream) drain() {
 	limit := s.loop.stats.BytesRead + drainMost
 	if s.read == sideOpen {
 		limit += uint64(sysUnread(s.reader.fd))

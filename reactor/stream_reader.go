@@ -11,18 +11,20 @@ package reactor
 // it comes behind one. Of a stream that is closed, or cannot be read any more, the
 // reader refuses everything: with io.EOF after the EOF, else with ErrClosed.
 func (s *Stream) Reader() *Reader {
-	if s.read != sideOpen && !s.owesEOF() || s.lingering() {
+	switch {
+	case s.extra != nil && s.extra.reader != nil:
+		return s.extra.reader
+	case s.read != sideOpen || s.lingering():
 		return &Reader{err: ErrClosed}
 	}
 	x := s.extraState()
-	if x.reader == nil {
-		x.reader = &Reader{owner: s}
-		s.holdReader()
-		if err := s.setPause(pauseUnwanted, !x.forwards); err != nil {
-			s.fail(err)
-		}
+	r := &Reader{owner: s}
+	x.reader = r
+	s.holdReader()
+	if err := s.setPause(pauseUnwanted, !x.forwards); err != nil {
+		s.fail(err)
 	}
-	return x.reader
+	return r
 }
 
 // feed gives the reader what was read, or another chance.

@@ -63,8 +63,7 @@ func (s *Stream) commit(buf []byte) error {
 	}
 	if !s.fits(n) {
 		s.queue.rollback(&s.loop.chunks)
-		s.setHigh(s.queue.len() > 0) // OnDrain tells when to try again
-		return ErrBufferFull
+		return s.overfull()
 	}
 	s.queue.commit(buf, n)
 	s.queued(n)
@@ -86,6 +85,15 @@ func (s *Stream) refusal() error {
 func (s *Stream) fits(n int) bool {
 	limit := s.config.MaxBuffered
 	return limit <= 0 || n <= limit-s.queue.len()
+}
+
+// overfull refuses bytes that do not fit. If others are in their way, OnDrain tells
+// when to try again; one that is owed already stays owed.
+func (s *Stream) overfull() error {
+	if s.queue.len() > 0 {
+		s.setHigh(true)
+	}
+	return ErrBufferFull
 }
 
 // queued accounts for n accepted bytes, of which at least one is in the queue.

@@ -32,8 +32,7 @@ func (s *Stream) Writev(bufs ...[]byte) error {
 	case total == 0:
 		return nil
 	case !s.fits(total):
-		s.setHigh(s.queue.len() > 0) // OnDrain tells when to try again
-		return ErrBufferFull
+		return s.overfull()
 	}
 	return s.enqueue(bufs, total)
 }

@@ -76,15 +76,14 @@ func (w *ProcessWatcher) Start() error {
 	return nil
 }
 
-// Stop stops the watcher: it does not call any more. The error is always nil.
-func (w *ProcessWatcher) Stop() error {
+// Stop stops the watcher: it does not call any more.
+func (w *ProcessWatcher) Stop() {
 	if w.active {
 		w.loop.unpend(&w.watcher)
 		w.setActive(false)
 		delete(w.loop.watched, w)
 		w.loop.exits.unwatch(w)
 	}
-	return nil
 }
 
 // Feed has the watcher called in the next iteration as if the process had exited.

@@ -2,6 +2,7 @@ package sock
 
 import (
 	"container/list"
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,7 +84,8 @@ func (l *Listener) retry() {
 	if l.config.Shed {
 		_ = l.backoff.refill() // else the next connection waits
 	}
-	if err := l.watcher.Start(); err != nil {
+	// ErrClosed: the loop has failed, which is not the listener's to report.
+	if err := l.watcher.Start(); err != nil && !errors.Is(err, reactor.ErrClosed) {
 		l.backOff(err)
 	}
 }

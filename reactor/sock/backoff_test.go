@@ -211,6 +211,34 @@ func TestCloseInsideOnErrorEndsTheListener(t *testing.T) {
 	}
 }
 
+// TestFailedLoopIsNoErrorOfItsListeners that wait for the descriptor of a stream,
+// which is closed with the loop.
+func TestFailedLoopIsNoErrorOfItsListeners(t *testing.T) {
+	loop := newLoop(t)
+	closed := 0
+	var served *sock.Listener
+	served = listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{}, func(c *sock.Conn) {
+		_, err := c.Stream(reactor.StreamConfig{OnClose: func(error) { closed++ }})
+		must(t, err)
+		served.Pause()
+	})
+	client(t, served.Addr())
+	pollUntil(t, loop, func() bool { return served.Stats().Accepted == 1 })
+	var reported []error
+	config := sock.ListenConfig{OnError: func(err error) { reported = append(reported, err) }}
+	l, _ := failing(t, loop, config, unix.EMFILE)
+	client(t, l.Addr())
+	pollUntil(t, loop, func() bool { return len(reported) == 1 })
+	loop.Post(func() { panic("on purpose") })
+	func() {
+		defer func() { _ = recover() }()
+		_ = loop.Poll(0)
+	}()
+	if closed != 1 || len(reported) != 1 {
+		t.Errorf("%d streams closed, reported %v", closed, reported)
+	}
+}
+
 func TestAListenerSurvivesALowLimit(t *testing.T)          { runHelper(t, "limit") }
 func TestAListenerShedsConnectionsAtTheLimit(t *testing.T) { runHelper(t, "shed") }
 

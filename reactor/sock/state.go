@@ -95,8 +95,9 @@ func (s *state) later(fn func()) {
 
 // freed tells the listeners that have run out of descriptors that there is one.
 func (s *state) freed() {
-	// One that cannot be watched again goes to the end of the list.
-	for range s.waiting.Len() {
+	// One that cannot be watched again goes to the end of the list, and its OnError
+	// may close others.
+	for n := s.waiting.Len(); n > 0 && s.waiting.Len() > 0; n-- {
 		s.waiting.Front().Value.(*Listener).retry()
 	}
 }

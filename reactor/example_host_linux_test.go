@@ -1,0 +1,40 @@
+package reactor_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// A loop that some library has made runs inside the program's own. The inner one
+// must have a descriptor, which a loop on poll(2) has not.
+func ExampleLoop_Host() {
+	outer, err := reactor.New(reactor.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer outer.Close()
+	inner, err := reactor.New(reactor.Config{Backend: "epoll"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer inner.Close()
+
+	inner.AfterFunc(time.Millisecond, func() { fmt.Println("inside") })
+	_, err = outer.Host(inner, func(err error) { fmt.Println("nothing is left inside:", err) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	outer.Post(func() { fmt.Println("outside") })
+
+	if err := outer.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// outside
+	// inside
+	// nothing is left inside: <nil>
+}
