@@ -19,12 +19,12 @@ func (h *Heap) Add(when int64, number int) *Timer {
 func (h *Heap) Move(t *Timer, when int64) { h.h.move(int(t.index), when) }
 
 // Remove takes a timer out.
-func (h *Heap) Remove(t *Timer) { h.h.remove(int(t.index)) }
+func (h *Heap) Remove(t *Timer) { h.h.remove(t) }
 
 // Pop takes out the first timer and returns its number.
 func (h *Heap) Pop() (number int) {
 	t := h.h.entries[0].t
-	h.h.remove(0)
+	h.h.removeAt(0)
 	return int(t.delay)
 }
 
