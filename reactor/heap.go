@@ -82,10 +82,11 @@ func (h *timerHeap) add(t *Timer, when int64) {
 	if len(h.entries) == cap(h.entries) {
 		h.grow()
 	}
-	h.entries = append(h.entries, timerEntry{when, t})
+	last := len(h.entries)
+	h.entries = h.entries[:last+1]
 	t.seq = h.seq
 	h.seq++
-	h.up(len(h.entries) - 1)
+	h.up(last, timerEntry{when, t})
 }
 
 // grow doubles the room. append would add a quarter to a large array, which
@@ -131,14 +132,14 @@ func (h *timerHeap) move(i int, when int64) {
 
 func (h *timerHeap) fix(i int) {
 	if i > 0 && h.entries[i].before(&h.entries[(i-1)/4]) {
-		h.up(i)
+		h.up(i, h.entries[i])
 	} else {
 		h.down(i)
 	}
 }
 
-func (h *timerHeap) up(i int) {
-	e := h.entries[i]
+// up puts an entry at i, or as many levels above as it is before what is there.
+func (h *timerHeap) up(i int, e timerEntry) {
 	for i > 0 {
 		parent := (i - 1) / 4
 		if !e.before(&h.entries[parent]) {
