@@ -137,7 +137,7 @@ func (l *Loop) release() error {
 	l.poller = nil
 	l.dropPending()
 	for !l.timers.empty() {
-		l.timers.entries[0].t.Stop()
+		l.timers.pop().t.Stop()
 	}
 	for _, list := range []*[]*Hook{&l.hooks.prepare, &l.hooks.check, &l.hooks.idle, &l.hooks.cleanup} {
 		for len(*list) > 0 {

@@ -16,17 +16,35 @@ func (h *Heap) Add(when int64, number int) *Timer {
 }
 
 // Move gives a timer a new deadline.
-func (h *Heap) Move(t *Timer, when int64) { h.h.move(int(t.index), when) }
+func (h *Heap) Move(t *Timer, when int64) { h.h.place(t, when) }
 
 // Remove takes a timer out.
-func (h *Heap) Remove(t *Timer) { h.h.remove(int(t.index)) }
+func (h *Heap) Remove(t *Timer) { h.h.remove(t) }
 
 // Pop takes out the first timer and returns its number.
-func (h *Heap) Pop() (number int) {
-	t := h.h.entries[0].t
-	h.h.remove(0)
-	return int(t.delay)
+func (h *Heap) Pop() (number int) { return int(h.h.pop().t.delay) }
+
+// Len is how many timers there are.
+func (h *Heap) Len() int { return h.h.len() }
+
+// TakeDue makes what is due by now a burst, unless there is one still.
+func (h *Heap) TakeDue(now int64) {
+	if h.h.burst.live == 0 && !h.h.empty() && h.h.first() <= now {
+		h.h.takeDue(now)
+	}
 }
+
+// InBurst is how many timers of the burst are left.
+func (h *Heap) InBurst() int { return h.h.burst.live }
+
+// InBurst is how many timers are due and not yet pending.
+func (l *Loop) InBurst() int { return l.timers.burst.live }
+
+// What bounds the timers of one iteration, and those that are no burst.
+const (
+	TimersPerIteration = timersPerIteration
+	BurstAfter         = burstAfter
+)
 
 // Verify checks the heap's order and the timers' places in it.
 func (h *Heap) Verify() error {

@@ -8,8 +8,15 @@ import "slices"
 // Aligning these to cache lines made a large heap slower; see docs/performance.md.
 type timerHeap struct {
 	entries []timerEntry
-	seq     uint32 // of the next start: equal deadlines fire in start order
+	burst   timerBurst // due, taken out of the heap, and to be called before it
+	seq     uint32     // of the next start: equal deadlines fire in start order
 }
+
+// What a timer's index says if it is not its place in the heap.
+const (
+	outside = -1 // stopped, or one-shot and pending
+	inBurst = -2
+)
 
 // keepTimers is how many timers' room is always kept.
 const keepTimers = 4096
@@ -30,17 +37,56 @@ func startedBefore(a, b uint32) bool { return int32(a-b) < 0 }
 // minTimers is the least room in the array once there is a timer.
 const minTimers = 16
 
-func (h *timerHeap) empty() bool  { return len(h.entries) == 0 }
-func (h *timerHeap) first() int64 { return h.entries[0].when }
+func (h *timerHeap) empty() bool { return h.len() == 0 }
+func (h *timerHeap) len() int    { return len(h.entries) + h.burst.live }
+
+// first is the first deadline; if that has passed, perhaps one before it.
+func (h *timerHeap) first() int64 {
+	if h.burst.live > 0 {
+		return h.burst.when
+	}
+	return h.entries[0].when
+}
+
+// pop takes out the first timer; the heap is not empty.
+func (h *timerHeap) pop() timerEntry {
+	if h.burst.live > 0 {
+		return h.burst.pop()
+	}
+	e := h.entries[0]
+	h.removeAt(0)
+	return e
+}
+
+// place gives a timer a deadline, wherever it is or was, and a new place in start order.
+func (h *timerHeap) place(t *Timer, when int64) {
+	if t.index >= 0 {
+		h.move(int(t.index), when)
+		return
+	}
+	h.remove(t)
+	h.add(t, when)
+}
+
+// remove takes a timer out, if it is in.
+func (h *timerHeap) remove(t *Timer) {
+	switch {
+	case t.index >= 0:
+		h.removeAt(int(t.index))
+	case t.index == inBurst:
+		h.burst.forget(t)
+	}
+}
 
 func (h *timerHeap) add(t *Timer, when int64) {
 	if len(h.entries) == cap(h.entries) {
 		h.grow()
 	}
-	h.entries = append(h.entries, timerEntry{when, t})
+	last := len(h.entries)
+	h.entries = h.entries[:last+1]
 	t.seq = h.seq
 	h.seq++
-	h.up(len(h.entries) - 1)
+	h.up(last, timerEntry{when, t})
 }
 
 // grow doubles the room. append would add a quarter to a large array, which
@@ -50,23 +96,29 @@ func (h *timerHeap) grow() {
 	h.entries = slices.Grow(h.entries, max(len(h.entries), minTimers))
 }
 
-func (h *timerHeap) remove(i int) {
-	last := len(h.entries) - 1
-	h.entries[i].t.index = -1
-	moved := h.entries[last]
-	h.entries[last] = timerEntry{}
-	h.entries = h.entries[:last]
-	if i < last {
+func (h *timerHeap) removeAt(i int) {
+	h.entries[i].t.index = outside
+	moved := h.dropLast()
+	if i < len(h.entries) {
 		h.entries[i] = moved
 		h.fix(i)
 	}
-	h.shrink()
 }
 
-// shrink gives back half of the array when three quarters of it are unused.
-func (h *timerHeap) shrink() {
+func (h *timerHeap) dropLast() timerEntry {
+	last := len(h.entries) - 1
+	e := h.entries[last]
+	h.entries[last] = timerEntry{}
+	h.entries = h.entries[:last]
+	return e
+}
+
+// trim gives back most of the array when three quarters of it are unused. The loop
+// does it before it waits: timers that are stopped in order to be started again
+// do not have the array made anew.
+func (h *timerHeap) trim() {
 	if c := cap(h.entries); c > keepTimers && len(h.entries) < c/4 {
-		h.entries = append(make([]timerEntry, 0, c/2), h.entries...)
+		h.entries = append(make([]timerEntry, 0, max(2*len(h.entries), keepTimers)), h.entries...)
 	}
 }
 
@@ -80,14 +132,14 @@ func (h *timerHeap) move(i int, when int64) {
 
 func (h *timerHeap) fix(i int) {
 	if i > 0 && h.entries[i].before(&h.entries[(i-1)/4]) {
-		h.up(i)
+		h.up(i, h.entries[i])
 	} else {
 		h.down(i)
 	}
 }
 
-func (h *timerHeap) up(i int) {
-	e := h.entries[i]
+// up puts an entry at i, or as many levels above as it is before what is there.
+func (h *timerHeap) up(i int, e timerEntry) {
 	for i > 0 {
 		parent := (i - 1) / 4
 		if !e.before(&h.entries[parent]) {

@@ -11,6 +11,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 	l.stats.Iterations++
 	l.runPrepare()                          // 1.
 	l.guarded((*Loop).flush)                // 2. what was queued outside an iteration
+	l.timers.trim()                         //    and room that timers have left
 	events, err := l.wait(l.timeout(limit)) // 3. 4.
 	if err != nil {
 		return err

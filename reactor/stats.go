@@ -36,7 +36,7 @@ type Stats struct {
 func (l *Loop) Stats() Stats {
 	s := l.stats
 	s.Refs = l.refs + int(l.holds.Load())
-	s.Timing = len(l.timers.entries)
+	s.Timing = l.timers.len()
 	if l.observer != nil {
 		s.Slow = l.observer.slow
 	}

@@ -14,7 +14,7 @@ type Timer struct {
 	fn     func()
 	delay  int64 // of the next start, in ns
 	period int64 // 0: one-shot
-	index  int32 // in the heap; -1 while stopped
+	index  int32 // in the heap; negative: outside or inBurst
 	seq    uint32
 }
 
@@ -29,7 +29,7 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) *Timer { return l.Every(d, 
 //
 // On a closed loop it returns a stopped timer that never fires.
 func (l *Loop) Every(first, period time.Duration, fn func()) *Timer {
-	t := &Timer{watcher: newWatcher(l), fn: fn, delay: int64(first), period: max(int64(period), 0), index: -1}
+	t := &Timer{watcher: newWatcher(l), fn: fn, delay: int64(first), period: max(int64(period), 0), index: outside}
 	t.Start()
 	return t
 }
@@ -53,11 +53,7 @@ func (t *Timer) Reset(d time.Duration) {
 		return
 	}
 	t.loop.unpend(&t.watcher)
-	if t.index >= 0 {
-		t.loop.timers.move(int(t.index), t.deadline())
-	} else {
-		t.loop.timers.add(t, t.deadline())
-	}
+	t.loop.timers.place(t, t.deadline())
 }
 
 // Again makes a repeating timer fire one period from now, whether it was active
@@ -84,9 +80,7 @@ func (t *Timer) Stop() {
 	}
 	t.loop.unpend(&t.watcher)
 	t.setActive(false)
-	if t.index >= 0 {
-		t.loop.timers.remove(int(t.index))
-	}
+	t.loop.timers.remove(t)
 }
 
 // Remaining is the time until the timer fires; zero if it is stopped or due.
@@ -101,14 +95,14 @@ func (t *Timer) Remaining() time.Duration {
 // timer is done with that, a repeating one keeps its phase. It returns
 // ErrNotActive if the timer is stopped.
 func (t *Timer) Feed() error {
-	if t.active && t.period == 0 && t.index >= 0 {
-		t.loop.timers.remove(int(t.index))
+	if t.active && t.period == 0 {
+		t.loop.timers.remove(t)
 	}
 	return t.loop.feed(&t.watcher, t, 0)
 }
 
 func (t *Timer) invoke(Ready) {
-	if t.index < 0 {
+	if t.index == outside {
 		t.setActive(false) // one-shot: was taken out of the heap when it became pending
 	}
 	t.fn()
@@ -145,11 +139,13 @@ const timersPerIteration = 4096
 func (l *Loop) collectTimers() {
 	h := &l.timers
 	for n := 0; n < timersPerIteration && !h.empty() && h.first() <= l.now; n++ {
-		t := h.entries[0].t
+		if h.bursts(l.now, n) {
+			h.takeDue(l.now)
+		}
+		e := h.pop()
+		t := e.t
 		if t.period > 0 {
-			h.move(0, t.following(h.first(), l.now))
-		} else {
-			h.remove(0)
+			h.add(t, t.following(e.when, l.now))
 		}
 		l.stats.Timers++
 		l.pend(&t.watcher, t, 0)

@@ -33,9 +33,12 @@ type modelTimer struct {
 }
 
 func (w *world) newTimer() {
-	if len(w.timers) >= 40 {
-		return
+	if len(w.timers) < 40 {
+		w.addTimer()
 	}
+}
+
+func (w *world) addTimer() {
 	m := &modelTimer{w: w, delay: w.delay()}
 	if w.rnd.IntN(2) == 0 {
 		m.period = tick + w.span(300_000)
@@ -165,7 +168,7 @@ func (w *world) collectTimers() {
 		}
 	}
 	slices.SortFunc(due, func(a, b *modelTimer) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) })
-	for _, m := range due {
+	for _, m := range due[:min(len(due), reactor.TimersPerIteration)] {
 		if m.period > 0 {
 			for m.due <= w.clock.now { // in the phase it began in, once for all that was missed
 				m.due += m.period * max((w.clock.now-m.due)/m.period, 1)
