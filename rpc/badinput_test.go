@@ -58,6 +58,25 @@ var misbehaviours = []misbehaviour{
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {
+		name:     "unknown word on AnyEvent's sync wire",
+		wire:     rpc.AnyEventSync,
+		script:   []string{"read:16", write(frame(2, "")), wait},
+		says:     []string{"reply to call 2, which is not in flight"},
+		violates: true,
+		signal:   syscall.SIGKILL,
+	}, {
+		name:     "text on AnyEvent's sync wire",
+		wire:     rpc.AnyEventSync,
+		script:   []string{"read:16", write("Can't locate Foo.pm in @INC\n"), wait},
+		says:     []string{`child wrote text to its protocol stream: "Can't locate Foo.pm in @INC\n"`},
+		violates: true,
+		signal:   syscall.SIGKILL,
+	}, {
+		name:   "truncated frame and exit on AnyEvent's sync wire",
+		wire:   rpc.AnyEventSync,
+		script: []string{"read:16", write(frame(1, "0123456789")[:13]), exit(0)},
+		says:   []string{"in the middle of a frame, after 13 bytes", "exited with code 0"},
+	}, {
 		name:     "frame of unknown kind",
 		script:   []string{write(hello), readFrame, readFrame, write(frame(0xe0000001, "")), wait},
 		says:     []string{"frame of unknown kind 14"},
@@ -279,19 +298,25 @@ func serveRaw(t *testing.T, p peer, input string) (string, error) {
 
 // A server that is given nonsense returns an error that says what it was.
 func TestServersRefuseBadInput(t *testing.T) {
-	inputs := []struct{ name, bytes, says string }{
-		{"too long", hello + "\x00\x00\x00\x01\x00\x10\x00\x00", "frame of 1048576 bytes, more than the limit of 1024"},
-		{"truncated", hello + frame(1, "0123456789")[:12], "in the middle of a frame, after 12 bytes"},
-		{"no hello", frame(1, "\x04echo"), "the first frame is not a hello"},
-		{"another version", frame(helloWord, "\x06evfork\x012"), `speaks version "2"`},
-		{"error reply", hello + frame(errorKind|1, ""), "the parent sent a frame of kind 1 with id 1"},
-		{"event", hello + frame(0, ""), "the parent sent a frame of kind 0 with id 0"},
+	inputs := []struct {
+		name, bytes, says string
+		wire              rpc.Wire
+	}{
+		{"too long", hello + "\x00\x00\x00\x01\x00\x10\x00\x00", "frame of 1048576 bytes, more than the limit of 1024", rpc.Evfork},
+		{"truncated", hello + frame(1, "0123456789")[:12], "in the middle of a frame, after 12 bytes", rpc.Evfork},
+		{"no hello", frame(1, "\x04echo"), "the first frame is not a hello", rpc.Evfork},
+		{"another version", frame(helloWord, "\x06evfork\x012"), `speaks version "2"`, rpc.Evfork},
+		{"error reply", hello + frame(errorKind|1, ""), "the parent sent a frame of kind 1 with id 1", rpc.Evfork},
+		{"event", hello + frame(0, ""), "the parent sent a frame of kind 0 with id 0", rpc.Evfork},
+		{"sync wire, too long", "\x00\x10\x00\x00abc", "frame of 1048576 bytes, more than the limit of 1024", rpc.AnyEventSync},
+		{"sync wire, truncated", syncCall("0123456789")[:9], "in the middle of a frame, after 9 bytes", rpc.AnyEventSync},
+		{"sync wire, half a length", "\x00\x00", "in the middle of a frame, after 2 bytes", rpc.AnyEventSync},
 	}
 	for _, server := range []string{"sync", "async", "goroutines"} {
 		for _, in := range inputs {
 			t.Run(server+"/"+in.name, func(t *testing.T) {
 				newFixture(t) // skips without a poller
-				_, err := serveRaw(t, peer{server: server, maxFrame: 1024}, in.bytes)
+				_, err := serveRaw(t, peer{server: server, wire: in.wire, maxFrame: 1024}, in.bytes)
 				if err == nil || !strings.Contains(err.Error(), in.says) {
 					t.Errorf("the server returned %v, want %q", err, in.says)
 				}

@@ -32,6 +32,7 @@ type callTable struct {
 	entries []call // a power of two
 	count   int
 	nextID  uint32
+	oldest  uint32 // takeOldest's
 	idMask  uint32 // ids run from 1 to idMask
 }
 
@@ -44,7 +45,7 @@ type call struct {
 const minCalls = 16
 
 func newCallTable(wire Wire) callTable {
-	return callTable{entries: make([]call, minCalls), nextID: 1, idMask: wire.idMask()}
+	return callTable{entries: make([]call, minCalls), nextID: 1, oldest: 1, idMask: wire.idMask()}
 }
 
 // reserve returns the id of the next call, whose place is free.

@@ -80,6 +80,7 @@ func newChaos(t *testing.T, seed uint64, total int) *chaos {
 		{transport: "pipes", server: "async", mirror: true},
 		{transport: "pipes", server: "goroutines", mirror: true},
 		{transport: "stdio", server: "async", wire: rpc.AnyEventAsync, mirror: true},
+		{transport: "pipes", server: "goroutines", wire: rpc.AnyEventSync, mirror: true},
 	} {
 		p.marks = c.marks
 		c.victims = append(c.victims, &victim{chaos: c, peer: p})

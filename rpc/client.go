@@ -125,7 +125,7 @@ func (c *Client) GoTo(to Completion, args ...string) error {
 	}
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
-	buf = AppendStrings(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), args...)
+	buf = AppendStrings(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), args...)
 	return c.send(buf, start, to)
 }
 
@@ -136,9 +136,12 @@ func (c *Client) GoBytesTo(to Completion, payload []byte) error {
 	}
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
-	buf = append(append(buf, 0, 0, 0, 0, 0, 0, 0, 0), payload...)
+	buf = append(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), payload...)
 	return c.send(buf, start, to)
 }
+
+// noHeader is room for a header that is filled in when the payload is known.
+const noHeader = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // refusal is why a call cannot be made now, or nil.
 func (c *Client) refusal() error {
@@ -154,13 +157,18 @@ func (c *Client) refusal() error {
 // send completes the header of the frame at buf[start:], which was encoded in
 // the stream's own buffer, and queues it, or rolls it back.
 func (c *Client) send(buf []byte, start int, to Completion) error {
-	size := len(buf) - start - headerSize
+	header := c.config.Wire.callHeaderSize()
+	size := len(buf) - start - header
 	if uint64(size) > uint64(c.maxFrame) {
 		c.stream.Commit(buf[:start])
 		return ErrTooLarge
 	}
 	id := c.calls.reserve()
-	binary.BigEndian.PutUint64(buf[start:], uint64(id)<<32|uint64(size))
+	if header == lengthSize {
+		binary.BigEndian.PutUint32(buf[start:], uint32(size))
+	} else {
+		binary.BigEndian.PutUint64(buf[start:], uint64(id)<<32|uint64(size))
+	}
 	if err := c.stream.Commit(buf); err != nil {
 		return c.notQueued(err)
 	}
@@ -271,7 +279,7 @@ func (c *Client) frame(word uint32, payload Payload) error {
 	case k != kindCall && k != kindError:
 		return violation("frame of unknown kind %d", k)
 	}
-	to := c.calls.take(id)
+	to := c.takeAnswered(id)
 	if to == nil {
 		text := printable(appendFrame(nil, word, payload))
 		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}

@@ -52,6 +52,8 @@ func TestGoldenConversation(t *testing.T) {
 			hello + frame(7, "\x02hi") + frame(0, "\x01e") + frame(0x0fffffff, "\x04sent") + frame(errorKind|9, "\x03why\x05error\x00")},
 		{rpc.AnyEventAsync, frame(7, "\x04echo\x02hi") + frame(0xffffffff, "\x05event\x01e"),
 			frame(7, "\x02hi") + frame(0, "\x01e") + frame(0xffffffff, "\x04sent")},
+		{rpc.AnyEventSync, syncCall("\x04echo\x02hi") + syncCall("\x05event\x01e"),
+			frame(1, "\x02hi") + frame(0, "\x01e") + frame(1, "\x04sent")},
 	}
 	for _, server := range []string{"sync", "async", "goroutines"} {
 		for _, test := range tests {

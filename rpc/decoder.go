@@ -14,10 +14,11 @@ import (
 //	for d.next() { … d.word, d.payload … }
 //	if d.err != nil { … }
 type decoder struct {
-	limit   uint32
-	word    uint32
-	payload []byte // valid until the next feed or next
-	err     error
+	limit      uint32
+	lengthOnly bool // headers have no word
+	word       uint32
+	payload    []byte // valid until the next feed or next
+	err        error
 
 	in      []byte // not yet looked at
 	partial []byte // the beginning of a frame
@@ -32,24 +33,25 @@ func (d *decoder) next() bool {
 	if len(d.partial) > 0 || d.err != nil {
 		return d.nextPartial()
 	}
-	if len(d.in) < headerSize {
+	header := d.header()
+	if len(d.in) < header {
 		d.partial = append(d.partial, d.in...)
 		d.in = nil
 		return false
 	}
-	size := binary.BigEndian.Uint32(d.in[4:])
+	size := binary.BigEndian.Uint32(d.in[header-lengthSize:])
 	if size > d.limit {
 		d.fail(d.in)
 		return false
 	}
-	end := headerSize + int(size)
+	end := header + int(size)
 	if len(d.in) < end {
 		d.partial = append(d.partial, d.in...)
 		d.in = nil
 		return false
 	}
-	d.word = binary.BigEndian.Uint32(d.in)
-	d.payload = d.in[headerSize:end:end]
+	d.word = d.wordOf(d.in)
+	d.payload = d.in[header:end:end]
 	d.in = d.in[end:]
 	return true
 }
@@ -64,21 +66,38 @@ func (d *decoder) nextPartial() bool {
 		d.reset()
 		return d.next()
 	}
-	if !d.fill(headerSize) {
+	header := d.header()
+	if !d.fill(header) {
 		return false
 	}
-	size := binary.BigEndian.Uint32(d.partial[4:])
+	size := binary.BigEndian.Uint32(d.partial[header-lengthSize:])
 	if size > d.limit {
 		d.fail(append(d.partial, d.in[:min(len(d.in), quoteLimit)]...))
 		return false
 	}
-	if !d.fill(headerSize + int(size)) {
+	if !d.fill(header + int(size)) {
 		return false
 	}
-	d.word = binary.BigEndian.Uint32(d.partial)
-	d.payload = d.partial[headerSize:]
+	d.word = d.wordOf(d.partial)
+	d.payload = d.partial[header:]
 	d.whole = true
 	return true
+}
+
+// header is the size of a header.
+func (d *decoder) header() int {
+	if d.lengthOnly {
+		return lengthSize
+	}
+	return headerSize
+}
+
+// wordOf is the word of a whole frame, 0 if frames have none.
+func (d *decoder) wordOf(frame []byte) uint32 {
+	if d.lengthOnly {
+		return 0
+	}
+	return binary.BigEndian.Uint32(frame)
 }
 
 // fill moves input to partial until that has n bytes.
@@ -109,7 +128,7 @@ func (d *decoder) pending() int {
 }
 
 func (d *decoder) fail(frame []byte) {
-	size := binary.BigEndian.Uint32(frame[4:])
+	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])
 	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}
 }
 

@@ -51,7 +51,7 @@ type CallTable struct{ t callTable }
 // NewCallTable makes one that goes on with nextID.
 func NewCallTable(wire Wire, nextID uint32) *CallTable {
 	c := &CallTable{newCallTable(wire)}
-	c.t.nextID = nextID
+	c.t.nextID, c.t.oldest = nextID, nextID
 	return c
 }
 
@@ -62,7 +62,11 @@ func (c *CallTable) Add(to Completion, end uint64) uint32 {
 }
 
 func (c *CallTable) Take(id uint32) Completion { return c.t.take(id) }
-func (c *CallTable) Len() int                  { return c.t.count }
+
+// TakeOldest begins with the call that had the nextID of NewCallTable.
+func (c *CallTable) TakeOldest() Completion { return c.t.takeOldest() }
+
+func (c *CallTable) Len() int { return c.t.count }
 
 // Drain returns the ids of the calls that were left, in the order they were made.
 func (c *CallTable) Drain() (ids []uint32) {

@@ -226,13 +226,17 @@ func TestServeGoroutinesRunsNoMoreThanItsLimit(t *testing.T) {
 // A server whose replies are not read stops reading calls, so that the parent's
 // pipe fills; it goes on where it stopped.
 func TestServersPushBackWhenTheirRepliesAreNotRead(t *testing.T) {
-	for _, server := range []string{"sync", "async", "goroutines"} {
+	for _, server := range []string{"sync", "async", "goroutines", "sync on AnyEvent's sync wire", "goroutines on AnyEvent's sync wire"} {
 		t.Run(server, func(t *testing.T) {
+			server, wire := server, rpc.AnyEventAsync
+			if name, ok := strings.CutSuffix(server, " on AnyEvent's sync wire"); ok {
+				server, wire = name, rpc.AnyEventSync
+			}
 			f := newFixture(t)
 			ours, theirs := socketpair(t)
 			defer unix.Close(ours)
 			f.servers.Go(func() {
-				p := peer{server: server, wire: rpc.AnyEventAsync, limit: 4}
+				p := peer{server: server, wire: wire, limit: 4}
 				if err := p.serve(sameFD(theirs)); err != nil {
 					t.Error(err)
 				}
@@ -243,6 +247,9 @@ func TestServersPushBackWhenTheirRepliesAreNotRead(t *testing.T) {
 			must(t, unix.SetNonblock(ours, true))
 			const reply = 64 << 10
 			request := frame(1, string(rpc.Strings("big", fmt.Sprint(reply), strings.Repeat(" ", 1000))))
+			if wire == rpc.AnyEventSync {
+				request = request[4:]
+			}
 			requests := strings.Repeat(request, 10_000)
 			sent := writeUntilStuck(t, ours, requests)
 			if sent == len(requests) {

@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) {
 	kqsim.Install()
+	if os.Getenv(serveStdioEnv) != "" {
+		serveStdio()
+	}
 	child.Main(child.Workers{
 		"serve":    serveWorker,
 		"raw":      rawWorker,

@@ -22,7 +22,7 @@ func TestCallTableCountsUp(t *testing.T) {
 }
 
 func TestCallTableWrapsAroundWithoutTheEventsID(t *testing.T) {
-	for wire, last := range map[rpc.Wire]uint32{rpc.Evfork: 1<<28 - 1, rpc.AnyEventAsync: 1<<32 - 1} {
+	for wire, last := range map[rpc.Wire]uint32{rpc.Evfork: 1<<28 - 1, rpc.AnyEventAsync: 1<<32 - 1, rpc.AnyEventSync: 1<<32 - 1} {
 		t.Run(wire.String(), func(t *testing.T) {
 			table := rpc.NewCallTable(wire, last)
 			first, second := table.Add(&result{}, 1), table.Add(&result{}, 2)

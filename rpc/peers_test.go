@@ -42,7 +42,7 @@ func (p peer) process() bool { return p.transport != "socketpair" }
 func eachPeer(t *testing.T, test func(t *testing.T, p peer)) {
 	for _, transport := range []string{"pipes", "stdio", "socketpair"} {
 		for _, server := range []string{"sync", "async", "goroutines"} {
-			for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+			for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
 				p := peer{transport: transport, server: server, wire: wire}
 				t.Run(p.String(), func(t *testing.T) { test(t, p) })
 			}

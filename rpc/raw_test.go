@@ -25,6 +25,9 @@ func frame(word uint32, payload string) string {
 	return string(header[:]) + payload
 }
 
+// syncCall is a call on AnyEvent's sync wire.
+func syncCall(payload string) string { return frame(0, payload)[4:] }
+
 const (
 	helloWord = 0xf0000000
 	errorKind = 0x10000000

@@ -53,11 +53,17 @@ func TestTruncatedEventIsAnError(t *testing.T) {
 // had ended the server, and so the child did not exit.
 func TestHandlerErrorEndsTheChildOnAnyEventsWire(t *testing.T) {
 	eachServer(t, func(t *testing.T, p peer) {
-		for _, function := range []string{"fail", "panic"} {
-			t.Run(function, func(t *testing.T) {
+		for _, test := range []struct {
+			function string
+			wire     rpc.Wire
+		}{
+			{"fail", rpc.AnyEventAsync}, {"panic", rpc.AnyEventAsync},
+			{"fail", rpc.AnyEventSync}, {"panic", rpc.AnyEventSync},
+		} {
+			t.Run(test.function+"/"+test.wire.String(), func(t *testing.T) {
 				f := newFixture(t)
-				p.wire = rpc.AnyEventAsync
-				_, err := f.ask(f.connect(p, rpc.Config{}), function, "out of cheese")
+				p.wire = test.wire
+				_, err := f.ask(f.connect(p, rpc.Config{}), test.function, "out of cheese")
 				var exit *child.ExitError
 				if !errors.As(err, &exit) || exit.State.Code != 1 || !strings.Contains(string(exit.State.Stderr), "out of cheese") {
 					t.Errorf("the call ended with %v", err)

@@ -31,7 +31,7 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 // ServeAsync is the function of the same name for a server with a configuration.
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
-	a.decoder.limit = s.maxFrame
+	a.decoder = s.newDecoder()
 	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{
 		OnData:       a.onData,
 		OnEOF:        a.onEOF,
@@ -193,7 +193,7 @@ func (d Done) end(reply Payload, failure error) error {
 		return ErrDone
 	}
 	a.busy.answered()
-	err := a.answer(id, reply, failure, true)
+	_, err := a.answerInTurn(id, reply, failure, true)
 	if err != nil {
 		a.fail(err)
 	}

@@ -60,7 +60,7 @@ type goroutineServer struct {
 }
 
 func (g *goroutineServer) readCalls() error {
-	reader := newFrameReader(g.readFD, g.maxFrame)
+	reader := g.newFrameReader()
 	for g.ctx.Err() == nil {
 		more, err := reader.read()
 		if !more || err != nil {
@@ -108,12 +108,15 @@ func (g *goroutineServer) start(id uint32, request Payload) {
 	*buf = append((*buf)[:0], request...)
 	go func() {
 		reply, err := g.invoke(*buf)
-		if err := g.answer(id, reply, err, true); err != nil {
+		over, err := g.answerInTurn(id, reply, err, true)
+		if err != nil {
 			g.cancel(err)
 		}
 		if cap(*buf) <= requestKept {
 			g.pool.Put(buf)
 		}
-		<-g.slots
+		for range over {
+			<-g.slots
+		}
 	}()
 }

@@ -16,7 +16,7 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	y := &syncServer{Server: s, handler: handler, reader: newFrameReader(s.readFD, s.maxFrame), pace: newPace(s.config.FlushEach)}
+	y := &syncServer{Server: s, handler: handler, reader: s.newFrameReader(), pace: newPace(s.config.FlushEach)}
 	for {
 		more, err := y.reader.read()
 		if !more || err != nil {

@@ -13,7 +13,8 @@ import (
 // request is a view that is valid until the handler returns. ctx never ends under
 // ServeSync; under ServeGoroutines it ends when a reply cannot be written, the
 // parent being gone, but not at an orderly shutdown. On AnyEvent's wires an error
-// ends the process instead, as a Perl exception would.
+// ends the process instead, as a Perl exception would; on AnyEventSync the calls
+// behind it get no reply, even if their handlers are done.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -38,7 +39,9 @@ type Server struct {
 	config          ServerConfig
 	maxFrame        uint32
 	readFD, writeFD int
-	greeted         bool // the parent's hello has come, or none is due
+	accepted        uint32      // calls so far, their ids on AnyEventSync
+	order           *replyOrder // of AnyEventSync
+	greeted         bool        // the parent's hello has come, or none is due
 	writer          *frameWriter
 	out             sink
 }
@@ -55,6 +58,7 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w}
 	s.writer = newFrameWriter(w)
 	s.out = s.writer
+	s.order = newReplyOrder(s)
 	if config.Wire != Evfork {
 		s.greeted = true
 		return s, nil
@@ -88,7 +92,7 @@ func (s *Server) send(word uint32, payload []byte, prompt bool) error {
 // reply where the wire has one, and else the error of the whole server.
 func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error {
 	if err == nil {
-		err = s.send(kindCall.word(id), reply, prompt)
+		err = s.send(s.config.Wire.replyWord(id), reply, prompt)
 		if err != ErrTooLarge {
 			return err
 		}
@@ -104,6 +108,10 @@ func (s *Server) accept(word uint32, payload Payload) (id uint32, call bool, err
 	if !s.greeted {
 		s.greeted = true
 		return 0, false, checkHello(word, payload)
+	}
+	if s.config.Wire == AnyEventSync {
+		s.accepted++
+		return s.accepted, true, nil
 	}
 	k, id := s.config.Wire.split(word)
 	if k != kindCall || id == eventID {
@@ -200,6 +208,11 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return "rpc: write to the parent: " + e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
+// newDecoder decodes what the parent sends.
+func (s *Server) newDecoder() decoder {
+	return decoder{limit: s.maxFrame, lengthOnly: s.config.Wire == AnyEventSync}
+}
+
 // frameReader reads frames from a blocking descriptor.
 type frameReader struct {
 	fd      int
@@ -207,8 +220,8 @@ type frameReader struct {
 	decoder decoder
 }
 
-func newFrameReader(fd int, limit uint32) *frameReader {
-	return &frameReader{fd: fd, buf: make([]byte, partialKept), decoder: decoder{limit: limit}}
+func (s *Server) newFrameReader() *frameReader {
+	return &frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
 }
 
 // read reads once and feeds the decoder. false is the EOF; an EOF amid a frame

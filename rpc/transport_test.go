@@ -20,12 +20,12 @@ func (f *fixture) stranger() (*rpc.StreamTransport, *os.File) {
 }
 
 // readOneFrame takes one frame that the client has sent.
-func readOneFrame(t *testing.T, file *os.File) string {
+func readOneFrame(t *testing.T, file *os.File, headerSize int) string {
 	t.Helper()
-	header := make([]byte, 8)
+	header := make([]byte, headerSize)
 	_, err := io.ReadFull(file, header)
 	must(t, err)
-	payload := make([]byte, header[7]) // the frames of these tests are short
+	payload := make([]byte, header[headerSize-1]) // the frames of these tests are short
 	_, err = io.ReadFull(file, payload)
 	must(t, err)
 	return string(header) + string(payload)
@@ -35,6 +35,7 @@ func TestClientsFirstBytes(t *testing.T) {
 	for wire, want := range map[rpc.Wire][]string{
 		rpc.Evfork:        {hello, frame(1, "\x04echo\x02hi"), frame(2, "")},
 		rpc.AnyEventAsync: {frame(1, "\x04echo\x02hi"), frame(2, "")},
+		rpc.AnyEventSync:  {syncCall("\x04echo\x02hi"), syncCall("")},
 	} {
 		t.Run(wire.String(), func(t *testing.T) {
 			f := newFixture(t)
@@ -43,8 +44,12 @@ func TestClientsFirstBytes(t *testing.T) {
 			f.begin(c, "echo", "hi")
 			f.begin(c)
 			must(t, f.Poll(0))
+			headerSize := 8
+			if wire == rpc.AnyEventSync {
+				headerSize = 4
+			}
 			for i := range want {
-				if got := readOneFrame(t, file); got != want[i] {
+				if got := readOneFrame(t, file, headerSize); got != want[i] {
 					t.Errorf("frame %d is %q, not %q", i, got, want[i])
 				}
 			}
@@ -60,7 +65,7 @@ func TestPeerThatHangsUpLosesItsCalls(t *testing.T) {
 	answered, lost := f.begin(c, "one"), f.begin(c, "two")
 	must(t, f.Poll(0))
 	for range 3 {
-		readOneFrame(t, file)
+		readOneFrame(t, file, 8)
 	}
 	_, err := file.WriteString(hello + frame(1, ""))
 	must(t, err)
@@ -82,7 +87,7 @@ func TestPeerThatHangsUpWithoutCallsIsAnOrderlyEnd(t *testing.T) {
 	_, err := file.WriteString(hello)
 	must(t, err)
 	must(t, f.Poll(0))
-	readOneFrame(t, file)
+	readOneFrame(t, file, 8)
 	must(t, file.Close())
 	f.until(w.ended)
 	if w.destroyed != 1 || w.failed != 0 {

@@ -12,6 +12,11 @@ const (
 	// AnyEventAsync is the wire of AnyEvent::Fork::RPC's asynchronous backend, byte
 	// for byte: all 32 bits are the id, and the child echoes it.
 	AnyEventAsync
+	// AnyEventSync is the wire of its synchronous backend, byte for byte: there are no
+	// ids, and replies come in the order of the calls. A server that finishes
+	// out of order (ServeAsync, ServeGoroutines) holds replies back until their
+	// turn; the process ends if a call fails, so the calls behind it are lost.
+	AnyEventSync
 )
 
 // String names the wire.
@@ -21,6 +26,8 @@ func (w Wire) String() string {
 		return "evfork"
 	case AnyEventAsync:
 		return "anyevent-async"
+	case AnyEventSync:
+		return "anyevent-sync"
 	default:
 		return "unknown wire"
 	}
@@ -28,13 +35,33 @@ func (w Wire) String() string {
 
 // A frame is a header of two big-endian 32-bit words and a payload:
 //
-//	word    on the Evfork wire: kind<<28 | id; on AnyEvent's: id
+//	word    on the Evfork wire: kind<<28 | id; on AnyEventAsync: id
 //	length  of the payload in bytes
 //	payload
 //
 // Parent to child, a frame of kind 0 is a call; child to parent it is the reply
-// to the call with that id, or an event if the id is 0.
+// to the call with that id, or an event if the id is 0. On AnyEventSync the word of a
+// reply is 1, and calls have no word.
 const headerSize = 8
+
+// lengthSize is the header of a frame without a word.
+const lengthSize = 4
+
+// callHeaderSize is the size of a call's header.
+func (w Wire) callHeaderSize() int {
+	if w == AnyEventSync {
+		return lengthSize
+	}
+	return headerSize
+}
+
+// replyWord is the word of the reply to a call.
+func (w Wire) replyWord(id uint32) uint32 {
+	if w == AnyEventSync {
+		return syncReply
+	}
+	return kindCall.word(id)
+}
 
 // kind is the top four bits of an Evfork word. docs/protocol.md lists the
 // numbers that later versions have reserved.

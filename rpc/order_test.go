@@ -1,0 +1,191 @@
+package rpc_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/rpc"
+)
+
+// The wire AnyEventSync: replies have no ids, and come in the order of the calls.
+
+func TestCallTableTakesTheOldestCallAcrossTheWrap(t *testing.T) {
+	table := rpc.NewCallTable(rpc.AnyEventSync, 1<<32-50)
+	if table.TakeOldest() != nil {
+		t.Error("an empty table has an oldest call")
+	}
+	var waiting []*result
+	for i := range uint64(1000) {
+		r := &result{}
+		waiting = append(waiting, r)
+		table.Add(r, i)
+		if i%3 == 0 || len(waiting) > 100 {
+			if table.TakeOldest() != rpc.Completion(waiting[0]) {
+				t.Fatalf("after %d calls another one than the oldest was taken", i+1)
+			}
+			waiting = waiting[1:]
+		}
+	}
+	if table.Len() != len(waiting) {
+		t.Errorf("it counts %d calls, not %d", table.Len(), len(waiting))
+	}
+}
+
+func TestServersAnswerInOrderOnTheSyncWire(t *testing.T) {
+	for _, server := range []string{"async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			p := pipes(server)
+			p.wire = rpc.AnyEventSync
+			c := f.connect(p, rpc.Config{})
+			var order []string
+			note := func(reply rpc.Payload, err error) {
+				must(t, err)
+				values, _ := reply.Strings()
+				order = append(order, values...)
+			}
+			must(t, c.Go(note, "hold", "first"))
+			must(t, c.Go(note, "echo", "second"))
+			must(t, c.Go(note, "hold", "third"))
+			must(t, c.Go(note, "release"))
+			must(t, c.Go(note, "echo", "fifth"))
+			f.until(func() bool { return c.InFlight() == 0 })
+			if got := strings.Join(order, ", "); got != "first, second, third, released, fifth" {
+				t.Errorf("the order is %s", got)
+			}
+		})
+	}
+}
+
+func TestSyncWireHoldsBackAsManyRepliesAsGoroutinesMayRun(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	in := fileOf(ours)
+	defer in.Close()
+	const limit, calls = 4, 100
+	var others atomic.Int32 // that have been begun
+	full := make(chan struct{})
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventSync})
+	must(t, err)
+	replies := make(chan string, 1)
+	go func() {
+		for i := range calls {
+			in.WriteString(syncCall(string(rpc.Strings(fmt.Sprint(i)))))
+		}
+		syscall.Shutdown(ours, syscall.SHUT_WR)
+		replies <- readToEnd(in)
+	}()
+	var begun int32 // when the first call ended
+	err = server.ServeGoroutines(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+		if string(request) == "\x010" {
+			<-full
+			begun = others.Load()
+		} else if others.Add(1) == limit-1 {
+			close(full)
+		}
+		return request, nil
+	}, limit)
+	must(t, err)
+	syscall.Close(theirs)
+	if begun != limit-1 {
+		t.Errorf("%d calls were begun while the reply to the first was due, with a limit of %d", begun, limit)
+	}
+	var want strings.Builder
+	for i := range calls {
+		want.WriteString(frame(1, string(rpc.Strings(fmt.Sprint(i)))))
+	}
+	if got := <-replies; got != want.String() {
+		t.Errorf("the replies are %q", got)
+	}
+}
+
+// What follows a call that failed must not be taken for its reply.
+func TestCallsBehindAFailureGetNoReplyOnTheSyncWire(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	in := fileOf(ours)
+	defer in.Close()
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventSync})
+	must(t, err)
+	_, err = in.WriteString(syncCall("first") + syncCall("bad") + syncCall("behind") + syncCall("last"))
+	must(t, err)
+	must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+	steps := map[string]chan struct{}{}
+	for _, name := range []string{"first", "bad", "behind", "last"} {
+		steps[name] = make(chan struct{})
+	}
+	var begun atomic.Int32
+	allBegun := make(chan struct{})
+	after := map[string]string{"bad": "behind", "first": "last", "last": "bad"} // behind, bad, last, first
+	serveErr := server.ServeGoroutines(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+		name := string(request)
+		if begun.Add(1) == 4 {
+			close(allBegun) // a failure ends the reading
+		}
+		<-allBegun
+		if before := after[name]; before != "" {
+			<-steps[before]
+		}
+		defer close(steps[name])
+		if name == "bad" {
+			return nil, fmt.Errorf("out of cheese")
+		}
+		return request, nil
+	}, 0)
+	syscall.Close(theirs)
+	if serveErr == nil || serveErr.Error() != "out of cheese" {
+		t.Errorf("the server returned %v", serveErr)
+	}
+	if got := readToEnd(in); got != frame(1, "first") {
+		t.Errorf("the replies are %q", got)
+	}
+}
+
+func TestReplyThatNobodyWaitsForPutsASyncChildDown(t *testing.T) {
+	f := newFixture(t)
+	proc := f.raw(child.Config{}, "read:16", write(frame(1, "\x01a")+frame(1, "\x01b")+frame(1, "\x01c")), wait)
+	var w watched
+	c := f.client(proc, peer{wire: rpc.AnyEventSync}, w.config(rpc.Config{}))
+	first, second := f.begin(c, "one"), f.begin(c, "two")
+	f.until(w.ended)
+	if first.err != nil || second.err != nil || !slices.Equal(append(first.reply, second.reply...), []string{"a", "b"}) {
+		t.Errorf("the calls ended with %q, %v and %q, %v", first.reply, first.err, second.reply, second.err)
+	}
+	if w.failed != 1 || !strings.Contains(w.err.Error(), "reply to call 1, which is not in flight") {
+		t.Errorf("OnError was called %d times, with %v", w.failed, w.err)
+	}
+}
+
+// An abandoned call keeps its place: its reply must not become the next call's.
+func TestAbandonedCallKeepsItsPlaceOnTheSyncWire(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(peer{transport: "pipes", server: "goroutines", wire: rpc.AnyEventSync}, rpc.Config{})
+	f.background()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Call(ctx, "hold", "late")
+		ended <- err
+	}()
+	for inFlight := 0; inFlight == 0; {
+		must(t, f.Do(t.Context(), func() { inFlight = c.InFlight() }))
+	}
+	cancel()
+	if err := <-ended; err != context.Canceled {
+		t.Errorf("the abandoned call ended with %v", err)
+	}
+	for _, args := range [][]string{{"release"}, {"echo", "mine"}} {
+		reply, err := c.Call(t.Context(), args...)
+		must(t, err)
+		want := map[string]string{"release": "released", "echo": "mine"}[args[0]]
+		if values, _ := reply.Strings(); !slices.Equal(values, []string{want}) {
+			t.Errorf("%s is answered with %q", args[0], values)
+		}
+	}
+}
