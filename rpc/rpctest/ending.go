@@ -138,6 +138,11 @@ func (tr *Transport) die(state child.ExitState) {
 	tr.queue = nil
 	tr.closeNearRead()
 	tr.nearWrite.CloseWrite()
+	if tr.gone != nil {
+		tr.blame()
+		tr.checkGone()
+		return
+	}
 	switch inner := tr.inner.(type) {
 	case nil:
 	case interface{ Signal(syscall.Signal) error }:
@@ -154,6 +159,14 @@ func (tr *Transport) die(state child.ExitState) {
 	// What was passed on is in the pipe, or the server has stopped reading.
 	tr.far.Close()
 	tr.childGone(tr.exitError(state))
+}
+
+// blame adds the reason to the cause of a child that was put down when it had
+// ended by itself, for what it had written before.
+func (tr *Transport) blame() {
+	if exit, ok := tr.gone.(*child.ExitError); ok && tr.inner == nil && exit.Reason == nil {
+		exit.Reason, exit.State.Asked = tr.reason, tr.asked
+	}
 }
 
 // childGone is the exit of the child. What it had written before is passed on, then

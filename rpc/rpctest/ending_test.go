@@ -244,3 +244,22 @@ func TestOnEndAfterTheEnd(t *testing.T) {
 		t.Errorf("%v, and then %v", first, second)
 	}
 }
+
+// What a child wrote before it ended may be what it is put down for.
+func TestProtocolViolationOfAChildThatHasEnded(t *testing.T) {
+	loop := newLoop(t)
+	tr := rpctest.StartWith(t, loop, rpctest.Config{ToParent: rpctest.Faults{Piece: 8}}, func(fds rpc.FDs) error {
+		_, w := fds.FDs()
+		_, err := syscall.Write(w, []byte("usage: worker [-v]\n"))
+		return err
+	})
+	must(t, tr.Wait())
+	l := newLog(t, loop, tr)
+	c := l.call("one")
+	l.wait()
+	l.onceEach()
+	_, exit := lostTo(t, c.err)
+	if _, ok := errors.AsType[*rpc.ProtocolError](exit.Reason); !ok || exit.State.Code != 0 {
+		t.Errorf("the call ended with %v", c.err)
+	}
+}
