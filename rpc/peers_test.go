@@ -26,9 +26,10 @@ type peer struct {
 	server    string // "sync", "async", "goroutines"
 	wire      rpc.Wire
 	maxFrame  int
-	limit     int    // of ServeGoroutines
-	mirror    bool   // replies are the requests, nothing else is done
-	marks     string // file in which the byte at the number in each request is set
+	limit     int                 // of ServeGoroutines
+	mirror    bool                // replies are the requests, nothing else is done
+	marks     string              // file in which the byte at the number in each request is set
+	saw       func(args []string) // is told of every request; only in this process
 }
 
 // pipes is the usual peer, for tests that are about something else.
@@ -187,6 +188,7 @@ func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, e
 	if err != nil {
 		return nil, err
 	}
+	s.note(args)
 	switch args[0] {
 	case "hold": // answers after release; not with ServeSync, which would never read that
 		s.enter()
@@ -230,6 +232,12 @@ func (s *service) mark(request rpc.Payload) error {
 	return err
 }
 
+func (s *service) note(args []string) {
+	if s.peer.saw != nil {
+		s.peer.saw(args)
+	}
+}
+
 func (s *service) enter() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,6 +267,7 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Fail(err)
 		return
 	}
+	s.note(args)
 	switch args[0] {
 	case "hold":
 		s.held = append(s.held, held{done, args[1:]})

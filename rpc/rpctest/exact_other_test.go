@@ -1,0 +1,5 @@
+//go:build !linux
+
+package rpctest_test
+
+const exact = false

@@ -1,0 +1,48 @@
+package rpctest
+
+import (
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipe returns a blocking, close-on-exec pipe.
+func pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var p [2]int
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := unix.Pipe(p[:]); err != nil {
+		t.Fatalf("rpctest: pipe: %v", err)
+	}
+	unix.CloseOnExec(p[0])
+	unix.CloseOnExec(p[1])
+	return p[0], p[1]
+}
+
+// fdPair is the server's end: descriptors that block.
+type fdPair struct{ r, w int }
+
+func (f fdPair) FDs() (readFD, writeFD int) { return f.r, f.w }
+
+// file is a descriptor that is to be closed unless its user has done so: some
+// servers close theirs. A number that means another file by now is left alone.
+type file struct {
+	fd   int
+	stat unix.Stat_t
+}
+
+func fileOf(fd int) file {
+	f := file{fd: fd}
+	_ = unix.Fstat(fd, &f.stat) // of a descriptor that was just opened
+	return f
+}
+
+func (f *file) close() {
+	var now unix.Stat_t
+	if f.fd >= 0 && unix.Fstat(f.fd, &now) == nil && now.Ino == f.stat.Ino && now.Dev == f.stat.Dev {
+		unix.Close(f.fd)
+	}
+	f.fd = -1
+}
