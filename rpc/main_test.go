@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"upper":    upperWorker,
 		"crash":    crashWorker,
 		"progress": progressWorker,
+		"typed":    typedWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))

@@ -73,3 +73,11 @@ func appendBER(buf []byte, n uint64) []byte {
 	}
 	return append(buf, byte(n)&0x7f)
 }
+
+// AppendByteStrings is AppendStrings for values that are slices.
+func AppendByteStrings(buf []byte, values ...[]byte) []byte {
+	for _, v := range values {
+		buf = append(appendBER(buf, uint64(len(v))), v...)
+	}
+	return buf
+}

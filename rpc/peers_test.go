@@ -209,11 +209,16 @@ const mallocsRequest = "mallocs"
 // reflect answers for a mirror.
 func (s *service) reflect(request rpc.Payload) (rpc.Payload, error) {
 	if string(request) == mallocsRequest {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return strconv.AppendUint(nil, m.Mallocs, 10), nil
+		return rpc.Payload(mallocs()), nil
 	}
 	return request, s.mark(request)
+}
+
+// mallocs is how often this process has allocated.
+func mallocs() string {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return strconv.FormatUint(m.Mallocs, 10)
 }
 
 // mark notes that the request has been handled, where its parent can see it.

@@ -16,6 +16,9 @@ func encodeRemoteError(err error, limit int) Payload {
 	if errors.As(err, &p) {
 		message, kind, stack = p.Error(), KindPanic, string(p.stack)
 	}
+	if r, ok := err.(*refusal); ok {
+		kind = r.kind
+	}
 	payload := Strings(message, kind, stack)
 	for _, s := range []*string{&stack, &message} {
 		if over := len(payload) - limit; over > 0 {

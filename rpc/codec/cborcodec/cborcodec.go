@@ -1,0 +1,70 @@
+// Package cborcodec is CBOR (RFC 8949) as a codec of requests and replies, by
+// github.com/fxamacker/cbor. No other package of this module imports that one.
+package cborcodec
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// Codec is an rpc.Codec for all types that github.com/fxamacker/cbor takes, with
+// its struct tags (`cbor:"…"`, else `json:"…"`). The zero value is the codec.
+//
+// What was decoded are copies. The limits of a value: lists and maps of a million
+// (2²⁰) elements, 64 levels of nesting, no key twice in a map. Elements are counted
+// against the bytes received before there is memory for them, so that it is bounded by
+// the length of the encoding times the size of the largest element.
+type Codec struct{}
+
+const (
+	maxElements = 1 << 20
+	maxLevels   = 64
+)
+
+// Both modes are immutable once they are made.
+var (
+	encMode = sync.OnceValues(func() (cbor.UserBufferEncMode, error) {
+		return cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.UserBufferEncMode()
+	})
+	decMode = sync.OnceValues(func() (cbor.DecMode, error) {
+		return cbor.DecOptions{
+			DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+			MaxArrayElements: maxElements,
+			MaxMapPairs:      maxElements,
+			MaxNestedLevels:  maxLevels,
+		}.DecMode()
+	})
+	buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+)
+
+// Name is "cbor".
+func (Codec) Name() string { return "cbor" }
+
+// Append implements rpc.Codec.
+func (Codec) Append(buf []byte, value any) ([]byte, error) {
+	mode, err := encMode()
+	if err != nil {
+		return nil, err
+	}
+	b := buffers.Get().(*bytes.Buffer)
+	*b = *bytes.NewBuffer(buf) // appends in place
+	err = mode.MarshalToBuffer(value, b)
+	out := b.Bytes()
+	*b = bytes.Buffer{}
+	buffers.Put(b)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Decode implements rpc.Codec.
+func (Codec) Decode(data []byte, value any) error {
+	mode, err := decMode()
+	if err != nil {
+		return err
+	}
+	return mode.Unmarshal(data, value)
+}

@@ -1,0 +1,162 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+)
+
+// A Method is a function of a child, with the types of its request and its reply.
+// It is declared once, as a package variable that both sides see:
+//
+//	var Resize = rpc.NewMethod[ResizeRequest, ResizeReply]("resize", cborcodec.Codec{})
+//
+// The parent calls it with Call, Go or FanOut; the child has it handled by a Mux,
+// with Handle or HandleAsync. A Method is immutable and can be used by all
+// goroutines; what may be called where is said for each of its methods.
+//
+// Requests and replies are the codec's copies, and so the receiver's own, unless
+// the codec says otherwise: rawcodec's are views, valid as long as a Payload.
+type Method[Req, Resp any] struct {
+	name    string
+	codec   Codec
+	records sync.Pool // of *typedCall
+}
+
+// NewMethod declares a method. The name is what identifies it at the other side,
+// in all versions of a program that are to understand each other.
+func NewMethod[Req, Resp any](name string, codec Codec) *Method[Req, Resp] {
+	return &Method[Req, Resp]{name: name, codec: codec}
+}
+
+// Name is the method's name.
+func (m *Method[Req, Resp]) Name() string { return m.name }
+
+// typedCall is what one typed call needs while it lasts. It gives values to and
+// takes them from the codec by pointer, and lies in a pool: neither an interface
+// nor a closure is made per call.
+type typedCall[Req, Resp any] struct {
+	method *Method[Req, Resp]
+	done   func(Resp, error)
+	req    Req
+	resp   Resp
+}
+
+func (m *Method[Req, Resp]) get() *typedCall[Req, Resp] {
+	if c, ok := m.records.Get().(*typedCall[Req, Resp]); ok {
+		return c
+	}
+	return &typedCall[Req, Resp]{method: m}
+}
+
+// put takes back a record whose values are zero.
+func (m *Method[Req, Resp]) put(c *typedCall[Req, Resp]) { m.records.Put(c) }
+
+// appendCall appends the payload of the call.
+func (c *typedCall[Req, Resp]) appendCall(buf []byte) ([]byte, error) {
+	m := c.method
+	buf = appendString(buf, m.name)
+	buf, err := appendEncoded(buf, m.codec, &c.req)
+	if err != nil {
+		return nil, m.fail(ErrBadRequest, err)
+	}
+	return appendString(buf, m.codec.Name()), nil
+}
+
+// appendRequest appends the payload of a call with req.
+func (m *Method[Req, Resp]) appendRequest(buf []byte, req Req) ([]byte, error) {
+	c := m.get()
+	c.req = req
+	buf, err := c.appendCall(buf)
+	zero(&c.req)
+	m.put(c)
+	return buf, err
+}
+
+// outcome turns the end of the frame's call into that of the typed one.
+func (m *Method[Req, Resp]) outcome(reply Payload, err error) (resp Resp, _ error) {
+	if err != nil {
+		return resp, m.translate(err)
+	}
+	c := m.get()
+	body, _, err := reply.Next()
+	if err == nil {
+		err = m.codec.Decode(body, &c.resp)
+	}
+	if err == nil {
+		resp = c.resp
+	} else {
+		err = m.fail(ErrBadReply, err)
+	}
+	zero(&c.resp)
+	m.put(c)
+	return resp, err
+}
+
+// Call calls the method and waits for the reply. It is Client.Call with types:
+// goroutine-safe, not for the loop's own goroutine. Beside the errors of
+// Client.Call there is *MethodError.
+func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (Resp, error) {
+	w := client.queue.waiter()
+	payload, err := m.appendRequest(w.request[:0], req)
+	if err != nil {
+		client.queue.recycle(w)
+		var none Resp
+		return none, err
+	}
+	w.request = payload
+	return m.outcome(client.call(ctx, w))
+}
+
+// Go queues a call and returns. It is Client.Go with types: for the loop's
+// goroutine; done is called once, on the loop, unless Go returns an error, and
+// may be nil. A request that cannot be encoded is a *MethodError of Go. Nothing is
+// allocated, but by the codec.
+func (m *Method[Req, Resp]) Go(client *Client, req Req, done func(Resp, error)) error {
+	c := m.get()
+	c.req, c.done = req, done
+	err := client.goEncoded(c, c.appendCall)
+	zero(&c.req)
+	if err != nil {
+		c.done = nil
+		m.put(c)
+	}
+	return err
+}
+
+// Complete implements Completion.
+func (c *typedCall[Req, Resp]) Complete(reply Payload, err error) {
+	m, done := c.method, c.done
+	c.done = nil
+	m.put(c)
+	if done == nil {
+		return
+	}
+	done(m.outcome(reply, err))
+}
+
+// zero zeroes a value.
+func zero[T any](v *T) {
+	var none T
+	*v = none
+}
+
+// goEncoded makes a call whose payload is encoded at its place in the stream.
+func (c *Client) goEncoded(to Completion, encode func(buf []byte) ([]byte, error)) error {
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	encoding := true
+	defer func() {
+		if encoding { // it cannot be encoded, or the codec has panicked
+			c.stream.Commit(buf[:start])
+		}
+	}()
+	encoded, err := encode(append(buf, 0, 0, 0, 0, 0, 0, 0, 0))
+	if err != nil {
+		return err
+	}
+	encoding = false
+	return c.send(encoded, start, to)
+}
