@@ -413,7 +413,7 @@ func TestGoldenTypedCall(t *testing.T) {
 	must(t, stringMirror.Go(c, "hi", func(r string, err error) { must(t, err); reply = r }))
 	must(t, f.Poll(0))
 	want := frame(1, "\x0emirror strings"+"\x80\x80\x80\x80\x03\x02hi"+"\x06string")
-	if got := readOneFrame(t, file); got != want {
+	if got := readOneFrame(t, file, 8); got != want {
 		t.Errorf("the call is %q", got)
 	}
 	_, err := file.WriteString(frame(1, "\x03\x02ho")) // a length without leading zero groups
