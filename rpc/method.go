@@ -153,7 +153,7 @@ func (c *Client) goEncoded(to Completion, encode func(buf []byte) ([]byte, error
 			c.stream.Commit(buf[:start])
 		}
 	}()
-	encoded, err := encode(append(buf, 0, 0, 0, 0, 0, 0, 0, 0))
+	encoded, err := encode(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...))
 	if err != nil {
 		return err
 	}
