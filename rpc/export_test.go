@@ -13,7 +13,15 @@ type Frame struct {
 // Decode feeds the pieces to one decoder and returns its frames, how many bytes
 // of an unfinished one are pending, and its error.
 func Decode(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err error) {
-	d := decoder{limit: limit}
+	return decode(decoder{limit: limit}, pieces)
+}
+
+// DecodeSyncCalls is Decode for frames without a word.
+func DecodeSyncCalls(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err error) {
+	return decode(decoder{limit: limit, lengthOnly: true}, pieces)
+}
+
+func decode(d decoder, pieces [][]byte) (frames []Frame, pending int, err error) {
 	for _, p := range pieces {
 		d.feed(p)
 		for d.next() {

@@ -60,9 +60,9 @@ func newReplyOrder(s *Server) *replyOrder {
 	return &replyOrder{server: s, due: 1, held: map[uint32]*bytebufferpool.ByteBuffer{}}
 }
 
-// answerInTurn is answer for servers whose handlers end in any order. It returns for how many
-// calls nothing is held any more: on AnyEventSync none while an earlier call has
-// not ended, else this one and those that waited for it.
+// answerInTurn is answer for servers whose handlers end in any order. It returns
+// how many calls are over: on AnyEventSync none while an earlier call has not
+// ended, else this one and those that waited for it.
 func (s *Server) answerInTurn(id uint32, reply Payload, err error, prompt bool) (over int, _ error) {
 	if s.order == nil {
 		return 1, s.answer(id, reply, err, prompt)

@@ -37,6 +37,22 @@ func TestCallTableTakesTheOldestCallAcrossTheWrap(t *testing.T) {
 	}
 }
 
+func TestSyncCallsAreDecodedAtEverySplit(t *testing.T) {
+	input := []byte(syncCall("") + syncCall("a") + syncCall(strings.Repeat("b", 300)) + syncCall("") + "\x00\x00\x00\x09rest")
+	want := []rpc.Frame{{}, {Payload: "a"}, {Payload: strings.Repeat("b", 300)}, {}}
+	for i := range len(input) + 1 {
+		for j := i; j <= len(input); j++ {
+			frames, pending, err := rpc.DecodeSyncCalls(300, input[:i], input[i:j], input[j:])
+			if err != nil || pending != 8 || !slices.Equal(frames, want) {
+				t.Fatalf("split at %d and %d: %d frames, %d bytes pending, %v", i, j, len(frames), pending, err)
+			}
+		}
+	}
+	if _, _, err := rpc.DecodeSyncCalls(299, input); err == nil {
+		t.Error("a frame longer than the limit is decoded")
+	}
+}
+
 func TestServersAnswerInOrderOnTheSyncWire(t *testing.T) {
 	for _, server := range []string{"async", "goroutines"} {
 		t.Run(server, func(t *testing.T) {

@@ -179,3 +179,16 @@ func TestPerlParentSeesAFailureAsAnEOF(t *testing.T) {
 		}
 	})
 }
+
+// docs/from-anyevent.md quotes the adapter that these tests use, and a program.
+func TestPageForPerlQuotesWhatIsTested(t *testing.T) {
+	page, err := os.ReadFile("../docs/from-anyevent.md")
+	must(t, err)
+	for _, name := range []string{"../examples/perl/GoWorker.pm", "../examples/goworker/main.go"} {
+		quoted, err := os.ReadFile(name)
+		must(t, err)
+		if !strings.Contains(string(page), string(quoted)) {
+			t.Errorf("the page does not quote %s", name)
+		}
+	}
+}

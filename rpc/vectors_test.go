@@ -1,0 +1,147 @@
+package rpc_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// vectors is testdata/vectors.json.
+type vectors struct {
+	Conversations []conversation
+}
+
+type conversation struct {
+	Name, Wire string
+	In, Out    []vectorFrame
+}
+
+// vectorFrame is a frame, or how one begins.
+type vectorFrame struct {
+	Frame, Begins, Payload, Means string
+}
+
+func readVectors(t *testing.T) vectors {
+	t.Helper()
+	data, err := os.ReadFile("testdata/vectors.json")
+	must(t, err)
+	var v vectors
+	must(t, json.Unmarshal(data, &v))
+	if len(v.Conversations) == 0 {
+		t.Fatal("there is no conversation in the file")
+	}
+	return v
+}
+
+func unhex(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
+	must(t, err)
+	return b
+}
+
+// vectorWorker is a program that follows the vectors of some wires.
+type vectorWorker struct {
+	name  string
+	wires string
+	argv  []string
+}
+
+func vectorWorkers(t *testing.T) []vectorWorker {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	all := []vectorWorker{
+		{"perl", "anyevent-sync anyevent-async", []string{"perl", "testdata/worker.pl"}},
+		{"python", "evfork", []string{"python3", "../examples/python/worker.py"}},
+		{"node", "evfork", []string{"node", "../examples/node/worker.js"}},
+	}
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		all = append(all, vectorWorker{"go, " + server, "evfork anyevent-sync anyevent-async", []string{self}})
+	}
+	return all
+}
+
+func TestWorkersFollowTheVectors(t *testing.T) {
+	v := readVectors(t)
+	for _, w := range vectorWorkers(t) {
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			followed := 0
+			for _, c := range v.Conversations {
+				if strings.Contains(w.wires, c.Wire) {
+					followed++
+					t.Run(c.Wire+"/"+c.Name, func(t *testing.T) { c.check(t, w) })
+				}
+			}
+			if followed == 0 {
+				t.Error("no conversation is on a wire of this worker")
+			}
+		})
+	}
+}
+
+// check runs the worker, gives it what it should read, and compares.
+func (c *conversation) check(t *testing.T, w vectorWorker) {
+	var in []byte
+	for _, f := range c.In {
+		in = append(in, unhex(t, f.Frame)...)
+	}
+	cmd := exec.CommandContext(t.Context(), w.argv[0], w.argv[1:]...)
+	switch name, server, _ := strings.Cut(w.name, ", "); name {
+	case "go":
+		cmd.Env = append(os.Environ(), serveStdioEnv+"=1")
+		for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
+			if wire.String() == c.Wire {
+				p := peer{transport: "stdio", server: server, wire: wire, limit: 1}
+				cmd.Args = append(w.argv[:1:1], p.args()...)
+			}
+		}
+	case "perl":
+		cmd.Args = append(cmd.Args, strings.TrimPrefix(c.Wire, "anyevent-"))
+	}
+	var stderr strings.Builder
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("the worker ended with %v: %s", err, stderr.String())
+	}
+	for _, want := range c.Out {
+		if out = want.follow(t, out); t.Failed() {
+			return
+		}
+	}
+	if len(out) > 0 {
+		t.Errorf("and then comes %x", out)
+	}
+}
+
+// follow compares the first frame of out, and returns what is behind it.
+func (f *vectorFrame) follow(t *testing.T, out []byte) (rest []byte) {
+	if len(out) < 8 || uint64(len(out)-8) < uint64(binary.BigEndian.Uint32(out[4:])) {
+		t.Errorf("%s: there is no frame, but %x", f.Means, out)
+		return nil
+	}
+	end := 8 + int(binary.BigEndian.Uint32(out[4:]))
+	got, rest := out[:end], out[end:]
+	if f.Begins == "" {
+		if want := unhex(t, f.Frame); !bytes.Equal(got, want) {
+			t.Errorf("%s:\nis  %x\nnot %x", f.Means, got, want)
+		}
+		return rest
+	}
+	if !bytes.HasPrefix(got, unhex(t, f.Begins)) || !bytes.HasPrefix(got[8:], unhex(t, f.Payload)) {
+		t.Errorf("%s: is %x", f.Means, got)
+	}
+	return rest
+}
