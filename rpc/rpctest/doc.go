@@ -44,5 +44,5 @@
 //
 // Everything but the server function runs on the loop that is given, and all
 // methods belong to its goroutine unless they say otherwise. Delays are timers of that
-// loop.
+// loop; with Simulate they take no time.
 package rpctest
