@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -105,14 +106,15 @@ func (c *chaos) run() {
 		v.start()
 	}
 	c.disturb()
-	c.until(func() bool {
+	c.watch(-1)
+	must(c.t, c.RunUntil(context.Background(), func() bool {
 		for _, v := range c.victims {
 			if !v.ended {
 				return false
 			}
 		}
 		return true
-	})
+	}))
 	for i, n := range c.ends {
 		if n != 1 {
 			c.t.Fatalf("call %d ended %d times", i, n)
@@ -134,6 +136,17 @@ func (c *chaos) run() {
 	if c.kills > 20 && c.lost == 0 {
 		c.t.Errorf("%d kills have cost no call", c.kills)
 	}
+}
+
+// watch ends a run in which no call has ended for as long as a test may take; how long
+// the run takes is a matter of its total.
+func (c *chaos) watch(before int) {
+	done := c.replied + c.lost
+	if done == before {
+		c.t.Errorf("no call has ended for %v, after %d", guard, done)
+		c.Stop()
+	}
+	c.AfterFunc(guard, func() { c.watch(done) }).Unref()
 }
 
 func (v *victim) start() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -282,6 +283,23 @@ func FuzzErrorReplyRoundTrip(f *testing.F) {
 		fits := len(rpc.Strings(message, rpc.KindError, "")) <= limit
 		if got.Kind != rpc.KindError || !strings.HasPrefix(message, got.Message) || fits && got.Message != message {
 			t.Errorf("%q became %+v", message, got)
+		}
+	})
+}
+
+// FuzzDecoderMemory: a decoder holds no more than twice what it was given, whatever the
+// headers claim, and nothing large once there is no frame begun.
+func FuzzDecoderMemory(f *testing.F) {
+	seedBytes(f, func(data []byte) { f.Add(data, byte(0)); f.Add(data, byte(3)) })
+	f.Add([]byte("\x00\x00\x00\x01\x03\xff\xff\xff"+strings.Repeat("x", 1000)), byte(100))
+	f.Fuzz(func(t *testing.T, data []byte, piece byte) {
+		var pieces [][]byte
+		for p := range slices.Chunk(data, int(piece)+1) {
+			pieces = append(pieces, p)
+		}
+		// append doubles, and rounds up to a size class.
+		if kept := rpc.DecoderKeeps(64<<20, pieces...); kept > 2*len(data)+64 {
+			t.Errorf("%d bytes are kept of %d received", kept, len(data))
 		}
 	})
 }
