@@ -3,10 +3,10 @@
 check:
 	.ci/run
 
-test race cross examples bench fuzz torture:
+test race cross examples bench fuzz torture chaos:
 	.ci/run $@
 
 api:
 	.ci/api -write
 
-.PHONY: check test race cross examples bench fuzz torture api
+.PHONY: check test race cross examples bench fuzz torture chaos api

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,9 +21,18 @@ import (
 // EVFORK_TORTURE=1m does so with new seeds for a minute, EVFORK_SEED=n with the
 // seed n.
 func TestChaosEveryCallEndsExactlyOnce(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64, total int) { newChaos(t, seed, total).run() })
+}
+
+// eachSeed runs chaos with a new seed each time, for EVFORK_TORTURE, once at least.
+// EVFORK_CHAOS_CALLS is how many calls one run makes.
+func eachSeed(t *testing.T, run func(t *testing.T, seed uint64, total int)) {
 	total := 100_000
 	if testing.Short() {
 		total = 10_000
+	}
+	if n, err := strconv.Atoi(os.Getenv("EVFORK_CHAOS_CALLS")); err == nil && n > 0 {
+		total = n
 	}
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("EVFORK_SEED"); s != "" {
@@ -37,7 +47,7 @@ func TestChaosEveryCallEndsExactlyOnce(t *testing.T) {
 	for start := time.Now(); ; seed++ {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Logf("EVFORK_SEED=%d", seed)
-			newChaos(t, seed, total).run()
+			run(t, seed, total)
 		})
 		if t.Failed() || time.Since(start) >= torture {
 			return
@@ -56,7 +66,9 @@ type chaos struct {
 	marks   string  // file with a byte for each call that a child has begun
 	safe    []int   // the calls that were lost and have certainly not been begun
 
-	replied, lost, kills, stops int
+	memory flatness
+
+	replied, lost, events, kills, stops int
 }
 
 // victim is a child that is started again whenever it has been killed.
@@ -65,6 +77,7 @@ type victim struct {
 	peer   peer
 	proc   *child.Process
 	client *rpc.Client
+	lies   bool // its connection goes wrong
 	ended  bool // no new one is started any more
 }
 
@@ -73,6 +86,7 @@ const inFlight = 64
 
 func newChaos(t *testing.T, seed uint64, total int) *chaos {
 	c := &chaos{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0)), total: total}
+	c.ends = make([]uint8, 0, total)
 	c.marks = filepath.Join(t.TempDir(), "marks")
 	must(t, os.WriteFile(c.marks, make([]byte, total), 0o600))
 	for _, p := range []peer{
@@ -93,14 +107,15 @@ func (c *chaos) run() {
 		v.start()
 	}
 	c.disturb()
-	c.until(func() bool {
+	c.watch(-1)
+	must(c.t, c.RunUntil(context.Background(), func() bool {
 		for _, v := range c.victims {
 			if !v.ended {
 				return false
 			}
 		}
 		return true
-	})
+	}))
 	for i, n := range c.ends {
 		if n != 1 {
 			c.t.Fatalf("call %d ended %d times", i, n)
@@ -113,8 +128,9 @@ func (c *chaos) run() {
 			c.t.Fatalf("call %d was begun, and Started is false", n)
 		}
 	}
-	c.t.Logf("%d calls: %d replies, %d lost, of these %d certainly not started; %d kills, %d stops",
-		len(c.ends), c.replied, c.lost, len(c.safe), c.kills, c.stops)
+	c.memory.check(c.t)
+	c.t.Logf("%d calls: %d replies, %d lost, of these %d certainly not started; %d events, %d kills, %d stops",
+		len(c.ends), c.replied, c.lost, len(c.safe), c.events, c.kills, c.stops)
 	if len(c.ends) < c.total || c.replied+c.lost != len(c.ends) {
 		c.t.Errorf("of %d calls %d have ended", len(c.ends), c.replied+c.lost)
 	}
@@ -123,9 +139,24 @@ func (c *chaos) run() {
 	}
 }
 
+// watch ends a run in which no call has ended for as long as a test may take; how long
+// the run takes is a matter of its total.
+func (c *chaos) watch(before int) {
+	done := c.replied + c.lost
+	if done == before {
+		c.t.Errorf("no call has ended for %v, after %d", guard, done)
+		c.Stop()
+	}
+	c.AfterFunc(guard, func() { c.watch(done) }).Unref()
+}
+
 func (v *victim) start() {
 	v.proc = v.chaos.spawn(v.peer, child.Config{})
-	v.client = v.chaos.client(v.proc, v.peer, rpc.Config{OnError: v.onError, OnDestroy: v.onDestroy})
+	config := rpc.Config{OnError: v.onError, OnDestroy: v.onDestroy}
+	if v.peer.floods || v.lies {
+		config.OnEvent = func(rpc.Payload) { v.chaos.events++ }
+	}
+	v.client = v.chaos.client(v.transport(), v.peer, config)
 	v.fill()
 }
 
@@ -144,20 +175,30 @@ func (v *victim) fill() {
 	}
 }
 
-// onError starts the next child, unless nothing is left to be called.
 func (v *victim) onError(err error) {
 	var exit *child.ExitError
-	if !errors.As(err, &exit) || exit.State.Signal != syscall.SIGKILL {
+	if !errors.As(err, &exit) || !v.lies && exit.State.Signal != syscall.SIGKILL {
 		v.chaos.t.Errorf("the %v child ended with %v", v.peer, err)
 	}
+	v.goOn()
+}
+
+// onDestroy is the end, but for a child that was told so by its connection.
+func (v *victim) onDestroy() {
+	if !v.lies && len(v.chaos.ends) < v.chaos.total {
+		v.chaos.t.Errorf("the %v child ended by itself", v.peer)
+	}
+	v.goOn()
+}
+
+// goOn starts the next child, unless nothing is left to be called.
+func (v *victim) goOn() {
 	if len(v.chaos.ends) >= v.chaos.total {
 		v.ended = true
 		return
 	}
 	v.start()
 }
-
-func (v *victim) onDestroy() { v.ended = true }
 
 // chaosCall is one call, which knows its number.
 type chaosCall struct {
@@ -175,7 +216,9 @@ func (k *chaosCall) Complete(reply rpc.Payload, err error) {
 		return
 	}
 	c.replied++
-	if value, _, err := reply.Next(); err != nil || string(value) != k.payload() {
+	c.memory.sample(c.replied+c.lost, c.total)
+	// What a liar answers may be anything.
+	if value, _, err := reply.Next(); !k.victim.lies && (err != nil || string(value) != k.payload()) {
 		c.t.Errorf("call %d was answered %q, %v", k.n, value, err)
 	}
 	if c.random.IntN(1500) == 0 {
@@ -188,12 +231,16 @@ func (k *chaosCall) Complete(reply rpc.Payload, err error) {
 func (k *chaosCall) isLost(err error) {
 	c := k.victim.chaos
 	c.lost++
+	if _, ok := errors.AsType[*rpc.RemoteError](err); ok && k.victim.lies {
+		return
+	}
 	var lost *rpc.LostError
 	var exit *child.ExitError
 	switch {
 	case !errors.As(err, &lost) || !errors.As(err, &exit):
 		c.t.Errorf("call %d ended with %v", k.n, err)
 		return
+	case k.victim.lies:
 	case exit.State.Signal != syscall.SIGKILL || exit.State.Asked != child.AskedByNobody || exit.Reason != nil:
 		c.t.Errorf("call %d was lost to %v, asked for by %d, reason %v", k.n, exit.State, exit.State.Asked, exit.Reason)
 	}

@@ -117,3 +117,7 @@ func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
 // AnyWaiting reports whether calls of goroutines, or functions of WaitReady,
 // have reached the loop and wait for room.
 func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
+
+// EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
+func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, limit) }
+func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload) }

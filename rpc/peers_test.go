@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -29,6 +30,7 @@ type peer struct {
 	limit     int                 // of ServeGoroutines
 	mirror    bool                // replies are the requests, nothing else is done
 	marks     string              // file in which the byte at the number in each request is set
+	floods    bool                // a mirror sends many events every now and then
 	saw       func(args []string) // is told of every request; only in this process
 }
 
@@ -60,14 +62,14 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
-	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks}
+	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks, strconv.FormatBool(p.floods)}
 }
 
 func parsePeer(args []string) peer {
 	wire, _ := strconv.Atoi(args[1])
 	maxFrame, _ := strconv.Atoi(args[2])
 	limit, _ := strconv.Atoi(args[3])
-	return peer{server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit, mirror: args[4] == "true", marks: args[5]}
+	return peer{server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit, mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
 }
 
 // start starts the peer and returns its end of the connection.
@@ -167,6 +169,8 @@ type service struct {
 	loop   *reactor.Loop
 	marks  *os.File
 
+	reflected atomic.Int64
+
 	mu      sync.Mutex
 	running int // handlers inside hold
 	most    int // of them at once
@@ -211,6 +215,11 @@ func (s *service) reflect(request rpc.Payload) (rpc.Payload, error) {
 	if string(request) == mallocsRequest {
 		return rpc.Payload(mallocs()), nil
 	}
+	if s.peer.floods && s.reflected.Add(1)%256 == 0 {
+		if err := s.flood(); err != nil {
+			return nil, err
+		}
+	}
 	return request, s.mark(request)
 }
 
@@ -219,6 +228,18 @@ func mallocs() string {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return strconv.FormatUint(m.Mallocs, 10)
+}
+
+// floodEvents is how many events a flood has: more than the parent's pipe holds.
+const floodEvents = 3000
+
+func (s *service) flood() error {
+	for i := range floodEvents {
+		if err := s.server.Event("flood", strconv.Itoa(i), "with something behind it"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mark notes that the request has been handled, where its parent can see it.

@@ -15,10 +15,10 @@ import (
 
 // vectors is testdata/vectors.json.
 type vectors struct {
-	Conversations []conversation
+	Conversations []vectorTalk
 }
 
-type conversation struct {
+type vectorTalk struct {
 	Name, Wire string
 	In, Out    []vectorFrame
 }
@@ -35,7 +35,7 @@ func readVectors(t *testing.T) vectors {
 	var v vectors
 	must(t, json.Unmarshal(data, &v))
 	if len(v.Conversations) == 0 {
-		t.Fatal("there is no conversation in the file")
+		t.Fatal("there is no vectorTalk in the file")
 	}
 	return v
 }
@@ -85,14 +85,14 @@ func TestWorkersFollowTheVectors(t *testing.T) {
 				}
 			}
 			if followed == 0 {
-				t.Error("no conversation is on a wire of this worker")
+				t.Error("no vectorTalk is on a wire of this worker")
 			}
 		})
 	}
 }
 
 // check runs the worker, gives it what it should read, and compares.
-func (c *conversation) check(t *testing.T, w vectorWorker) {
+func (c *vectorTalk) check(t *testing.T, w vectorWorker) {
 	var in []byte
 	for _, f := range c.In {
 		in = append(in, unhex(t, f.Frame)...)

@@ -37,12 +37,12 @@
 //		ToParent: rpctest.Faults{List: []rpctest.Fault{{At: 40, Do: rpctest.Kill}}},
 //	}
 //
-// What is drawn at random comes from Config.Seed, which the test logs;
-// EVFORK_SEED=n in the environment is used for a Seed of 0, to run a failure again.
+// What is drawn at random comes from Config.Seed. If that is 0 the test logs the one
+// it used, and EVFORK_SEED=n in the environment runs a failure again.
 //
 // # Where things run
 //
 // Everything but the server function runs on the loop that is given, and all
 // methods belong to its goroutine unless they say otherwise. Delays are timers of that
-// loop.
+// loop; with Simulate they take no time.
 package rpctest

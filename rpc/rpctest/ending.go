@@ -131,7 +131,11 @@ func (tr *Transport) exitError(state child.ExitState) *child.ExitError {
 // die cuts both directions where they are. A wrapped transport is put down, and has
 // the last word on the cause.
 func (tr *Transport) die(state child.ExitState) {
-	if tr.closing || tr.ended {
+	if tr.ended {
+		return
+	}
+	if tr.closing {
+		tr.blame() // what was flushed is what it is put down for
 		return
 	}
 	tr.toParent.end()
@@ -252,6 +256,7 @@ func (tr *Transport) dispose() {
 		}
 	}
 	tr.clientRead, tr.clientWrite = -1, -1
+	tr.buf, tr.queue = nil, nil // the test's cleanup keeps the rest
 	tr.cleanup.Stop()
 	tr.release()
 	close(tr.finished)

@@ -39,9 +39,14 @@ func fileOf(fd int) file {
 	return f
 }
 
-func (f *file) close() {
+// open reports whether the number still means the file.
+func (f *file) open() bool {
 	var now unix.Stat_t
-	if f.fd >= 0 && unix.Fstat(f.fd, &now) == nil && now.Ino == f.stat.Ino && now.Dev == f.stat.Dev {
+	return f.fd >= 0 && unix.Fstat(f.fd, &now) == nil && now.Ino == f.stat.Ino && now.Dev == f.stat.Dev
+}
+
+func (f *file) close() {
+	if f.open() {
 		unix.Close(f.fd)
 	}
 	f.fd = -1

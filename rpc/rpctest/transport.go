@@ -22,7 +22,7 @@ type Config struct {
 	// ToChild and ToParent are what is wrong with the two directions.
 	ToChild, ToParent Faults
 	// Seed is where random sizes and delays come from. 0: EVFORK_SEED from the
-	// environment, or else another one each time. The test logs it.
+	// environment, or else another one each time, which the test logs.
 	Seed uint64
 	// StopWait is how long the child may take to end after Stop, and after it has
 	// answered everything, before it is killed. 0: 5 s.
@@ -122,14 +122,14 @@ func newTransport(t testing.TB, loop *reactor.Loop, config Config) *Transport {
 	return tr
 }
 
-// seed is the configured one, or one that is logged.
+// seed is the configured one, whose owner knows it, or one that is logged.
 func (tr *Transport) seed() uint64 {
 	tr.t.Helper()
 	c := &tr.config
-	if c.Seed == 0 {
-		c.Seed, _ = strconv.ParseUint(os.Getenv("EVFORK_SEED"), 10, 64)
+	if c.Seed != 0 {
+		return c.Seed
 	}
-	if c.Seed == 0 {
+	if c.Seed, _ = strconv.ParseUint(os.Getenv("EVFORK_SEED"), 10, 64); c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}
 	if c.ToChild.random() || c.ToParent.random() {

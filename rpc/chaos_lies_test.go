@@ -1,0 +1,96 @@
+package rpc_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
+)
+
+// TestChaosOfLyingChildren is TestChaosEveryCallEndsExactlyOnce with children that
+// flood their parent with events, and whose connections lose, repeat and invent
+// bytes, end, and are slow. Only the children's side lies: what a handler was asked is
+// still what the parent has sent.
+func TestChaosOfLyingChildren(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64, total int) {
+		c := newChaos(t, seed, total)
+		for i, v := range c.victims {
+			v.peer.floods = i%2 == 0
+			v.lies = true
+		}
+		honest := peer{transport: "pipes", server: "goroutines", mirror: true, marks: c.marks, floods: true}
+		c.victims = append(c.victims, &victim{chaos: c, peer: honest})
+		c.run()
+		if c.events == 0 {
+			t.Error("no event has come")
+		}
+	})
+}
+
+// transport is what the client of a child is given.
+func (v *victim) transport() rpc.Transport {
+	if !v.lies {
+		return v.proc
+	}
+	return rpctest.Wrap(v.chaos.t, v.chaos.Loop, v.proc, v.chaos.lies())
+}
+
+// lies draws what is wrong with a connection: usually one thing, at some time.
+func (c *chaos) lies() rpctest.Config {
+	config := rpctest.Config{Seed: c.random.Uint64() | 1, EOFWait: 20 * time.Millisecond}
+	config.ToChild.Piece, config.ToParent.Piece = 64+c.random.IntN(5000), 64+c.random.IntN(5000)
+	config.ToChild.RandomPieces, config.ToParent.RandomPieces = true, true
+	if c.random.IntN(4) == 0 { // slow
+		config.ToParent.Delay, config.ToParent.RandomDelay = time.Millisecond, true
+	}
+	at := c.random.Int64N(100_000)
+	garbage := make([]byte, 1+c.random.IntN(40))
+	for i := range garbage {
+		garbage[i] = byte(c.random.Uint32())
+	}
+	n := 1 + c.random.IntN(100)
+	faults := []rpctest.Fault{
+		{At: at, Do: rpctest.Insert, Data: garbage},
+		{At: at, Do: rpctest.Insert, Data: []byte(frame(1+uint32(at)%5000, "a reply nobody waits for, or somebody"))},
+		{At: at, Do: rpctest.Insert, Data: []byte("Segmentation fault\n")},
+		{At: at, Do: rpctest.Repeat, N: n},
+		{At: at, Do: rpctest.Drop, N: n},
+		{At: at, Do: rpctest.HalfClose},
+		{At: at, Do: rpctest.Kill},
+	}
+	if i := c.random.IntN(len(faults) + 2); i < len(faults) {
+		config.ToParent.List = faults[i : i+1]
+	} else {
+		config.ToChild.List = []rpctest.Fault{{At: at, Do: []rpctest.Action{rpctest.HalfClose, rpctest.Kill}[i-len(faults)]}}
+	}
+	return config
+}
+
+// memorySlack is how much the memory of a run may grow after its first tenth, where
+// everything has its size: what the test itself notes, and children's transports.
+const memorySlack = 32 << 20
+
+// flatness compares the memory in use after the first tenth of a run and at its end.
+type flatness struct{ early uint64 }
+
+func (f *flatness) sample(done, total int) {
+	if f.early == 0 && done >= total/10 {
+		f.early = inUse()
+	}
+}
+
+func (f *flatness) check(t *testing.T) {
+	t.Helper()
+	if late := inUse(); late > f.early+memorySlack {
+		t.Errorf("%d bytes are in use, %d were after a tenth of the calls", late, f.early)
+	}
+}
+
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

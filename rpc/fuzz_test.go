@@ -1,0 +1,305 @@
+package rpc_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
+)
+
+// fuzzedFrame is how long a frame may be in the fuzz targets: short enough to be
+// exceeded, and to be told from the memory of the package itself.
+const fuzzedFrame = 4096
+
+// seedBytes are what both sides of a connection may be sent.
+func seedBytes(f *testing.F, add func(data []byte)) {
+	f.Helper()
+	for _, s := range []string{
+		"",
+		hello,
+		hello + frame(1, "\x02hi") + frame(2, ""),
+		hello + frame(2, "") + frame(2, ""),                       // twice
+		hello + frame(1, "") + frame(77, "") + frame(3, ""),       // unknown
+		hello + frame(0, "\x05event") + frame(1, ""),              // an event, or a call with no id
+		hello + frame(errorKind|1, "\x03why\x05error\x00"),        // error reply
+		hello + frame(errorKind|1, "\xff\xff\xff\xff"),            // unreadable
+		hello + frame(0xe0000001, "") + hello,                     // kinds
+		hello + "\x00\x00\x00\x01\xff\xff\xff\xff",                // oversize
+		hello + frame(1, strings.Repeat("x", 500))[:300],          // truncated
+		frame(helloWord, "\x06evfork\x012"),                       // version
+		frame(helloWord, "\x06evfork"),                            // malformed
+		frame(1, "\x02hi") + frame(2, "") + frame(0xffffffff, ""), // AnyEvent's
+		"panic: runtime error\n\ngoroutine 1 [running]:\n",
+		hello + frame(1, "\x05panic\x04ouch") + frame(2, "\x04fail\x03why") + frame(3, "\x05event\x01e") + frame(4, "\x04echo"),
+		hello + strings.Repeat(frame(5, "\x04echo\x01x"), 20),
+	} {
+		add([]byte(s))
+	}
+}
+
+// FuzzClient: whatever a child says, in whatever pieces, every call ends exactly
+// once, so does the client, and nothing is left.
+func FuzzClient(f *testing.F) {
+	seedBytes(f, func(data []byte) {
+		f.Add(data, byte(0), byte(0))
+		f.Add(data, byte(1), byte(1))
+	})
+	f.Fuzz(func(t *testing.T, data []byte, piece, options byte) {
+		fx := newFixture(t)
+		config := rpctest.Config{ToParent: rpctest.Faults{Piece: int(piece)}}
+		tr := rpctest.StartWith(t, fx.Loop, config, func(fds rpc.FDs) error { return recite(fds, data) })
+		var w watched
+		c := fx.client(tr, peer{wire: rpc.Wire(options & 1)}, w.config(rpc.Config{MaxFrame: fuzzedFrame}))
+		calls := []*result{fx.begin(c, "one"), fx.begin(c, "two"), fx.begin(c)}
+		if options&2 != 0 {
+			c.Shutdown()
+		}
+		fx.until(w.ended)
+		for i, r := range calls {
+			if r.ends != 1 {
+				t.Errorf("call %d ended %d times", i, r.ends)
+			}
+		}
+		if w.destroyed+w.failed != 1 || c.InFlight() != 0 {
+			t.Errorf("OnDestroy was called %d times, OnError %d times; in flight %d", w.destroyed, w.failed, c.InFlight())
+		}
+		if err := c.Go(nil, "late"); err == nil {
+			t.Error("a call was accepted after the end")
+		}
+	})
+}
+
+// recite is a child that says one thing, whatever it hears, and exits.
+func recite(fds rpc.FDs, data []byte) error {
+	_, w := fds.FDs()
+	for len(data) > 0 {
+		n, err := syscall.Write(w, data)
+		if err != nil && err != syscall.EINTR {
+			return err
+		}
+		data = data[max(n, 0):]
+	}
+	return nil
+}
+
+// FuzzServer: whatever a parent says, in whatever pieces, a server returns, says
+// nothing but frames, and answers each call that was made in order once, rightly.
+func FuzzServer(f *testing.F) {
+	seedBytes(f, func(data []byte) {
+		for server := range byte(6) {
+			f.Add(data, server, server)
+		}
+	})
+	f.Fuzz(func(t *testing.T, data []byte, server, piece byte) {
+		fx := newFixture(t)
+		wire := rpc.Wire(server / 3 & 1)
+		out, err := fx.hear(rpctest.Config{ToChild: rpctest.Faults{Piece: int(piece)}}, data, func(fds rpc.FDs) error {
+			return serveFuzz(fds, server%3, wire)
+		})
+		owed, orderly := callsIn(data, wire)
+		frames, pending, badOutput := rpc.Decode(1<<20, []byte(out))
+		if badOutput != nil || pending > 0 {
+			t.Errorf("the server said %q, which is no frames (%v, %d bytes left)", out, badOutput, pending)
+		}
+		if wire == rpc.Evfork {
+			if len(frames) == 0 || frames[0].Word != helloWord {
+				t.Fatalf("the server has not greeted: %q", out)
+			}
+			frames = frames[1:]
+		}
+		for _, frame := range frames {
+			if owed[frame]--; owed[frame] < 0 {
+				t.Errorf("answer %+v was given more often than asked for", frame)
+			}
+		}
+		if orderly != (err == nil) {
+			t.Errorf("the server returned %v", err)
+		}
+		if orderly {
+			for frame, n := range owed {
+				if n != 0 {
+					t.Errorf("%d answers %+v are owed", n, frame)
+				}
+			}
+		}
+	})
+}
+
+// hear starts a server, sends it bytes, and returns what it says and returns.
+func (f *fixture) hear(config rpctest.Config, data []byte, serve func(rpc.FDs) error) (said string, err error) {
+	f.t.Helper()
+	tr := rpctest.StartWith(f.t, f.Loop, config, serve)
+	var out bytes.Buffer
+	ended := false
+	tr.OnEnd(func(error) { ended = true })
+	s, err := tr.Open(reactor.StreamConfig{OnData: func(p []byte) { out.Write(p) }})
+	must(f.t, err)
+	must(f.t, s.Write(data))
+	s.CloseWrite()
+	f.until(func() bool { return ended })
+	return out.String(), tr.Wait()
+}
+
+// callsIn is the answers that the calls in data get, and whether a server returns
+// nil for it.
+func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, orderly bool) {
+	frames, pending, err := rpc.Decode(fuzzedFrame, data)
+	owed = make(map[rpc.Frame]int)
+	if wire == rpc.Evfork && len(frames) > 0 {
+		values, err := rpc.Payload(frames[0].Payload).Strings()
+		if frames[0].Word>>28 != 15 || err != nil || len(values) < 2 || values[0] != "evfork" || values[1] != "1" {
+			return owed, false
+		}
+		frames = frames[1:]
+	}
+	for _, frame := range frames {
+		fails := fuzzAnswer([]byte(frame.Payload)) != nil
+		switch {
+		case frame.Word == 0 || wire == rpc.Evfork && frame.Word >= 1<<28:
+			return owed, false
+		case !fails:
+			owed[frame]++
+		case wire == rpc.Evfork:
+			owed[rpc.Frame{Word: errorKind | frame.Word, Payload: "\x07as told\x05error\x00"}]++
+		default:
+			return owed, false // as a Perl exception would, with calls behind it or not
+		}
+	}
+	return owed, err == nil && pending == 0
+}
+
+// fuzzAnswer is what the servers of the fuzz targets make of a request: its echo, or
+// an error.
+func fuzzAnswer(request []byte) error {
+	if bytes.HasPrefix(request, []byte("\x04fail")) {
+		return errors.New("as told")
+	}
+	return nil
+}
+
+func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
+	s, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: wire, MaxFrame: fuzzedFrame})
+	if err != nil {
+		return err
+	}
+	handler := func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+		return request, fuzzAnswer(request)
+	}
+	switch server {
+	case 0:
+		return s.ServeSync(handler)
+	case 1:
+		return s.ServeGoroutines(handler, 3)
+	}
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+		if err := fuzzAnswer(request); err != nil {
+			done.Fail(err)
+			return
+		}
+		done.ReplyBytes(request)
+	})
+}
+
+// FuzzHello: what is not a hello puts the child down, what is one lets it work,
+// whatever else is in it.
+func FuzzHello(f *testing.F) {
+	for _, payload := range []string{helloPayload, "", "\x06evfork\x011", "\x06evfork\x012", "\x06EVFORK\x011", "\x06evfork\x011\x03new\x05thing\x04more", "\x06evfork\x0201", "\xff"} {
+		f.Add(uint32(helloWord), []byte(payload))
+	}
+	f.Add(uint32(helloWord|1), []byte(helloPayload))
+	f.Add(uint32(1), []byte(helloPayload))
+	f.Fuzz(func(t *testing.T, word uint32, payload []byte) {
+		fx := newFixture(t)
+		tr := rpctest.Start(t, fx.Loop, func(fds rpc.FDs) error {
+			return recite(fds, []byte(frame(word, string(payload))+frame(1, "ok")))
+		})
+		var w watched
+		c := fx.client(tr, peer{}, w.config(rpc.Config{}))
+		r := fx.begin(c, "one")
+		fx.until(w.ended)
+		values, err := rpc.Payload(payload).Strings()
+		good := word>>28 == 15 && err == nil && len(values) >= 2 && values[0] == "evfork" && values[1] == "1"
+		violation := &rpc.ProtocolError{}
+		switch {
+		case r.ends != 1:
+			t.Errorf("the call ended %d times", r.ends)
+		case good && isLost(r.err):
+			t.Errorf("the hello was refused: %v", r.err)
+		case !good && !errors.As(r.err, &violation):
+			t.Errorf("the hello was accepted: the call ended with %v", r.err)
+		}
+	})
+}
+
+// FuzzErrorReply: any bytes of an error reply end their call, and only that, with a
+// RemoteError.
+func FuzzErrorReply(f *testing.F) {
+	for _, payload := range []string{"", "\x03why\x05error\x00", "\x03why\x05panic\x05stack\x04more", "\x03why", "\xff\xff", "\x00\x00\x00"} {
+		f.Add([]byte(payload))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		got := rpc.DecodeRemoteError(payload)
+		values, err := rpc.Payload(payload).Strings()
+		want := &rpc.RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload), Kind: rpc.KindError}
+		if err == nil && len(values) >= 3 {
+			want = &rpc.RemoteError{Message: values[0], Kind: values[1], Stack: values[2]}
+		}
+		if *got != *want {
+			t.Errorf("%q is %+v, not %+v", payload, got, want)
+		}
+		if got.Error() == "" {
+			t.Error("no text")
+		}
+	})
+}
+
+// FuzzErrorReplyRoundTrip: an error that fits in a frame comes out as it went in,
+// and one that does not is cut and still readable.
+func FuzzErrorReplyRoundTrip(f *testing.F) {
+	f.Add("why", 100)
+	f.Add("", 8)
+	f.Add(strings.Repeat("long ", 100), 64)
+	f.Add(strings.Repeat("x", 130), 128)
+	f.Fuzz(func(t *testing.T, message string, limit int) {
+		limit = min(max(limit, 16), 1<<16) // below, not even the kind fits
+		payload := rpc.EncodeRemoteError(errors.New(message), limit)
+		if len(payload) > limit {
+			t.Errorf("%d bytes, the limit is %d", len(payload), limit)
+		}
+		got := rpc.DecodeRemoteError(payload)
+		fits := len(rpc.Strings(message, rpc.KindError, "")) <= limit
+		if got.Kind != rpc.KindError || !strings.HasPrefix(message, got.Message) || fits && got.Message != message {
+			t.Errorf("%q became %+v", message, got)
+		}
+	})
+}
+
+// FuzzDecoderMemory: a decoder holds no more than twice what it was given, whatever the
+// headers claim, and nothing large once there is no frame begun.
+func FuzzDecoderMemory(f *testing.F) {
+	seedBytes(f, func(data []byte) { f.Add(data, byte(0)); f.Add(data, byte(3)) })
+	f.Add([]byte("\x00\x00\x00\x01\x03\xff\xff\xff"+strings.Repeat("x", 1000)), byte(100))
+	f.Fuzz(func(t *testing.T, data []byte, piece byte) {
+		var pieces [][]byte
+		for p := range slices.Chunk(data, int(piece)+1) {
+			pieces = append(pieces, p)
+		}
+		// append doubles, and rounds up to a size class.
+		if kept := rpc.DecoderKeeps(64<<20, pieces...); kept > 2*len(data)+64 {
+			t.Errorf("%d bytes are kept of %d received", kept, len(data))
+		}
+	})
+}
