@@ -46,6 +46,7 @@ var (
 	panicky  = rpc.NewMethod[string, string]("panic", jsoncodec.Codec{})
 	nested   = rpc.NewMethod[string, string]("nested", jsoncodec.Codec{})
 	crashing = rpc.NewMethod[string, string]("crash", jsoncodec.Codec{})
+	double   = rpc.NewMethod[job, int]("double", jsoncodec.Codec{})
 
 	// What only one side believes.
 	absent     = rpc.NewMethod[string, string]("not there", jsoncodec.Codec{})
@@ -83,6 +84,7 @@ func typedMux(async bool) *rpc.Mux {
 		os.Stderr.WriteString(text)
 		return "", unix.Kill(os.Getpid(), unix.SIGKILL)
 	})
+	double.HandleAsync(mux, doubleJob)
 	if async {
 		failing.HandleAsync(mux, func(text string, answer rpc.Answer[string]) { answer.Fail(errors.New(text)) })
 		panicky.HandleAsync(mux, func(text string, _ rpc.Answer[string]) { panic(text) })
