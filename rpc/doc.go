@@ -27,12 +27,27 @@
 //
 // Shutdown lets a child finish: what it was asked is answered, then it exits.
 //
+// # Typed calls
+//
+// A Method is declared once for both sides, with the types of its request and its
+// reply and a Codec (packages below rpc/codec). The child serves methods by a Mux:
+//
+//	var Resize = rpc.NewMethod[Size, Size]("resize", jsoncodec.Codec{})
+//
+//	size, err := Resize.Call(ctx, client, Size{640, 480}) // the parent
+//
+//	mux := rpc.NewMux() // the child
+//	Resize.Handle(mux, func(ctx context.Context, s Size) (Size, error) { … })
+//	err := rpc.ServeSync(w, mux.Sync())
+//
+// FanOut has a sequence of jobs done by several children.
+//
 // # Bytes
 //
 // A Payload given to a callback or handler is a view that is valid until that
 // returns; what Call returns is the caller's own. Nothing is allocated per call
-// by Go, GoTo and the servers ServeSync and ServeAsync in steady state; Call
-// allocates the reply.
+// by Go, GoTo and the servers ServeSync and ServeAsync in steady state, nor by
+// typed calls beyond what their codecs do; Call allocates the reply.
 //
 // docs/protocol.md states every byte of the wires.
 package rpc

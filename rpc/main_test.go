@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"crash":    crashWorker,
 		"progress": progressWorker,
 		"typed":    typedWorker,
+		"area":     areaWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))

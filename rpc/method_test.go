@@ -46,6 +46,7 @@ var (
 	panicky  = rpc.NewMethod[string, string]("panic", jsoncodec.Codec{})
 	nested   = rpc.NewMethod[string, string]("nested", jsoncodec.Codec{})
 	crashing = rpc.NewMethod[string, string]("crash", jsoncodec.Codec{})
+	double   = rpc.NewMethod[job, int]("double", jsoncodec.Codec{})
 
 	// What only one side believes.
 	absent     = rpc.NewMethod[string, string]("not there", jsoncodec.Codec{})
@@ -83,6 +84,7 @@ func typedMux(async bool) *rpc.Mux {
 		os.Stderr.WriteString(text)
 		return "", unix.Kill(os.Getpid(), unix.SIGKILL)
 	})
+	double.HandleAsync(mux, doubleJob)
 	if async {
 		failing.HandleAsync(mux, func(text string, answer rpc.Answer[string]) { answer.Fail(errors.New(text)) })
 		panicky.HandleAsync(mux, func(text string, _ rpc.Answer[string]) { panic(text) })
@@ -419,4 +421,29 @@ func TestGoldenTypedCall(t *testing.T) {
 	_, err := file.WriteString(frame(1, "\x03\x02ho")) // a length without leading zero groups
 	must(t, err)
 	f.until(func() bool { return reply == "ho" })
+}
+
+// Whatever a caller sends, a Mux replies or refuses, and nothing else happens.
+func FuzzMux(f *testing.F) {
+	f.Add([]byte(rpc.Strings("double", `{"N":3}`, "json")))
+	f.Add([]byte(rpc.Strings("order cbor", "\xa1\x64item\x63pen", "cbor")))
+	f.Add([]byte(rpc.Strings("mirror", "bytes")))
+	f.Add([]byte("\x06double\x80\x80\x80\x80\x02{}\x04json"))
+	mux := rpc.NewMux()
+	double.HandleAsync(mux, func(j job, answer rpc.Answer[int]) { answer.Reply(j.N) })
+	cborOrder.Handle(mux, func(_ context.Context, o order) (receipt, error) { return receipt{Total: int64(o.Count)}, nil })
+	rawMirror.Handle(mux, func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	sync, goroutines := mux.Sync(), mux.Goroutines()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, errA := sync(t.Context(), data)
+		b, errB := goroutines(t.Context(), data)
+		if string(a) != string(b) || fmt.Sprint(errA) != fmt.Sprint(errB) {
+			t.Errorf("the handlers differ: %q, %v; %q, %v", a, errA, b, errB)
+		}
+		if errA == nil {
+			if values, err := a.Strings(); err != nil || len(values) != 1 {
+				t.Errorf("the reply is %q", a)
+			}
+		}
+	})
 }
