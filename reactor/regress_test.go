@@ -409,12 +409,12 @@ func TestReaderIsTheSameAfterTheEOF(t *testing.T) {
 	wantErr(t, r.Push(reactor.Line(0), nil), io.EOF)
 }
 
-// TestPollerOfAClosedLoopHasItsName: it was a nil dereference.
+// TestBackendOfAClosedLoopHasItsName: it was a nil dereference.
 func TestPollerOfAClosedLoopHasItsName(t *testing.T) {
 	loop := newLoop(t)
-	name := loop.Poller()
+	name := loop.Backend()
 	must(t, loop.Close())
-	if got := loop.Poller(); got != name || name == "" {
+	if got := loop.Backend(); got != name || name == "" {
 		t.Errorf("%q became %q", name, got)
 	}
 }
