@@ -23,7 +23,7 @@ func TestBackendIsTheOneOfTheConfig(t *testing.T) {
 			continue
 		}
 		opened++
-		if got := loop.Poller(); got != name {
+		if got := loop.Backend(); got != name {
 			t.Errorf("asked for %s, got %s", name, got)
 		}
 		must(t, loop.Close())
@@ -35,7 +35,7 @@ func TestBackendIsTheOneOfTheConfig(t *testing.T) {
 
 func TestBackendIsTheOneOfTheEnvironmentByDefault(t *testing.T) {
 	t.Setenv("EVFORK_BACKEND", "poll")
-	if got := newLoop(t).Poller(); got != "poll" {
+	if got := newLoop(t).Backend(); got != "poll" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -43,7 +43,7 @@ func TestBackendIsTheOneOfTheEnvironmentByDefault(t *testing.T) {
 func TestBackendIsTheSystemsBestWithoutAnyWish(t *testing.T) {
 	t.Setenv("EVFORK_BACKEND", "") // for the cleanup
 	must(t, os.Unsetenv("EVFORK_BACKEND"))
-	if got := newLoop(t).Poller(); !slices.Contains(backends[:2], got) {
+	if got := newLoop(t).Backend(); !slices.Contains(backends[:2], got) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -25,7 +25,7 @@ func TestOpErrorSaysWhatWasDoneToWhichDescriptor(t *testing.T) {
 }
 
 func TestLoopNamesItsPoller(t *testing.T) {
-	if name := newLoop(t).Poller(); name == "" {
+	if name := newLoop(t).Backend(); name == "" {
 		t.Error("it has no name")
 	}
 }

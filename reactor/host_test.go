@@ -15,7 +15,7 @@ import (
 func hostedFD(t testing.TB, loop *reactor.Loop) int {
 	t.Helper()
 	fd, err := loop.FD()
-	if loop.Poller() == "poll" && errors.Is(err, reactor.ErrUnsupported) {
+	if loop.Backend() == "poll" && errors.Is(err, reactor.ErrUnsupported) {
 		t.Skip("not with poll: ", err)
 	}
 	must(t, err)

@@ -17,7 +17,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 		return err
 	}
 	l.now = l.clock()                  // 5.
-	l.collect(events)                  // 6. timers, then descriptors
+	l.collect(events)                  // 6. what was fed, timers, descriptors
 	l.guarded((*Loop).invokePending)   // 7.
 	l.guarded((*Loop).runDeferred)     // 8.
 	l.guarded((*Loop).runPosts)        // 9.

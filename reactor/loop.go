@@ -116,8 +116,9 @@ func New(config Config) (*Loop, error) {
 	return l, nil
 }
 
-// Poller names the mechanism that the loop waits with: "epoll", "kqueue", "poll".
-func (l *Loop) Poller() string { return l.backend }
+// Backend names the mechanism that the loop waits with: "epoll", "kqueue", "poll", or
+// what an injected Poller calls itself.
+func (l *Loop) Backend() string { return l.backend }
 
 // Yielding tells the loop that a callback has made a goroutine runnable (sent
 // to a channel, closed one, …) which may well come back with a Post at once.

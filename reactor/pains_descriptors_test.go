@@ -119,8 +119,8 @@ func dupAbove(t *testing.T, fd, least int) int {
 // with its own error and stays the caller's; nothing spins.
 func TestNullDeviceAndFilesAreRefused(t *testing.T) {
 	loop := newLoop(t)
-	if loop.Poller() != "epoll" {
-		t.Skip("the rule is epoll's: ", loop.Poller(), " may watch them")
+	if loop.Backend() != "epoll" {
+		t.Skip("the rule is epoll's: ", loop.Backend(), " may watch them")
 	}
 	dir := t.TempDir()
 	for _, name := range []string{os.DevNull, os.Args[0], dir} {

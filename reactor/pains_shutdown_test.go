@@ -126,7 +126,7 @@ func TestLoopsOpenedAndClosedLeaveNothing(t *testing.T) {
 	for round := range 200 {
 		loop, err := reactor.New(reactor.Config{})
 		must(t, err)
-		if round&1 != 0 && loop.Poller() != "poll" { // which has none
+		if round&1 != 0 && loop.Backend() != "poll" { // which has none
 			_, err := loop.FD()
 			must(t, err)
 		}

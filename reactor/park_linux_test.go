@@ -26,7 +26,7 @@ func TestParkedLoopOccupiesNoThread(t *testing.T) {
 	leaktest.Check(t)
 	theirs := eventPolls(t) // Go's own
 	loop := newParkable(t)
-	if loop.Poller() != "epoll" {
+	if loop.Backend() != "epoll" {
 		t.Skip("the loop does not wait in epoll_wait")
 	}
 	ours := eventPolls(t)

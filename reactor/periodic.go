@@ -148,10 +148,10 @@ func (p *Periodic) expired() {
 	case p.schedule(now):
 		p.arm(now)
 	}
-	l.findJump()
 	if fire {
-		p.fn()
+		defer p.fn() // also if the schedule of another watcher panics
 	}
+	l.findJump()
 }
 
 // reschedule follows a clock that was set. What is overdue by it stays so, and

@@ -312,22 +312,31 @@ func TestPanicOfAScheduleStopsItsWatcher(t *testing.T) {
 }
 
 func TestPanicOfAScheduleDoesNotKeepOthersFromFollowingAJump(t *testing.T) {
-	clock := &twoClocks{wall: noon}
-	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(*reactor.Panic) {}})
-	calls := 0
-	at := func() { loop.At(noon.Add(time.Hour), func() { calls++ }) }
-	jumped := false
-	at()
-	loop.Periodic(func(now time.Time) time.Time {
-		if jumped {
-			panic("no more times")
-		}
-		return now.Add(24 * time.Hour)
-	}, func() { t.Error("called") })
-	at() // one before the schedule and one behind it, in whatever order they are told
-	clock.wall = noon.Add(2 * time.Hour)
-	jumped = true
-	loop.Post(loop.WallJumped)
-	wantCalls(t, loop, &calls, 2)
-	verify(t, loop)
+	for name, jump := range map[string]func(loop *reactor.Loop, clock *twoClocks){
+		"told":               func(loop *reactor.Loop, _ *twoClocks) { loop.Post(loop.WallJumped) },
+		"found by comparing": func(_ *reactor.Loop, clock *twoClocks) { clock.monotonic += 10 * time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &twoClocks{wall: noon}
+			panics, calls, jumped := 0, 0, false
+			loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(*reactor.Panic) { panics++ }})
+			at := func() { loop.At(noon.Add(10*time.Second), func() { calls++ }) }
+			at()
+			loop.Periodic(func(now time.Time) time.Time {
+				if jumped {
+					panic("no more times")
+				}
+				return now.Add(24 * time.Hour)
+			}, func() { t.Error("called") })
+			at() // one before the schedule and one behind it, in whatever order they are told
+			clock.wall = noon.Add(time.Hour)
+			jumped = true
+			jump(loop, clock)
+			wantCalls(t, loop, &calls, 2)
+			if panics != 1 {
+				t.Errorf("%d panics", panics)
+			}
+			verify(t, loop)
+		})
+	}
 }

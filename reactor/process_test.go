@@ -41,7 +41,7 @@ func onExitSources(t *testing.T, body func(t *testing.T, loop *reactor.Loop)) {
 		t.Run(name, func(t *testing.T) {
 			loop := newLoop(t)
 			if !loop.UseExits(name) {
-				t.Skipf("not here, with %s", loop.Poller())
+				t.Skipf("not here, with %s", loop.Backend())
 			}
 			body(t, loop)
 		})

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/fdtest"
+	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 )
 
 // Each of these was a bug once. The comment says which.
@@ -409,12 +411,41 @@ func TestReaderIsTheSameAfterTheEOF(t *testing.T) {
 	wantErr(t, r.Push(reactor.Line(0), nil), io.EOF)
 }
 
-// TestPollerOfAClosedLoopHasItsName: it was a nil dereference.
+// TestResumeThatFailsLeavesTheReaderPaused: the units that it held were delivered.
+func TestResumeThatFailsLeavesTheReaderPaused(t *testing.T) {
+	leaktest.Check(t)
+	sim := reactortest.New(t, reactor.Config{})
+	p := pipe(t)
+	fd := fdtest.Dup(t, p.Read)
+	s, err := sim.Loop.NewStream(fd, -1, reactor.StreamConfig{})
+	must(t, err)
+	units := 0
+	must(t, s.Reader().Each(reactor.Line(0), func([]byte) {
+		units++
+		must(t, s.Pause())
+	}))
+	p.Send(t, []byte("one\ntwo\n"))
+	sim.Poller.Pulse(fd, reactor.Read)
+	pollTimes(t, sim.Loop, 2)
+	sim.Poller.FailNext(reactortest.Add, unix.ENOMEM)
+	wantErr(t, s.Resume(), unix.ENOMEM)
+	pollTimes(t, sim.Loop, 2)
+	if units != 1 || !s.Paused() {
+		t.Errorf("%d units, paused %v", units, s.Paused())
+	}
+	must(t, s.Resume())
+	pollTimes(t, sim.Loop, 2)
+	if units != 2 {
+		t.Errorf("%d units after Resume", units)
+	}
+}
+
+// TestBackendOfAClosedLoopHasItsName: it was a nil dereference.
 func TestPollerOfAClosedLoopHasItsName(t *testing.T) {
 	loop := newLoop(t)
-	name := loop.Poller()
+	name := loop.Backend()
 	must(t, loop.Close())
-	if got := loop.Poller(); got != name || name == "" {
+	if got := loop.Backend(); got != name || name == "" {
 		t.Errorf("%q became %q", name, got)
 	}
 }

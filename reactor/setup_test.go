@@ -39,8 +39,8 @@ func newLoopWith(t testing.TB, config reactor.Config) *reactor.Loop {
 // needBackend skips a test of what only one backend does.
 func needBackend(t testing.TB, loop *reactor.Loop, name, reason string) {
 	t.Helper()
-	if loop.Poller() != name {
-		t.Skipf("not with %s: %s", loop.Poller(), reason)
+	if loop.Backend() != name {
+		t.Skipf("not with %s: %s", loop.Backend(), reason)
 	}
 }
 

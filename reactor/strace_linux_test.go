@@ -64,8 +64,8 @@ func underStrace(t *testing.T, scenario func(t *testing.T)) map[string]calls {
 		return nil
 	}
 	leaktest.Check(t)
-	if loop := newLoop(t); loop.Poller() != "epoll" {
-		t.Skip("the budget is epoll's, this loop waits with ", loop.Poller())
+	if loop := newLoop(t); loop.Backend() != "epoll" {
+		t.Skip("the budget is epoll's, this loop waits with ", loop.Backend())
 	}
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("missing here: ", err)

@@ -94,7 +94,8 @@ type Stream struct {
 
 // NewStream makes a stream that reads readFD and writes writeFD; they may be the
 // same (a socket), or one of them -1. They become the stream's own and
-// non-blocking, unless an error is returned.
+// non-blocking, unless an error is returned: ErrInvalid if there is neither,
+// ErrClosed on a closed loop, else an *OpError.
 func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, error) {
 	if l.closing {
 		return nil, ErrClosed

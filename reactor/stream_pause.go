@@ -50,6 +50,9 @@ func (s *Stream) setPause(why pauseReason, on bool) error {
 	}
 	if err != nil {
 		s.pauses = before
+		if s.extra != nil {
+			s.holdReader()
+		}
 	}
 	return err
 }

@@ -19,7 +19,8 @@ type Timer struct {
 }
 
 // AfterFunc calls fn once, d from now. A d of zero or less means in the next
-// iteration at the earliest, after timers that were already due.
+// iteration at the earliest, after timers that were already due. On a closed loop it
+// returns a stopped timer that never fires.
 func (l *Loop) AfterFunc(d time.Duration, fn func()) *Timer { return l.Every(d, 0, fn) }
 
 // Every calls fn after first and then every period until the timer is stopped.

@@ -43,7 +43,9 @@ type FDWatcher struct {
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the
 // caller's: stop the watcher before closing it. fn gets the conditions that are
 // both asked for and reported. Descriptors that the kernel cannot watch
-// (regular files: EPERM) are refused with an *OpError.
+// (regular files: EPERM) are refused with an *OpError; an interest that is empty,
+// and a number that cannot be a descriptor, with ErrInvalid; any on a closed loop
+// with ErrClosed.
 func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher, error) {
 	w := &FDWatcher{}
 	w.init(l, fd, interest, fn)
@@ -61,7 +63,8 @@ func (w *FDWatcher) init(l *Loop, fd int, interest Ready, fn func(Ready)) {
 // FD returns the watched descriptor.
 func (w *FDWatcher) FD() int { return w.fd }
 
-// Start starts a stopped watcher, behind those that watch the descriptor already.
+// Start starts a stopped watcher, behind those that watch the descriptor already. It
+// does nothing to an active one. Errors are those of WatchFD.
 func (w *FDWatcher) Start() error {
 	l := w.loop
 	switch {
@@ -112,7 +115,8 @@ func (w *FDWatcher) Stop() error {
 	return w.loop.register(w.fd, s.asked())
 }
 
-// SetInterest changes what an active or stopped watcher asks for.
+// SetInterest changes what an active or stopped watcher asks for. On an error, which
+// is ErrInvalid or an *OpError, that stays as it was.
 func (w *FDWatcher) SetInterest(interest Ready) error {
 	if interest == 0 || interest > Read|Write|HangUp {
 		return ErrInvalid
@@ -134,7 +138,8 @@ func (w *FDWatcher) SetInterest(interest Ready) error {
 // the watcher is stopped.
 func (w *FDWatcher) Feed(ready Ready) error { return w.loop.feed(&w.watcher, w, ready) }
 
-// FeedFD feeds all watchers of a descriptor that ask for one of the conditions.
+// FeedFD feeds all watchers of a descriptor that ask for one of the conditions. It
+// does nothing if there are none.
 func (l *Loop) FeedFD(fd int, ready Ready) {
 	if fd < 0 || fd >= len(l.slots) {
 		return

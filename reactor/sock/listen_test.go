@@ -1,11 +1,13 @@
 package sock_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,6 +108,47 @@ func TestReusePortLetsTwoListenOnOnePort(t *testing.T) {
 	pollUntil(t, loop, func() bool { return accepted == 64 })
 	if a.Stats().Accepted == 0 || b.Stats().Accepted == 0 {
 		t.Errorf("one accepted %d, the other %d of 64", a.Stats().Accepted, b.Stats().Accepted)
+	}
+}
+
+func TestLoopsOfSeveralGoroutinesShareAPort(t *testing.T) {
+	loops := []*reactor.Loop{newLoop(t), newLoop(t)}
+	listeners := make([]*sock.Listener, len(loops))
+	address := "127.0.0.1:0"
+	for i, loop := range loops {
+		listeners[i] = listen(t, loop, "tcp", address, sock.ListenConfig{ReusePort: true}, func(c *sock.Conn) {
+			if _, err := echoStream(c); err != nil {
+				t.Errorf("stream: %v", err)
+			}
+		})
+		address = listeners[0].Addr().String()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	var running sync.WaitGroup
+	for _, loop := range loops {
+		running.Go(func() {
+			if err := loop.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 64 {
+		c := client(t, listeners[0].Addr())
+		_, err := c.Write([]byte("x"))
+		must(t, err)
+		_, err = io.ReadFull(c, make([]byte, 1))
+		must(t, err)
+	}
+	for _, loop := range loops {
+		loop.Stop()
+	}
+	running.Wait()
+	for i, l := range listeners {
+		if l.Stats().Accepted == 0 {
+			t.Errorf("loop %d has accepted none of 64", i)
+		}
+		must(t, loops[i].Close()) // before the other's check for leaks
 	}
 }
 
