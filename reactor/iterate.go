@@ -9,10 +9,10 @@ import (
 // iterate is one iteration, as the package documentation numbers it.
 func (l *Loop) iterate(limit time.Duration) error {
 	l.stats.Iterations++
-	l.runPrepare()                          // 1.
-	l.guarded((*Loop).flush)                // 2. what was queued outside an iteration
-	l.timers.trim()                         //    and room that timers have left
-	events, err := l.wait(l.timeout(limit)) // 3. 4.
+	l.runPrepare()               // 1.
+	l.guarded((*Loop).flush)     // 2. what was queued outside an iteration
+	l.timers.trim()              //    and room that timers have left
+	events, err := l.wait(limit) // 3. 4.
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (l *Loop) iterate(limit time.Duration) error {
 	return nil
 }
 
-// timeout is how long the next wait may take: nothing while work is pending,
+// timeout is how long the wait may take: nothing while work is pending,
 // else until the first timer, and never longer than limit.
 func (l *Loop) timeout(limit time.Duration) time.Duration {
 	if limit == 0 || l.mustNotBlock() {

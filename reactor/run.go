@@ -35,7 +35,7 @@ func (l *Loop) iterateUntil(ctx context.Context, cond func() bool, idle error) e
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case l.stopped.Swap(false):
+		case l.stopped.Load() && l.stopped.Swap(false): // an exchange in every iteration would cost more
 			return nil
 		case cond():
 			return nil

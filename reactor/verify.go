@@ -34,34 +34,7 @@ func (l *Loop) verifyTimers(refs *int) error {
 			*refs++
 		}
 	}
-	return l.timers.verifyBurst(refs)
-}
-
-func (h *timerHeap) verifyBurst(refs *int) error {
-	b := &h.burst
-	live := 0
-	for i, e := range b.entries {
-		if e.t == nil || e.t.index != inBurst {
-			continue
-		}
-		switch live++; {
-		case i < b.next || !e.t.active:
-			return fmt.Errorf("reactor: timer %d of a burst, called up to %d, active %v", i, b.next, e.t.active)
-		case e.when < b.when:
-			return fmt.Errorf("reactor: timer %d of a burst is due before its first", i)
-		case len(h.entries) > 0 && h.entries[0].before(&e):
-			return fmt.Errorf("reactor: timer %d of a burst is due after the heap's first", i)
-		case i >= b.sorted && len(b.ends) == 0:
-			return fmt.Errorf("reactor: timer %d of a burst, sorted up to %d, is in none of its parts", i, b.sorted)
-		}
-		if !e.t.unref {
-			*refs++
-		}
-	}
-	if live != b.live {
-		return fmt.Errorf("reactor: a burst has %d timers and counts %d", live, b.live)
-	}
-	return nil
+	return l.timers.burst.verify(l.timers.entries, refs)
 }
 
 func (l *Loop) verifySlots(refs *int) error {

@@ -12,11 +12,16 @@ const forever time.Duration = -1
 
 // wait asks the poller without blocking; then, if callbacks have made goroutines
 // runnable, lets these run and looks again, because what they do is usually a
-// Post; and only then blocks, announcing that first so that Post wakes it.
-func (l *Loop) wait(timeout time.Duration) ([]poller.Event, error) {
+// Post; and only then blocks, announcing that first so that Post wakes it. How long
+// it may is asked when it is to block: the answer costs a reading of the clock.
+func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 	events, err := l.ask(0)
-	if timeout == 0 || len(events) > 0 || err != nil {
+	if len(events) > 0 || err != nil {
 		return events, err
+	}
+	timeout := l.timeout(limit)
+	if timeout == 0 {
+		return nil, nil
 	}
 	if l.yield {
 		l.yield = false

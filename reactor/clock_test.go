@@ -1,0 +1,41 @@
+package reactor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// countingClock counts how often it is read.
+type countingClock struct {
+	handClock
+	readings int
+}
+
+func (c *countingClock) Monotonic() time.Duration {
+	c.readings++
+	return c.handClock.Monotonic()
+}
+
+// TestIterationWithEventsReadsTheClockTwice: when its wait has ended, and when it
+// has. A timer that is not due does not cost a third reading, since the loop does
+// not have to know how long it might block.
+func TestIterationWithEventsReadsTheClockTwice(t *testing.T) {
+	clock := &countingClock{}
+	loop := newLoopWith(t, reactor.Config{Clock: clock})
+	ready := 0
+	watch(t, loop, readyPipe(t).Read, reactor.Read, func(reactor.Ready) { ready++ })
+	timer := loop.AfterFunc(time.Hour, func() {})
+	pollTimes(t, loop, 1)
+	clock.readings = 0
+	const iterations = 10
+	for range iterations {
+		must(t, loop.Poll(-1))
+	}
+	if ready != iterations+1 || clock.readings != 2*iterations {
+		t.Errorf("%d readings in %d iterations, in which the descriptor was called %d times",
+			clock.readings, iterations, ready-1)
+	}
+	timer.Stop()
+}
