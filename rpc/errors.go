@@ -45,11 +45,11 @@ func (e *LostError) Unwrap() error { return e.Cause }
 // RemoteError is how a call ends whose handler returned an error or panicked.
 type RemoteError struct {
 	Message string
-	Kind    string // "error" or "panic"
+	Kind    string // KindError, KindPanic, or that of a refusal: KindUnknownMethod …
 	Stack   string // of a panic
 }
 
-// The kinds of RemoteError.
+// The kinds of RemoteError, beside those of a Mux.
 const (
 	KindError = "error"
 	KindPanic = "panic"
