@@ -16,12 +16,18 @@ import (
 // code with this module.
 func (f *fixture) perl(wire rpc.Wire, config rpc.Config) *rpc.Client {
 	f.t.Helper()
+	return f.perlScript("worker.pl", wire, config)
+}
+
+// perlScript starts a script of testdata.
+func (f *fixture) perlScript(script string, wire rpc.Wire, config rpc.Config) *rpc.Client {
+	f.t.Helper()
 	if _, err := exec.LookPath("perl"); err != nil {
 		f.t.Skip("there is no perl here")
 	}
 	proc, err := child.Start(f.Loop, child.Config{
 		Path:      "perl",
-		Args:      []string{"testdata/worker.pl", strings.TrimPrefix(wire.String(), "anyevent-")},
+		Args:      []string{"testdata/" + script, strings.TrimPrefix(wire.String(), "anyevent-")},
 		Transport: child.Stdio,
 	})
 	must(f.t, err)
@@ -133,6 +139,40 @@ func TestPerlEndsWhenItIsDone(t *testing.T) {
 		must(t, f.Run(t.Context()))
 		if r.err != nil || w.destroyed != 1 || w.failed != 0 {
 			t.Errorf("the call: %v; OnDestroy %d times, OnError %d times with %v", r.err, w.destroyed, w.failed, w.err)
+		}
+	})
+}
+
+// The real thing, where it is installed.
+func TestAnyEventBackendsAnswer(t *testing.T) {
+	if exec.Command("perl", "-MAnyEvent::Fork::RPC", "-e1").Run() != nil {
+		t.Skip("there is no Perl module AnyEvent::Fork::RPC here")
+	}
+	eachAnyEventWire(t, func(t *testing.T, wire rpc.Wire) {
+		f := newFixture(t)
+		var w watched
+		c := f.perlScript("backend.pl", wire, w.config(rpc.Config{}))
+		var calls []*result
+		for i := range 1000 {
+			calls = append(calls, f.begin(c, "add", fmt.Sprint(i), "1000"))
+		}
+		values := everyByteAndLength()
+		echo, event := f.begin(c, append([]string{"echo"}, values...)...), f.begin(c, "event", "something happened")
+		c.Shutdown()
+		must(t, f.Run(t.Context()))
+		for i, r := range calls {
+			if r.err != nil || !slices.Equal(r.reply, []string{fmt.Sprint(i + 1000)}) {
+				t.Fatalf("%d + 1000 is %q, %v", i, r.reply, r.err)
+			}
+		}
+		if echo.err != nil || !slices.Equal(echo.reply, values) {
+			t.Errorf("the values changed: %v", echo.err)
+		}
+		if event.err != nil || !slices.Equal(event.reply, []string{"sent"}) || !slices.Equal(w.events, []string{"something happened"}) {
+			t.Errorf("the event is %q, the reply %q, %v", w.events, event.reply, event.err)
+		}
+		if w.destroyed != 1 || w.failed != 0 {
+			t.Errorf("OnDestroy %d times, OnError %d times with %v", w.destroyed, w.failed, w.err)
 		}
 	})
 }
