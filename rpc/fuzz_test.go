@@ -170,7 +170,7 @@ func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, orderly bool) 
 		case wire == rpc.Evfork:
 			owed[rpc.Frame{Word: errorKind | frame.Word, Payload: "\x07as told\x05error\x00"}]++
 		default:
-			return owed, false // as a Perl exception would, with calls behind it or not
+			err = errors.New("the failure ends the server") // which may be at other calls meanwhile
 		}
 	}
 	return owed, err == nil && pending == 0
