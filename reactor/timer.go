@@ -35,6 +35,16 @@ func (l *Loop) Every(first, period time.Duration, fn func()) *Timer {
 	return t
 }
 
+// InitTimer makes t, which is part of a struct of the caller's, a stopped timer of
+// this loop that calls fn: Reset starts it. Unlike AfterFunc it allocates nothing. An
+// active timer is stopped first; a zero Timer can do nothing before InitTimer.
+func (l *Loop) InitTimer(t *Timer, fn func()) {
+	if t.active {
+		t.Stop()
+	}
+	*t = Timer{watcher: newWatcher(l), fn: fn, index: outside}
+}
+
 // Start starts a stopped timer with its delay again. It does nothing to an
 // active one, nor on a closed loop.
 func (t *Timer) Start() {

@@ -308,3 +308,29 @@ func TestTimersAllocateNothingInSteadyState(t *testing.T) {
 		w.Stop()
 	}
 }
+
+// TestTimerInAStructOfTheCallersNeedsNoAllocation: as many as there are, made and
+// started.
+func TestTimerInAStructOfTheCallersNeedsNoAllocation(t *testing.T) {
+	loop := newLoop(t)
+	var sessions [100]struct{ timeout reactor.Timer }
+	fired := 0
+	fn := func() { fired++ }
+	start := func() {
+		for i := range sessions {
+			loop.InitTimer(&sessions[i].timeout, fn)
+			sessions[i].timeout.Reset(0)
+		}
+	}
+	start()
+	if n := testing.AllocsPerRun(10, start); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if fired != 0 || !sessions[0].timeout.Active() {
+		t.Errorf("fired %d times before an iteration, active %v", fired, sessions[0].timeout.Active())
+	}
+	run(t, loop)
+	if fired != len(sessions) || sessions[0].timeout.Active() {
+		t.Errorf("fired %d of %d times, active %v", fired, len(sessions), sessions[0].timeout.Active())
+	}
+}
