@@ -103,6 +103,7 @@ func newChaos(t *testing.T, seed uint64, total int) *chaos {
 }
 
 func (c *chaos) run() {
+	defer func() { c.total = 0 }() // a run that failed starts no more children
 	for _, v := range c.victims {
 		v.start()
 	}

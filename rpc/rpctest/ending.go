@@ -256,7 +256,9 @@ func (tr *Transport) dispose() {
 		}
 	}
 	tr.clientRead, tr.clientWrite = -1, -1
-	tr.buf, tr.queue = nil, nil // the test's cleanup keeps the rest
+	// The test's cleanup keeps the transport: what it held is let go.
+	tr.protocol, tr.nearWrite, tr.far, tr.inner = nil, nil, nil, nil
+	tr.buf, tr.queue, tr.toParent.recent, tr.toChild.recent = nil, nil, nil, nil
 	tr.cleanup.Stop()
 	tr.release()
 	close(tr.finished)
