@@ -13,6 +13,10 @@ import (
 // ending the calls at the EOF would lose the signal from their errors.
 const eofPatience = 250 * time.Millisecond
 
+// exitLooks is how often eofPatience is renewed for a child that is exiting: 10 s in
+// all. One that hangs in the kernel for longer is put on the ladder like others.
+const exitLooks = 40
+
 // watch takes charge of a process that has just been started.
 func (p *Process) watch(f *files) (err error) {
 	p.stderr, err = p.newOutput("stderr", f.stderr, p.config.OnStderr, p.config.StderrTail)
@@ -66,7 +70,18 @@ func (p *Process) suspect() {
 	if p.exited || p.climbing {
 		return
 	}
+	p.awaitExit(exitLooks)
+}
+
+// awaitExit has patience with a child that has closed its protocol, and more of it
+// with one that is exiting: where processors are scarce, it may wait for one
+// between closing its descriptors and being reported.
+func (p *Process) awaitExit(looks int) {
 	p.patience.start(p.loop, eofPatience, func() {
+		if looks > 0 && exiting(p.pid) {
+			p.awaitExit(looks - 1)
+			return
+		}
 		p.setAsked(AskedByAbort)
 		p.reason = errors.Join(p.reason, ErrClosedPipe)
 		p.climb(p.config.Ladder)
