@@ -59,8 +59,8 @@ var misbehaviours = []misbehaviour{
 		signal:   syscall.SIGKILL,
 	}, {
 		name:     "frame of unknown kind",
-		script:   []string{write(hello), readFrame, readFrame, write(frame(0xe0000001, "")), wait},
-		says:     []string{"frame of unknown kind 14"},
+		script:   []string{write(hello), readFrame, readFrame, write(frame(0xd0000001, "")), wait},
+		says:     []string{"frame of unknown kind 13"},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {

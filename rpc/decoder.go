@@ -15,6 +15,7 @@ import (
 //	if d.err != nil { … }
 type decoder struct {
 	limit   uint32
+	hello   bool // the first frame is a hello, which has a limit of its own
 	word    uint32
 	payload []byte // valid until the next feed or next
 	err     error
@@ -38,7 +39,7 @@ func (d *decoder) next() bool {
 		return false
 	}
 	size := binary.BigEndian.Uint32(d.in[4:])
-	if size > d.limit {
+	if size > d.limit && !d.mayBeHello(size) {
 		d.fail(d.in)
 		return false
 	}
@@ -48,6 +49,7 @@ func (d *decoder) next() bool {
 		d.in = nil
 		return false
 	}
+	d.hello = false
 	d.word = binary.BigEndian.Uint32(d.in)
 	d.payload = d.in[headerSize:end:end]
 	d.in = d.in[end:]
@@ -68,18 +70,24 @@ func (d *decoder) nextPartial() bool {
 		return false
 	}
 	size := binary.BigEndian.Uint32(d.partial[4:])
-	if size > d.limit {
+	if size > d.limit && !d.mayBeHello(size) {
 		d.fail(append(d.partial, d.in[:min(len(d.in), quoteLimit)]...))
 		return false
 	}
 	if !d.fill(headerSize + int(size)) {
 		return false
 	}
+	d.hello = false
 	d.word = binary.BigEndian.Uint32(d.partial)
 	d.payload = d.partial[headerSize:]
 	d.whole = true
 	return true
 }
+
+// maxHello is how long a hello may be, whatever MaxFrame is.
+const maxHello = 4096
+
+func (d *decoder) mayBeHello(size uint32) bool { return d.hello && size <= maxHello }
 
 // fill moves input to partial until that has n bytes.
 func (d *decoder) fill(n int) bool {

@@ -40,7 +40,7 @@ func AppendFrame(buf []byte, word uint32, payload []byte) []byte {
 }
 
 // AppendHello is the hello of this side.
-func AppendHello(buf []byte) []byte { return appendHello(buf) }
+func AppendHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
 
 // MaxFrame is the limit in force for a configured one.
 func MaxFrame(configured int) uint32 { return maxFrame(configured) }
@@ -98,9 +98,12 @@ func (p *Pace) Batching() bool { return p.batching() }
 // OpenCalls are openCalls.
 type OpenCalls struct{ o openCalls }
 
-func (o *OpenCalls) Add(id uint32) Done               { return o.o.add(id) }
-func (o *OpenCalls) Take(d Done) (id uint32, ok bool) { return o.o.take(d.slot, d.gen) }
-func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
+func (o *OpenCalls) Add(id uint32) Done { return o.o.add(id) }
+func (o *OpenCalls) Take(d Done) (id uint32, ok bool) {
+	id, _, ok = o.o.take(d.slot, d.gen)
+	return id, ok
+}
+func (o *OpenCalls) Slots() int { return len(o.o.slots) }
 
 // AnyWaiting reports whether calls of goroutines, or functions of WaitReady,
 // have reached the loop and wait for room.

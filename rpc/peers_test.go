@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
@@ -135,7 +137,9 @@ func (f *fixture) client(transport rpc.Transport, p peer, config rpc.Config) *rp
 func serveWorker(w *child.Worker) error { return parsePeer(os.Args[1:]).serve(w) }
 
 func (p peer) serve(fds rpc.FDs) error {
-	server, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: p.wire, MaxFrame: p.maxFrame})
+	server, err := rpc.NewServer(fds, rpc.ServerConfig{
+		Wire: p.wire, MaxFrame: p.maxFrame, Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
+	})
 	if err != nil {
 		return err
 	}
@@ -179,7 +183,7 @@ type held struct {
 }
 
 // handle answers for ServeSync and ServeGoroutines.
-func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
 		return s.reflect(request)
 	}
@@ -196,6 +200,11 @@ func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, e
 	case "release":
 		close(s.gate)
 		return rpc.Strings("released"), nil
+	case "until the end": // of ctx
+		s.server.Event("begun")
+		<-ctx.Done()
+		s.server.Event(ctx.Err().Error())
+		return nil, fmt.Errorf("stopped: %w", ctx.Err())
 	}
 	reply, err := s.call(args)
 	return rpc.Strings(reply...), err
@@ -270,6 +279,19 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "until the end":
+		s.server.Event("begun")
+		done.OnCancel(func(err error) {
+			s.server.Event(errors.Unwrap(err).Error())
+			done.Fail(fmt.Errorf("stopped: %w", err))
+		})
+	case "until its context ends":
+		ctx := done.Context()
+		s.server.Event("begun")
+		go func() {
+			<-ctx.Done()
+			s.loop.Post(func() { done.Fail(ctx.Err()) })
+		}()
 	case "twice":
 		first, second := done.Reply("once"), done.Reply("twice")
 		s.server.Event(fmt.Sprint(first), fmt.Sprint(errors.Is(second, rpc.ErrDone)))
@@ -290,6 +312,8 @@ func (s *service) call(args []string) ([]string, error) {
 		return args[1:], nil
 	case "fail":
 		return nil, errors.New(args[1])
+	case "not found":
+		return nil, fmt.Errorf("looking for %s: %w", args[1], fs.ErrNotExist)
 	case "panic":
 		panic(args[1])
 	case "event":

@@ -31,7 +31,7 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 // ServeAsync is the function of the same name for a server with a configuration.
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
-	a.decoder.limit = s.maxFrame
+	a.decoder = s.newDecoder()
 	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{
 		OnData:       a.onData,
 		OnEOF:        a.onEOF,
@@ -50,6 +50,7 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 		err = errStopped
 	}
 	stream.Close()
+	a.open.endAll()
 	return s.finish(errors.Join(a.err, err))
 }
 
@@ -94,23 +95,29 @@ func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
 	defer func() {
 		if r := recover(); r != nil {
-			if current.Fail(recovered(r)) == ErrDone {
+			if current.server == nil || current.Fail(recovered(r)) == ErrDone {
 				panic(r) // nobody else would hear of it
 			}
 			done = false
 		}
 	}()
 	for a.err == nil && a.decoder.next() {
-		id, call, err := a.accept(a.decoder.word, a.decoder.payload)
-		if err != nil {
+		k, call, err := a.accept(a.decoder.word, a.decoder.payload)
+		switch {
+		case err != nil:
 			a.fail(err)
-		}
-		if call {
+		case k == kindCall:
 			a.calls++
 			a.busy.called()
-			current = a.open.add(id)
+			current = a.open.add(call.id)
 			current.server = a
-			a.handler(a.decoder.payload, current)
+			if !call.deadline.IsZero() && !a.bound(current, &call) {
+				continue
+			}
+			a.handler(call.payload, current)
+		case k == kindCancel:
+			current = Done{} // a panic of OnCancel's function is not its
+			a.cancelCall(call.id)
 		}
 	}
 	return true
@@ -147,6 +154,7 @@ func (a *asyncServer) fail(err error) {
 		a.err = err
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
+		a.open.endAll()
 	}
 }
 
@@ -188,9 +196,12 @@ var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
 	a := d.server
-	id, ok := a.open.take(d.slot, d.gen)
+	id, notify, ok := a.open.take(d.slot, d.gen)
 	if !ok {
 		return ErrDone
+	}
+	if notify != nil {
+		notify.end()
 	}
 	a.busy.answered()
 	err := a.answer(id, reply, failure, true)
@@ -199,39 +210,4 @@ func (d Done) end(reply Payload, failure error) error {
 	}
 	a.checkBusy()
 	return err
-}
-
-// openCalls are the calls begun and not answered, so that each is answered once.
-type openCalls struct {
-	slots []openCall
-	free  []int
-}
-
-type openCall struct {
-	id  uint32
-	gen uint32 // odd while the slot is taken
-}
-
-// add returns the Done of a new call, but for the server.
-func (o *openCalls) add(id uint32) Done {
-	if len(o.free) == 0 {
-		o.slots = append(o.slots, openCall{})
-		o.free = append(o.free, len(o.slots)-1)
-	}
-	i := o.free[len(o.free)-1]
-	o.free = o.free[:len(o.free)-1]
-	s := &o.slots[i]
-	s.id = id
-	s.gen++
-	return Done{slot: i, gen: s.gen}
-}
-
-func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
-	s := &o.slots[slot]
-	if s.gen != gen {
-		return 0, false
-	}
-	s.gen++
-	o.free = append(o.free, slot)
-	return s.id, true
 }

@@ -4,16 +4,20 @@ import (
 	"context"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 )
 
 // Handler answers a call: with a reply, which is copied before the handler is
 // called again, or with an error, which the caller gets as a RemoteError. The
-// request is a view that is valid until the handler returns. ctx never ends under
-// ServeSync; under ServeGoroutines it ends when a reply cannot be written, the
-// parent being gone, but not at an orderly shutdown. On AnyEvent's wires an error
-// ends the process instead, as a Perl exception would.
+// request is a view that is valid until the handler returns. On AnyEvent's wires
+// an error ends the process instead, as a Perl exception would.
+//
+// ctx ends at the call's deadline, if it has one. Under ServeGoroutines it also
+// ends when the caller cancels the call, and when a reply cannot be written, the
+// parent being gone, but not at an orderly shutdown; it must not be used after the handler has
+// returned. Under ServeSync a cancel comes too late for a call that has been begun.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -26,6 +30,12 @@ type ServerConfig struct {
 	// less than 10 µs on the average are written once per batch of calls read.
 	// It does not matter to ServeGoroutines, which always writes promptly.
 	FlushEach bool
+	// Sentinels names errors that handlers may return. nil: none.
+	Sentinels Sentinels
+	// Codec and Build are stated in the hello, and compared with the parent's: the
+	// Serve method returns an error if that states others. Codec "" is "string"; Build
+	// "" is not stated.
+	Codec, Build string
 	// Done is called when the input is at EOF and every call has been answered,
 	// before the Serve function returns. nil: nothing.
 	Done func()
@@ -38,7 +48,9 @@ type Server struct {
 	config          ServerConfig
 	maxFrame        uint32
 	readFD, writeFD int
-	greeted         bool // the parent's hello has come, or none is due
+	hello           hello // ours
+	greeted         bool  // the parent's hello has come, or none is due
+	timebase        timebase
 	writer          *frameWriter
 	out             sink
 }
@@ -59,7 +71,9 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 		s.greeted = true
 		return s, nil
 	}
-	return s, s.writer.write(appendHello(nil))
+	s.hello = ourHello(config.Codec, config.Build)
+	s.timebase = newTimebase(time.Now())
+	return s, s.writer.write(s.hello.append(nil))
 }
 
 // Event sends an event, a STRING list, to the parent. It arrives there in its
@@ -96,20 +110,7 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 	if s.config.Wire != Evfork {
 		return err
 	}
-	return s.send(kindError.word(id), encodeRemoteError(err, int(s.maxFrame)), prompt)
-}
-
-// accept checks a frame of the parent; call is false for one that is not a call.
-func (s *Server) accept(word uint32, payload Payload) (id uint32, call bool, err error) {
-	if !s.greeted {
-		s.greeted = true
-		return 0, false, checkHello(word, payload)
-	}
-	k, id := s.config.Wire.split(word)
-	if k != kindCall || id == eventID {
-		return 0, false, violation("the parent sent a frame of kind %d with id %d", k, id)
-	}
-	return id, true, nil
+	return s.send(kindError.word(id), encodeRemoteError(err, s.config.Sentinels, int(s.maxFrame)), prompt)
 }
 
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
@@ -207,8 +208,12 @@ type frameReader struct {
 	decoder decoder
 }
 
-func newFrameReader(fd int, limit uint32) *frameReader {
-	return &frameReader{fd: fd, buf: make([]byte, partialKept), decoder: decoder{limit: limit}}
+func (s *Server) newReader() *frameReader {
+	return &frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
+}
+
+func (s *Server) newDecoder() decoder {
+	return decoder{limit: s.maxFrame, hello: s.config.Wire == Evfork}
 }
 
 // read reads once and feeds the decoder. false is the EOF; an EOF amid a frame
