@@ -168,9 +168,12 @@ func TestAbandonTimeoutPutsTheChildDown(t *testing.T) {
 			case "deadline":
 				f.beginWith(c, within(time.Millisecond), "hold")
 			case "ctx":
-				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-				defer cancel()
+				ctx, cancel := context.WithCancel(t.Context())
 				go c.Call(ctx, "hold")
+				for c.InFlight() < 2 { // given up earlier, it would not be made
+					must(t, f.Poll(time.Millisecond))
+				}
+				cancel()
 			}
 			f.until(w.ended)
 			if !errors.Is(w.err, rpc.ErrUnresponsive) || !errors.Is(innocent.err, rpc.ErrUnresponsive) {
