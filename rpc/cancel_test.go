@@ -158,8 +158,10 @@ func TestAbandonTimeoutPutsTheChildDown(t *testing.T) {
 			f := newFixture(t)
 			other := f.connect(pipes("sync"), rpc.Config{})
 			var w watched
-			c := f.connect(pipes("async"), w.config(rpc.Config{AbandonTimeout: time.Millisecond}))
+			proc := f.spawn(pipes("async"), child.Config{})
+			c := f.client(proc, peer{}, w.config(rpc.Config{AbandonTimeout: time.Millisecond}))
 			f.works(c)
+			stop(t, proc) // or it would answer a call that comes late
 			innocent := f.begin(c, "hold")
 			switch how {
 			case "cancel":

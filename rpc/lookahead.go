@@ -6,17 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookahead finds the cancels in what a sync server has read before the calls
+// lookahead finds the cancels in what a server has read before the calls
 // that they cancel are begun. It sees the bytes as they are read, ahead of the decoder.
 type lookahead struct {
 	header    [headerSize]byte
 	have      int    // of the header
 	skip      uint64 // of the payload
 	cancelled map[uint32]struct{}
+	found     []uint32 // by the last scan
 }
 
-// scan looks at bytes that have been read, behind those of the last scan.
-func (l *lookahead) scan(data []byte) {
+// scan looks at bytes that have been read, behind those of the last scan, and
+// returns the ids of the calls that they cancel.
+func (l *lookahead) scan(data []byte) []uint32 {
+	l.found = l.found[:0]
 	for len(data) > 0 {
 		if l.skip > 0 {
 			n := min(l.skip, uint64(len(data)))
@@ -28,7 +31,7 @@ func (l *lookahead) scan(data []byte) {
 			n := copy(l.header[l.have:], data)
 			data, l.have = data[n:], l.have+n
 			if l.have < headerSize {
-				return
+				break
 			}
 			header, l.have = l.header[:], 0
 		} else {
@@ -40,8 +43,10 @@ func (l *lookahead) scan(data []byte) {
 				l.cancelled = map[uint32]struct{}{}
 			}
 			l.cancelled[id] = struct{}{}
+			l.found = append(l.found, id)
 		}
 	}
+	return l.found
 }
 
 // take reports whether a call has been cancelled.

@@ -4,6 +4,7 @@ package rpc
 type openCalls struct {
 	slots []openCall
 	free  []int
+	count int
 	byID  map[uint32]int // from the first cancel on; before, nobody asks
 }
 
@@ -24,6 +25,7 @@ func (o *openCalls) add(id uint32) Done {
 	s := &o.slots[i]
 	s.id = id
 	s.gen++
+	o.count++
 	if o.byID != nil {
 		o.byID[id] = i
 	}
@@ -36,6 +38,7 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
 		return 0, nil, false
 	}
 	s.gen++
+	o.count--
 	o.free = append(o.free, slot)
 	n, s.notify = s.notify, nil
 	if o.byID != nil {

@@ -24,13 +24,15 @@ import (
 // peer is the other side of a client: which server it runs, what it speaks, and
 // where it lives.
 type peer struct {
-	transport string // "pipes", "stdio": a process; "socketpair": this one
-	server    string // "sync", "async", "goroutines"
-	wire      rpc.Wire
-	maxFrame  int
-	limit     int    // of ServeGoroutines
-	mirror    bool   // replies are the requests, nothing else is done
-	marks     string // file in which the byte at the number in each request is set
+	transport  string // "pipes", "stdio": a process; "socketpair": this one
+	server     string // "sync", "async", "goroutines"
+	wire       rpc.Wire
+	maxFrame   int
+	limit      int    // of ServeGoroutines
+	mirror     bool   // replies are the requests, nothing else is done
+	buffered   int    // ServerConfig.MaxBuffered
+	concurrent int    // ServerConfig.MaxConcurrent
+	marks      string // file in which the byte at the number in each request is set
 }
 
 // pipes is the usual peer, for tests that are about something else.
@@ -61,14 +63,16 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
-	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks}
+	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks, strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent)}
 }
 
 func parsePeer(args []string) peer {
 	wire, _ := strconv.Atoi(args[1])
 	maxFrame, _ := strconv.Atoi(args[2])
 	limit, _ := strconv.Atoi(args[3])
-	return peer{server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit, mirror: args[4] == "true", marks: args[5]}
+	buffered, _ := strconv.Atoi(args[6])
+	concurrent, _ := strconv.Atoi(args[7])
+	return peer{buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit, mirror: args[4] == "true", marks: args[5]}
 }
 
 // start starts the peer and returns its end of the connection.
@@ -137,13 +141,15 @@ func (f *fixture) client(transport rpc.Transport, p peer, config rpc.Config) *rp
 func serveWorker(w *child.Worker) error { return parsePeer(os.Args[1:]).serve(w) }
 
 func (p peer) serve(fds rpc.FDs) error {
+	s := &service{peer: p, gate: make(chan struct{})}
 	server, err := rpc.NewServer(fds, rpc.ServerConfig{
-		Wire: p.wire, MaxFrame: p.maxFrame, Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
+		Wire: p.wire, MaxFrame: p.maxFrame, MaxBuffered: p.buffered, MaxConcurrent: p.concurrent, OnDrain: s.onDrain,
+		Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
 	})
 	if err != nil {
 		return err
 	}
-	s := &service{server: server, peer: p, gate: make(chan struct{})}
+	s.server = server
 	if p.marks != "" {
 		if s.marks, err = os.OpenFile(p.marks, os.O_WRONLY, 0); err != nil {
 			return err
@@ -175,11 +181,42 @@ type service struct {
 	most    int // of them at once
 	gate    chan struct{}
 	held    []held
+	onRoom  func() // what waits for room for events
+}
+
+func (s *service) onDrain() {
+	if fn := s.onRoom; fn != nil {
+		s.onRoom = nil
+		fn()
+	}
 }
 
 type held struct {
 	done  rpc.Done
 	reply []string
+}
+
+// flood sends so many events, and replies how many there was room for at first.
+func (s *service) flood(done rpc.Done, event string, total int) {
+	sent, first := 0, -1
+	var goOn func()
+	goOn = func() {
+		for ; sent < total; sent++ {
+			switch err := s.server.Event(event); {
+			case err == rpc.ErrFull:
+				if first < 0 {
+					first = sent
+				}
+				s.onRoom = goOn
+				return
+			case err != nil:
+				done.Fail(err)
+				return
+			}
+		}
+		done.Reply(strconv.Itoa(first))
+	}
+	goOn()
 }
 
 // handle answers for ServeSync and ServeGoroutines.
@@ -279,6 +316,10 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "flood":
+		size, _ := strconv.Atoi(args[1])
+		total, _ := strconv.Atoi(args[2])
+		s.flood(done, strings.Repeat("x", size), total)
 	case "until the end":
 		s.server.Event("begun")
 		done.OnCancel(func(err error) {
@@ -328,6 +369,8 @@ func (s *service) call(args []string) ([]string, error) {
 			err = s.server.Event(strings.Repeat("x", n))
 		}
 		return nil, err
+	case "flush":
+		return []string{fmt.Sprint(s.server.Flush())}, nil
 	case "most":
 		s.mu.Lock()
 		defer s.mu.Unlock()

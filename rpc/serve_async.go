@@ -16,7 +16,7 @@ import (
 type AsyncHandler func(request Payload, done Done)
 
 // ServeAsync runs the loop and has each call begun as soon as it is read, so
-// that any number are in progress; replies go out in the order of their Done. It
+// that any number are in progress (ServerConfig.MaxConcurrent limits it); replies go out in the order of their Done. It
 // returns nil when the parent has closed its side and every call has been
 // answered and written: the busy counter of AnyEvent::Fork::RPC. It returns an
 // error when the parent cannot be understood or is gone.
@@ -32,12 +32,14 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
 	a.decoder = s.newDecoder()
+	a.goOnFunc = a.goOn
 	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{
 		OnData:       a.onData,
 		OnEOF:        a.onEOF,
-		OnDrain:      func() { a.stream.Resume() },
+		OnDrain:      a.onDrain,
 		OnWriteError: func(err error) { a.fail(&writeError{err}) },
 		OnClose:      a.onClose,
+		HighWater:    s.maxBuffered(),
 	})
 	if err != nil {
 		return err
@@ -67,12 +69,24 @@ type asyncServer struct {
 	busy    busy
 	pace    pace
 	open    openCalls
+	held    held
 	calls   int // of this read batch, so far
 	err     error
 	ended   bool
+
+	goOnFunc func() // goOn, made once
 }
 
 func (a *asyncServer) onData(data []byte) {
+	if a.held.active {
+		a.keep(data)
+		return
+	}
+	a.process(data)
+}
+
+// process begins the calls in data, until no more may begin.
+func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
 	a.decoder.feed(data)
@@ -82,8 +96,12 @@ func (a *asyncServer) onData(data []byte) {
 	if a.decoder.err != nil {
 		a.fail(a.decoder.err)
 	}
-	if a.stream.Congested() {
-		a.stream.Pause() // the parent does not read: let the pipe push back
+}
+
+func (a *asyncServer) onDrain() {
+	a.mayGoOn()
+	if a.config.OnDrain != nil {
+		a.config.OnDrain()
 	}
 }
 
@@ -101,7 +119,14 @@ func (a *asyncServer) beginCalls() (done bool) {
 			done = false
 		}
 	}()
-	for a.err == nil && a.decoder.next() {
+	for a.err == nil {
+		if a.stalled() {
+			a.hold()
+			return true
+		}
+		if !a.decoder.next() {
+			break
+		}
 		k, call, err := a.accept(a.decoder.word, a.decoder.payload)
 		switch {
 		case err != nil:
@@ -111,15 +136,17 @@ func (a *asyncServer) beginCalls() (done bool) {
 			a.busy.called()
 			current = a.open.add(call.id)
 			current.server = a
-			if !call.deadline.IsZero() && !a.bound(current, &call) {
+			if a.dropped(current, &call) {
 				continue
 			}
 			a.handler(call.payload, current)
 		case k == kindCancel:
 			current = Done{} // a panic of OnCancel's function is not its
+			a.held.ahead.passed(call.id)
 			a.cancelCall(call.id)
 		}
 	}
+	a.held.active = false
 	return true
 }
 
@@ -132,7 +159,22 @@ func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
 	return err
 }
 
+func (a *asyncServer) full() bool { return a.stream.Congested() }
+
+// flush is Server.Flush.
+func (a *asyncServer) flush() error {
+	a.stream.Flush()
+	if a.stream.Buffered() > 0 && a.err == nil {
+		return ErrFull
+	}
+	return a.err
+}
+
 func (a *asyncServer) onEOF() {
+	if a.held.active {
+		a.held.eof = true
+		return
+	}
 	if n := a.decoder.pending(); n > 0 {
 		a.fail(violation("the input ended in the middle of a frame, after %d bytes", n))
 		return
@@ -208,6 +250,7 @@ func (d Done) end(reply Payload, failure error) error {
 	if err != nil {
 		a.fail(err)
 	}
+	a.mayGoOn()
 	a.checkBusy()
 	return err
 }

@@ -18,14 +18,21 @@ type notify struct {
 	deadline time.Time
 }
 
-// bound notes the deadline of a call, or answers it if that has passed.
-func (a *asyncServer) bound(d Done, call *incoming) bool {
-	if call.late() {
-		d.Fail(ErrDeadline)
+// dropped answers a call that nobody waits for any more, without beginning it. Else it
+// notes the deadline.
+func (a *asyncServer) dropped(d Done, call *incoming) bool {
+	switch {
+	case a.held.ahead.take(call.id):
+		d.Fail(ErrCanceled)
+		return true
+	case call.deadline.IsZero():
 		return false
+	case call.late():
+		d.Fail(ErrDeadline)
+		return true
 	}
 	a.open.slots[d.slot].notify = &notify{loop: a.loop, deadline: call.deadline}
-	return true
+	return false
 }
 
 // cancelCall tells an open call that nobody waits for it.

@@ -30,6 +30,18 @@ type ServerConfig struct {
 	// less than 10 µs on the average are written once per batch of calls read.
 	// It does not matter to ServeGoroutines, which always writes promptly.
 	FlushEach bool
+	// MaxConcurrent limits the calls that ServeAsync has begun and that have not been
+	// answered; beyond that up to 1 MiB of calls wait, for the sake of the cancels
+	// behind them, and then it stops reading, and the pipe pushes back. 0: no limit.
+	MaxConcurrent int
+	// MaxBuffered is how many bytes of replies and events may wait to be written, because
+	// the parent does not read, before no other call is begun and nothing more
+	// is read: then Event returns ErrFull under ServeAsync, and waits under
+	// the others. Calls that were begun before can still be answered. 0: 1 MiB.
+	MaxBuffered int
+	// OnDrain is called by ServeAsync, on its loop, when Event can be called again after it has
+	// returned ErrFull. nil: nothing.
+	OnDrain func()
 	// Sentinels names errors that handlers may return. nil: none.
 	Sentinels Sentinels
 	// Codec and Build are stated in the hello, and compared with the parent's: the
@@ -59,13 +71,16 @@ type Server struct {
 type sink interface {
 	// frame queues a frame; prompt means that it should not wait for others.
 	frame(word uint32, payload []byte, prompt bool) error
+	// full reports whether nothing should be queued that can wait.
+	full() bool
+	flush() error
 }
 
 // NewServer makes a server and greets the parent.
 func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	r, w := fds.FDs()
 	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w}
-	s.writer = newFrameWriter(w)
+	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	if config.Wire != Evfork {
 		s.greeted = true
@@ -78,7 +93,8 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 
 // Event sends an event, a STRING list, to the parent. It arrives there in its
 // order among the replies. It is goroutine-safe and may block until the parent
-// reads, except under ServeAsync, where it belongs to the loop's goroutine.
+// reads, except under ServeAsync, where it belongs to the loop's goroutine and
+// returns ErrFull instead, without having sent it; OnDrain tells when to go on.
 func (s *Server) Event(values ...string) error {
 	b := bytebufferpool.Get()
 	defer bytebufferpool.Put(b)
@@ -88,7 +104,23 @@ func (s *Server) Event(values ...string) error {
 
 // EventBytes is Event with a payload that has been encoded already.
 func (s *Server) EventBytes(payload []byte) error {
+	if s.out.full() {
+		return ErrFull
+	}
 	return s.send(kindCall.word(eventID), payload, true)
+}
+
+// Flush has what is queued written at once. It waits until the parent's pipe has taken all
+// of it, except under ServeAsync, where it belongs to the loop's goroutine and
+// returns ErrFull if the pipe has not.
+func (s *Server) Flush() error { return s.out.flush() }
+
+// maxBuffered is ServerConfig.MaxBuffered, or its default.
+func (s *Server) maxBuffered() int {
+	if s.config.MaxBuffered <= 0 {
+		return writerLimit
+	}
+	return s.config.MaxBuffered
 }
 
 func (s *Server) send(word uint32, payload []byte, prompt bool) error {
@@ -117,6 +149,7 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 // nobody writing writes, and goes on with what others have queued meanwhile.
 type frameWriter struct {
 	fd      int
+	limit   int // of what may be queued behind a write
 	mu      sync.Mutex
 	written sync.Cond // a write has ended
 	buf     []byte    // queued
@@ -125,16 +158,16 @@ type frameWriter struct {
 	err     error // final
 }
 
-// writerLimit is how much may be queued behind a write before those who queue
-// have to wait: with them the server stops reading, and the pipe pushes back.
+// writerLimit is how much may be queued behind a write, unless configured, before those who
+// queue have to wait: with them the server stops reading, and the pipe pushes back.
 const writerLimit = 1 << 20
 
 // corkLimit is how much of a batch of replies is held back: the parent can work
 // on these while the rest is made. The same as a stream's.
 const corkLimit = 8 << 10
 
-func newFrameWriter(fd int) *frameWriter {
-	w := &frameWriter{fd: fd}
+func newFrameWriter(fd, limit int) *frameWriter {
+	w := &frameWriter{fd: fd, limit: limit}
 	w.written.L = &w.mu
 	return w
 }
@@ -142,7 +175,7 @@ func newFrameWriter(fd int) *frameWriter {
 func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.writing && len(w.buf) >= writerLimit && w.err == nil {
+	for w.writing && len(w.buf) >= w.limit && w.err == nil {
 		w.written.Wait()
 	}
 	w.buf = appendFrame(w.buf, word, payload)
@@ -152,9 +185,15 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 	return w.flushLocked()
 }
 
+// full is false: whoever queues too much waits in frame.
+func (w *frameWriter) full() bool { return false }
+
 func (w *frameWriter) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.writing && w.err == nil {
+		w.written.Wait()
+	}
 	return w.flushLocked()
 }
 
@@ -177,6 +216,7 @@ func (w *frameWriter) flushLocked() error {
 		w.written.Broadcast()
 	}
 	w.writing = false
+	w.written.Broadcast()
 	return w.err
 }
 
