@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,7 +194,7 @@ func TestAbandonedCallKeepsItsPlaceOnTheSyncWire(t *testing.T) {
 		must(t, f.Do(t.Context(), func() { inFlight = c.InFlight() }))
 	}
 	cancel()
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, rpc.ErrCanceled) {
 		t.Errorf("the abandoned call ended with %v", err)
 	}
 	for _, args := range [][]string{{"release"}, {"echo", "mine"}} {
