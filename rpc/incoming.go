@@ -48,6 +48,7 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	if err != nil {
 		return err
 	}
+	s.parts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
 	return s.hello.meet(&theirs)
 }

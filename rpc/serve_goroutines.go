@@ -69,9 +69,13 @@ type goroutineServer struct {
 // goroutineCall is a call that has a goroutine, and its ctx.
 type goroutineCall struct {
 	callContext
+	server  *goroutineServer
 	id      uint32
 	place   int // in running
 	request *[]byte
+
+	parting  sync.Mutex // orders parts before the answer
+	answered bool
 }
 
 func (g *goroutineServer) readCalls() error {
@@ -103,7 +107,7 @@ func (g *goroutineServer) readCalls() error {
 // begin starts a call, or has it wait for its turn. It returns when the backlog
 // has room for another.
 func (g *goroutineServer) begin(call *incoming) {
-	c := &goroutineCall{id: call.id, request: g.copyOf(call.payload)}
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,6 +165,7 @@ func (g *goroutineServer) leave(c *goroutineCall) *goroutineCall {
 func (g *goroutineServer) run(c *goroutineCall) {
 	for c != nil {
 		reply, err := g.invoke(c)
+		c.noMoreParts()
 		if err := g.answer(c.id, reply, err, true); err != nil {
 			g.cancel(err)
 		}
@@ -188,10 +193,8 @@ func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
 			err = recovered(r)
 		}
 	}()
-	return g.handler(g.contextOf(c), *c.request)
+	return g.handler(c, *c.request)
 }
-
-func (g *goroutineServer) contextOf(c *goroutineCall) context.Context { return &c.callContext }
 
 // cancelCall ends the ctx of a running call, or takes a waiting one away. A call
 // that is not there has been answered.

@@ -62,6 +62,7 @@ type Server struct {
 	readFD, writeFD int
 	hello           hello // ours
 	greeted         bool  // the parent's hello has come, or none is due
+	parts           bool  // the parent takes partial replies
 	timebase        timebase
 	writer          *frameWriter
 	out             sink
