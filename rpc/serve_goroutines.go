@@ -86,7 +86,8 @@ func (g *goroutineServer) readCalls() error {
 			return err
 		}
 		for reader.decoder.next() {
-			k, call, err := g.accept(reader.decoder.word, reader.decoder.payload)
+			var call incoming
+			k, err := g.accept(reader.decoder.word, reader.decoder.payload, &call)
 			if err != nil {
 				return err
 			}

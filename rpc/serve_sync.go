@@ -85,8 +85,9 @@ func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 		}
 	}()
 	d := &y.reader.decoder
+	var call incoming
 	for d.next() {
-		k, call, err := y.accept(d.word, d.payload)
+		k, err := y.accept(d.word, d.payload, &call)
 		if err != nil {
 			return true, err
 		}
