@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 )
@@ -99,6 +100,33 @@ func (c *Client) expire() {
 func (c *Client) stopTimer() {
 	if c.timer != nil {
 		c.timer.Stop()
+	}
+}
+
+// sendCancel tells the child that nobody waits for a call any more. If there is no
+// room for that now, it is told later.
+func (c *Client) sendCancel(id uint32) {
+	if !c.understands.cancel || c.endErr != nil {
+		return
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
+	binary.BigEndian.PutUint64(buf[start:], uint64(kindCancel.word(id))<<32)
+	// Any other error means that the child is going, or was given its EOF.
+	if c.notQueued(c.stream.Commit(buf)) == ErrFull {
+		c.untold = append(c.untold, id)
+	}
+}
+
+// tellCancels sends the cancels for which there was no room.
+func (c *Client) tellCancels() {
+	ids := c.untold
+	c.untold = nil
+	for _, id := range ids {
+		if e := c.calls.find(id); e != nil && e.isAbandoned() {
+			c.sendCancel(id)
+		}
 	}
 }
 

@@ -300,6 +300,8 @@ func (c *Client) frame(word uint32, payload Payload) error {
 			return c.event(payload)
 		}
 	case kindError:
+	case kindPart:
+		return c.part(id, payload)
 	case kindExtension:
 		return nil
 	default:

@@ -22,7 +22,7 @@ type frameVector struct {
 	To     string // "parent" or "child"
 	Frames string // hex
 	// Means is "hello" (that is accepted), "call", "reply", "event", "error" (an error
-	// reply), "ignored", "late" (a call that is answered with an error of kind deadline
+	// reply), "part" (of a reply), "ignored", "late" (a call that is answered with an error of kind deadline
 	// and not begun), or "violation" (the connection ends).
 	Means     string
 	ID        uint32
@@ -118,11 +118,16 @@ func TestClientUnderstandsTheFrames(t *testing.T) {
 			transport, file := f.stranger()
 			var w watched
 			c := f.client(transport, peer{wire: v.wire(t)}, w.config(rpc.Config{Sentinels: rpc.Sentinels{"end of file": io.EOF}}))
-			calls := []*result{nil, f.begin(c, "one"), f.begin(c, "two"), f.begin(c, "last")}
+			one := &partial{}
+			must(t, c.GoTo(one, "one"))
+			calls := []*result{nil, &one.result, f.begin(c, "two"), f.begin(c, "last")}
 			_, err := file.WriteString(v.bytes(t) + frame(3, "\x04last"))
 			must(t, err)
 			f.until(calls[3].ended)
 			v.checkClient(t, calls, w.events)
+			if want := v.Means == "part"; want && !slices.Equal(one.parts, v.Values) || !want && len(one.parts) > 0 {
+				t.Errorf("the parts are %q", one.parts)
+			}
 		})
 	}
 }

@@ -31,6 +31,7 @@ const defaultCodec = "string"
 const (
 	featureCancel   = "cancel"
 	featureMetadata = "metadata"
+	featureParts    = "parts"
 )
 
 // hello is what one side tells the other about itself.
@@ -48,7 +49,7 @@ func ourHello(codec, build string) hello {
 	}
 	return hello{
 		version: helloVersion, oldest: oldestVersion, codec: codec, build: build, clock: clockName(),
-		features: []string{featureCancel, featureMetadata},
+		features: []string{featureCancel, featureMetadata, featureParts},
 	}
 }
 

@@ -12,38 +12,40 @@ type incoming struct {
 // late reports whether the call's deadline has passed: nobody waits for it.
 func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Before(i.deadline) }
 
-// accept checks a frame of the parent and takes it apart. kindCall: call is a
+// accept checks a frame of the parent and takes it apart, into call, which is the
+// caller's to use again: returning it would copy it for every call. kindCall: call is a
 // call, of either kind; kindCancel: call.id is what was cancelled; kindExtension: there is
 // nothing to do.
-func (s *Server) accept(word uint32, payload Payload) (k kind, call incoming, err error) {
+func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
 	if !s.greeted {
-		return kindExtension, call, s.meet(word, payload)
+		return kindExtension, s.meet(word, payload)
 	}
 	if s.config.Wire == AnyEventSync {
 		s.accepted++
 		call.id, call.payload = s.accepted, payload
-		return kindCall, call, nil
+		return kindCall, nil
 	}
 	k, call.id = s.config.Wire.split(word)
+	call.deadline = time.Time{}
 	if call.id != eventID {
 		switch k {
 		case kindCall:
 			call.payload = payload
-			return k, call, nil
+			return k, nil
 		case kindCancel:
-			return k, call, nil
+			return k, nil
 		case kindMetaCall:
 			var m metadata
 			if m, call.payload, err = parseMetadata(payload); err == nil && m.bounded {
 				call.deadline = s.timebase.deadline(&m)
 			}
-			return kindCall, call, err
+			return kindCall, err
 		}
 	}
 	if k == kindExtension {
-		return k, call, nil
+		return k, nil
 	}
-	return k, call, violation("the parent sent a frame of kind %d with id %d", k, call.id)
+	return k, violation("the parent sent a frame of kind %d with id %d", k, call.id)
 }
 
 // meet takes the parent's hello.
@@ -53,6 +55,7 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	if err != nil {
 		return err
 	}
+	s.parts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
 	return s.hello.meet(&theirs)
 }

@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "time"
 
 // CallOptions is what can be said about one call. The zero value says nothing.
 type CallOptions struct {
@@ -53,31 +50,4 @@ func (c *Client) sendWith(to Completion, options CallOptions, due time.Duration,
 		buf = appendMetadata(buf, c.timebase.absolute(due), due-c.timebase.at(c.loop.Now()))
 	}
 	return c.send(k, append(buf, payload...), start, to)
-}
-
-// sendCancel tells the child that nobody waits for a call any more. If there is no
-// room for that now, it is told later.
-func (c *Client) sendCancel(id uint32) {
-	if !c.understands.cancel || c.endErr != nil {
-		return
-	}
-	buf := c.stream.AppendBuffer()
-	start := len(buf)
-	buf = append(buf, noHeader...)
-	binary.BigEndian.PutUint64(buf[start:], uint64(kindCancel.word(id))<<32)
-	// Any other error means that the child is going, or was given its EOF.
-	if c.notQueued(c.stream.Commit(buf)) == ErrFull {
-		c.untold = append(c.untold, id)
-	}
-}
-
-// tellCancels sends the cancels for which there was no room.
-func (c *Client) tellCancels() {
-	ids := c.untold
-	c.untold = nil
-	for _, id := range ids {
-		if e := c.calls.find(id); e != nil && e.isAbandoned() {
-			c.sendCancel(id)
-		}
-	}
 }

@@ -251,6 +251,14 @@ func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload,
 		s.server.Event(ctx.Err().Error())
 		return nil, fmt.Errorf("stopped: %w", ctx.Err())
 	}
+	if args[0] == "parts" {
+		for _, part := range args[1:] {
+			if err := rpc.SendPart(ctx, rpc.Strings(part)); err != nil {
+				return nil, err
+			}
+		}
+		return rpc.Strings("whole"), nil
+	}
 	reply, err := s.call(args)
 	return rpc.Strings(reply...), err
 }
@@ -353,6 +361,17 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "parts":
+		for _, part := range args[1:] {
+			if err := done.Part(part); err != nil {
+				done.Fail(err)
+				return
+			}
+		}
+		done.Reply("whole")
+		if err := done.Part("too late"); err != rpc.ErrDone {
+			panic(err)
+		}
 	case "flood":
 		size, _ := strconv.Atoi(args[1])
 		total, _ := strconv.Atoi(args[2])

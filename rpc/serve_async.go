@@ -111,6 +111,7 @@ func (a *asyncServer) onDrain() {
 // One deferred function for all of them is cheaper than one for each.
 func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
+	var call incoming
 	defer func() {
 		if r := recover(); r != nil {
 			if current.server == nil || current.Fail(recovered(r)) == ErrDone {
@@ -127,7 +128,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 		if !a.decoder.next() {
 			break
 		}
-		k, call, err := a.accept(a.decoder.word, a.decoder.payload)
+		k, err := a.accept(a.decoder.word, a.decoder.payload, &call)
 		switch {
 		case err != nil:
 			a.fail(err)

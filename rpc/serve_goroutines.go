@@ -70,9 +70,13 @@ type goroutineServer struct {
 // goroutineCall is a call that has a goroutine, and its ctx.
 type goroutineCall struct {
 	callContext
+	server  *goroutineServer
 	id      uint32
 	place   int // in running
 	request *[]byte
+
+	parting  sync.Mutex // orders parts before the answer
+	answered bool
 }
 
 func (g *goroutineServer) readCalls() error {
@@ -83,7 +87,8 @@ func (g *goroutineServer) readCalls() error {
 			return err
 		}
 		for reader.decoder.next() {
-			k, call, err := g.accept(reader.decoder.word, reader.decoder.payload)
+			var call incoming
+			k, err := g.accept(reader.decoder.word, reader.decoder.payload, &call)
 			if err != nil {
 				return err
 			}
@@ -104,7 +109,7 @@ func (g *goroutineServer) readCalls() error {
 // begin starts a call, or has it wait for its turn. It returns when the backlog
 // has room for another.
 func (g *goroutineServer) begin(call *incoming) {
-	c := &goroutineCall{id: call.id, request: g.copyOf(call.payload)}
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -170,6 +175,7 @@ func (g *goroutineServer) room() bool { return len(g.running)+g.waiting < g.limi
 func (g *goroutineServer) run(c *goroutineCall) {
 	for c != nil {
 		reply, err := g.invoke(c)
+		c.noMoreParts()
 		over, err := g.answerInTurn(c.id, reply, err, true)
 		if err != nil {
 			g.cancel(err)
@@ -198,10 +204,8 @@ func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
 			err = recovered(r)
 		}
 	}()
-	return g.handler(g.contextOf(c), *c.request)
+	return g.handler(c, *c.request)
 }
-
-func (g *goroutineServer) contextOf(c *goroutineCall) context.Context { return &c.callContext }
 
 // cancelCall ends the ctx of a running call, or takes a waiting one away. A call
 // that is not there has been answered.

@@ -23,6 +23,7 @@ func ServeSync(fds FDs, handler Handler) error {
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach)}
+	y.ctx = syncContext{context.Background(), y}
 	for {
 		more, err := y.reader.read()
 		if !more || err != nil {
@@ -51,6 +52,9 @@ type syncServer struct {
 	pace    pace
 	calls   int    // of this batch, so far
 	current uint32 // the call that is being handled
+
+	ctx      syncContext
+	handling bool // the handler of current has not returned
 }
 
 // serveBatch answers what one read has brought. While handlers are cheap the
@@ -76,12 +80,14 @@ func (y *syncServer) serveBatch() error {
 func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			y.handling = false
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 		}
 	}()
 	d := &y.reader.decoder
+	var call incoming
 	for d.next() {
-		k, call, err := y.accept(d.word, d.payload)
+		k, err := y.accept(d.word, d.payload, &call)
 		if err != nil {
 			return true, err
 		}
@@ -111,7 +117,9 @@ func (y *syncServer) serveCall(call *incoming, batching bool) error {
 	if !batching {
 		y.pace.start()
 	}
+	y.handling = true
 	reply, err := y.handle(call)
+	y.handling = false
 	if batching {
 		return y.answer(call.id, reply, err, false)
 	}
@@ -124,13 +132,13 @@ func (y *syncServer) serveCall(call *incoming, batching bool) error {
 // handle calls the handler, with a ctx that ends at the call's deadline.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
 	if call.deadline.IsZero() {
-		return y.handler(context.Background(), call.payload)
+		return y.handler(&y.ctx, call.payload)
 	}
 	return y.handleUntil(call.deadline, call.payload)
 }
 
 func (y *syncServer) handleUntil(deadline time.Time, request Payload) (Payload, error) {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, cancel := context.WithDeadline(&y.ctx, deadline)
 	defer cancel()
 	return y.handler(ctx, request)
 }

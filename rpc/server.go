@@ -66,6 +66,7 @@ type Server struct {
 	accepted        uint32      // calls so far, their ids on AnyEventSync
 	order           *replyOrder // of AnyEventSync
 	greeted         bool        // the parent's hello has come, or none is due
+	parts           bool        // the parent takes partial replies
 	timebase        timebase
 	writer          *frameWriter
 	out             sink

@@ -70,6 +70,7 @@ type kind uint32
 const (
 	kindCall      kind = 0  // call, reply, or (id 0, child to parent) event
 	kindError     kind = 1  // error reply: a STRING list of message, kind, stack
+	kindPart      kind = 2  // part of a reply
 	kindCancel    kind = 3  // nobody waits for the call any more
 	kindMetaCall  kind = 4  // call with metadata
 	kindExtension kind = 14 // ignored, whatever it is
