@@ -51,7 +51,7 @@ func TestDeadlineEndsTheCallAndTheHandlersContext(t *testing.T) {
 }
 
 func TestDeadlineEndsACallToAChildThatIsStopped(t *testing.T) {
-	for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+	for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
 		eachServer(t, func(t *testing.T, p peer) {
 			f := newFixture(t)
 			var w watched
