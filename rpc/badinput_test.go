@@ -78,8 +78,8 @@ var misbehaviours = []misbehaviour{
 		says:   []string{"in the middle of a frame, after 13 bytes", "exited with code 0"},
 	}, {
 		name:     "frame of unknown kind",
-		script:   []string{write(hello), readFrame, readFrame, write(frame(0xe0000001, "")), wait},
-		says:     []string{"frame of unknown kind 14"},
+		script:   []string{write(hello), readFrame, readFrame, write(frame(0xd0000001, "")), wait},
+		says:     []string{"frame of unknown kind 13"},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {

@@ -93,7 +93,7 @@ func TestAbandonedCallCountsInFlightAndItsLateReplyIsDropped(t *testing.T) {
 	for inFlight() == 0 {
 	}
 	cancel()
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, rpc.ErrCanceled) || !errors.Is(err, context.Canceled) {
 		t.Fatalf("Call returned %v", err)
 	}
 	if n := inFlight(); n != 1 {

@@ -34,13 +34,25 @@ type callTable struct {
 	nextID  uint32
 	oldest  uint32 // takeOldest's
 	idMask  uint32 // ids run from 1 to idMask
+	times   deadlines
 }
 
 type call struct {
-	to  Completion // nil: the place is free
-	end uint64     // Stream.Accepted after the call's frame
-	id  uint32
+	to    Completion // nil: the place is free
+	end   uint64     // Stream.Accepted after the call's frame
+	id    uint32
+	timed int32 // place in the heap of deadlines plus one; 0: none
 }
+
+// abandoned is the Completion of a call that has ended here, and whose place is
+// kept until the child has answered it.
+type abandoned struct{}
+
+// Complete implements Completion: the late reply is dropped.
+func (abandoned) Complete(Payload, error) {}
+
+// isAbandoned reports whether the call has ended for its caller.
+func (c *call) isAbandoned() bool { return c.to == Completion(abandoned{}) }
 
 const minCalls = 16
 
@@ -62,20 +74,42 @@ func (t *callTable) reserve() uint32 {
 
 // add puts the call with the reserved id in its place.
 func (t *callTable) add(id uint32, to Completion, end uint64) {
-	t.entries[id&uint32(len(t.entries)-1)] = call{to, end, id}
+	*t.entry(id) = call{to: to, end: end, id: id}
 	t.count++
 	t.nextID = (id + 1) & t.idMask
 }
 
+// entry is the place of the call with an id, which may be another's.
+func (t *callTable) entry(id uint32) *call { return &t.entries[id&uint32(len(t.entries)-1)] }
+
+// find returns the call with an id; nil if there is none.
+func (t *callTable) find(id uint32) *call {
+	if e := t.entry(id); e.id == id && e.to != nil {
+		return e
+	}
+	return nil
+}
+
 // take removes the call with an id; nil if there is none.
 func (t *callTable) take(id uint32) Completion {
-	e := &t.entries[id&uint32(len(t.entries)-1)]
-	if e.id != id || e.to == nil {
+	e := t.find(id)
+	if e == nil {
 		return nil
 	}
 	to := e.to
 	e.to = nil
 	t.count--
+	if e.timed != 0 {
+		t.unschedule(e)
+	}
+	return to
+}
+
+// abandon keeps the place of a call that ends here, and returns to whom.
+func (t *callTable) abandon(e *call) Completion {
+	to := e.to
+	e.to = abandoned{}
+	t.unschedule(e)
 	return to
 }
 
@@ -100,6 +134,7 @@ func (t *callTable) drain() []call {
 		}
 	}
 	t.count = 0
+	t.times = deadlines{}
 	slices.SortFunc(all, func(a, b call) int { return cmp.Compare(a.end, b.end) })
 	return all
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -29,6 +30,18 @@ type Config struct {
 	// MaxBuffered limits the bytes of calls that the child's pipe has not yet
 	// taken. 0: 64 MiB, and at least one frame.
 	MaxBuffered int
+
+	// AbandonTimeout is how long the child may take to answer a call that was
+	// cancelled, or whose deadline has passed, before it is put down with
+	// ErrUnresponsive; its other calls are lost. 0: as long as it likes. The answer
+	// is dropped in any case.
+	AbandonTimeout time.Duration
+
+	// Sentinels names errors that the child's handlers may return. nil: none.
+	Sentinels Sentinels
+	// Codec and Build are stated in the hello, and compared with the child's: one
+	// that states others is put down. Codec "" is "string"; Build "" is not stated.
+	Codec, Build string
 }
 
 const (
@@ -51,6 +64,15 @@ type Client struct {
 	decoder   decoder
 	calls     callTable
 	queue     callQueue // of Call and WaitReady
+	hello     hello     // ours
+
+	timebase    timebase
+	timer       *reactor.Timer // of the first deadline; nil until there is one
+	armed       bool
+	armedFor    time.Duration
+	canceled    []Completion // of calls that Cancel has ended, and that have not been told
+	untold      []uint32     // calls whose cancel has not been sent
+	understands struct{ metadata, cancel bool }
 
 	greeted  bool          // the child's hello has come, or none is due
 	closing  bool          // Shutdown
@@ -78,7 +100,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	if config.MaxBuffered <= 0 {
 		config.MaxBuffered = max(defaultMaxBuffered, int(c.maxFrame)+headerSize)
 	}
-	c.decoder.limit = c.maxFrame
+	c.decoder = decoder{limit: c.maxFrame, hello: config.Wire == Evfork}
 	stream, err := transport.Open(reactor.StreamConfig{
 		OnData:       c.onData,
 		OnDrain:      c.onDrain,
@@ -91,8 +113,10 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	}
 	c.stream, c.loop = stream, stream.Loop()
 	c.queue.init(c)
+	c.timebase = newTimebase(c.loop.Now())
 	if config.Wire == Evfork {
-		if err := stream.Write(appendHello(nil)); err != nil {
+		c.hello = ourHello(config.Codec, config.Build)
+		if err := stream.Write(c.hello.append(nil)); err != nil {
 			stream.Close()
 			return nil, err
 		}
@@ -126,7 +150,8 @@ func (c *Client) GoTo(to Completion, args ...string) error {
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
 	buf = AppendStrings(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), args...)
-	return c.send(buf, start, to)
+	_, err := c.send(kindCall, buf, start, to)
+	return err
 }
 
 // GoBytesTo is GoBytes with an interface instead of a func. It does not allocate.
@@ -137,7 +162,8 @@ func (c *Client) GoBytesTo(to Completion, payload []byte) error {
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
 	buf = append(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), payload...)
-	return c.send(buf, start, to)
+	_, err := c.send(kindCall, buf, start, to)
+	return err
 }
 
 // noHeader is room for a header that is filled in when the payload is known.
@@ -156,27 +182,27 @@ func (c *Client) refusal() error {
 
 // send completes the header of the frame at buf[start:], which was encoded in
 // the stream's own buffer, and queues it, or rolls it back.
-func (c *Client) send(buf []byte, start int, to Completion) error {
+func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, err error) {
 	header := c.config.Wire.callHeaderSize()
 	size := len(buf) - start - header
 	if uint64(size) > uint64(c.maxFrame) {
 		c.stream.Commit(buf[:start])
-		return ErrTooLarge
+		return 0, ErrTooLarge
 	}
-	id := c.calls.reserve()
+	id = c.calls.reserve()
 	if header == lengthSize {
 		binary.BigEndian.PutUint32(buf[start:], uint32(size))
 	} else {
-		binary.BigEndian.PutUint64(buf[start:], uint64(id)<<32|uint64(size))
+		binary.BigEndian.PutUint64(buf[start:], uint64(k.word(id))<<32|uint64(size))
 	}
 	if err := c.stream.Commit(buf); err != nil {
-		return c.notQueued(err)
+		return 0, c.notQueued(err)
 	}
 	if to == nil {
 		to = callbackFunc(nil)
 	}
 	c.calls.add(id, to, c.stream.Accepted())
-	return nil
+	return id, nil
 }
 
 // notQueued translates the stream's refusal of a frame.
@@ -248,7 +274,10 @@ func (c *Client) refuse(err error) {
 	c.queue.refuse(err)
 }
 
-func (c *Client) onDrain() { c.queue.serve() }
+func (c *Client) onDrain() {
+	c.tellCancels()
+	c.queue.serve()
+}
 
 // violated puts down a child that cannot be understood any more. Its calls end
 // when it is gone.
@@ -262,21 +291,20 @@ func (c *Client) violated(err error) {
 // frame acts on one frame of the child.
 func (c *Client) frame(word uint32, payload Payload) error {
 	if !c.greeted {
-		if err := checkHello(word, payload); err != nil {
-			return err
-		}
-		c.greet()
-		return nil
+		return c.meet(word, payload)
 	}
 	k, id := c.config.Wire.split(word)
-	switch {
-	case k == kindCall && id == eventID:
-		if c.config.OnEvent == nil {
-			return violation("an event came, and Config.OnEvent is not set")
+	switch k {
+	case kindCall:
+		if id == eventID {
+			return c.event(payload)
 		}
-		c.config.OnEvent(payload)
+	case kindError:
+	case kindPart:
+		return c.part(id, payload)
+	case kindExtension:
 		return nil
-	case k != kindCall && k != kindError:
+	default:
 		return violation("frame of unknown kind %d", k)
 	}
 	to := c.takeAnswered(id)
@@ -285,10 +313,38 @@ func (c *Client) frame(word uint32, payload Payload) error {
 		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}
 	}
 	if k == kindError {
-		to.Complete(nil, decodeRemoteError(payload))
+		to.Complete(nil, decodeRemoteError(payload, c.config.Sentinels))
 	} else {
 		to.Complete(payload, nil)
 	}
+	return nil
+}
+
+// meet takes the child's hello.
+func (c *Client) meet(word uint32, payload Payload) error {
+	theirs, err := parseHello(word, payload)
+	if err == nil {
+		err = c.hello.meet(&theirs)
+	}
+	if err != nil {
+		return err
+	}
+	c.understands.metadata = theirs.has(featureMetadata)
+	c.understands.cancel = theirs.has(featureCancel)
+	c.greet()
+	for i := range c.calls.entries {
+		if e := &c.calls.entries[i]; e.to != nil && e.isAbandoned() {
+			c.sendCancel(e.id) // it ended before the child could be told
+		}
+	}
+	return nil
+}
+
+func (c *Client) event(payload Payload) error {
+	if c.config.OnEvent == nil {
+		return violation("an event came, and Config.OnEvent is not set")
+	}
+	c.config.OnEvent(payload)
 	return nil
 }
 
@@ -302,6 +358,7 @@ func (c *Client) end(cause error) {
 	if truncated {
 		cause = fmt.Errorf("%w; its output ended in the middle of a frame, after %d bytes", cause, n)
 	}
+	c.stopTimer()
 	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
 	lost := c.calls.drain()
 	c.endErr = &LostError{Cause: cause}
@@ -312,6 +369,7 @@ func (c *Client) end(cause error) {
 	// Deferred, because a panic in a callback must not keep others waiting.
 	defer c.report()
 	defer c.settle()
+	defer c.endCanceled()
 	c.lose(lost, cause, consumed)
 }
 

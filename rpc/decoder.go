@@ -15,6 +15,7 @@ import (
 //	if d.err != nil { … }
 type decoder struct {
 	limit      uint32
+	hello      bool // the first frame is a hello, which has a limit of its own
 	lengthOnly bool // headers have no word
 	word       uint32
 	payload    []byte // valid until the next feed or next
@@ -40,7 +41,7 @@ func (d *decoder) next() bool {
 		return false
 	}
 	size := binary.BigEndian.Uint32(d.in[header-lengthSize:])
-	if size > d.limit {
+	if size > d.limit && !d.mayBeHello(size) {
 		d.fail(d.in)
 		return false
 	}
@@ -50,6 +51,7 @@ func (d *decoder) next() bool {
 		d.in = nil
 		return false
 	}
+	d.hello = false
 	d.word = d.wordOf(d.in)
 	d.payload = d.in[header:end:end]
 	d.in = d.in[end:]
@@ -71,13 +73,14 @@ func (d *decoder) nextPartial() bool {
 		return false
 	}
 	size := binary.BigEndian.Uint32(d.partial[header-lengthSize:])
-	if size > d.limit {
+	if size > d.limit && !d.mayBeHello(size) {
 		d.fail(append(d.partial, d.in[:min(len(d.in), quoteLimit)]...))
 		return false
 	}
 	if !d.fill(header + int(size)) {
 		return false
 	}
+	d.hello = false
 	d.word = d.wordOf(d.partial)
 	d.payload = d.partial[header:]
 	d.whole = true
@@ -99,6 +102,11 @@ func (d *decoder) wordOf(frame []byte) uint32 {
 	}
 	return binary.BigEndian.Uint32(frame)
 }
+
+// maxHello is how long a hello may be, whatever MaxFrame is.
+const maxHello = 4096
+
+func (d *decoder) mayBeHello(size uint32) bool { return d.hello && size <= maxHello }
 
 // fill moves input to partial until that has n bytes.
 func (d *decoder) fill(n int) bool {
@@ -126,6 +134,9 @@ func (d *decoder) pending() int {
 	}
 	return len(d.partial)
 }
+
+// unfinished is the beginning of a frame whose rest has not been fed.
+func (d *decoder) unfinished() []byte { return d.partial[:d.pending()] }
 
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])

@@ -19,7 +19,8 @@
 // # The end of a call
 //
 // Every call ends exactly once: with its reply; with a *RemoteError if the
-// handler returned an error or panicked; or with a *LostError if the child went
+// handler returned an error or panicked; with ErrDeadline or ErrCanceled, after which the
+// child is told and its late answer dropped; or with a *LostError if the child went
 // away, which says why and whether the call may have been started. A child that
 // violates the protocol is put down, and its calls are lost with that as the
 // cause. A call that returns an error itself has not been made, and its

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -20,6 +21,28 @@ var (
 	// ErrDone: a call was answered a second time.
 	ErrDone = errors.New("rpc: call has already been answered")
 )
+
+// How calls end of which the caller has had enough. The child may have begun them,
+// and may go on with them.
+var (
+	// ErrDeadline: the call's deadline has passed. It is context.DeadlineExceeded, too.
+	ErrDeadline error = &endError{"rpc: the call's deadline has passed", context.DeadlineExceeded}
+	// ErrCanceled: the call was cancelled. It is context.Canceled, too.
+	ErrCanceled error = &endError{"rpc: the call was cancelled", context.Canceled}
+)
+
+// endError is an error that is one of package context's.
+type endError struct {
+	text string
+	is   error
+}
+
+func (e *endError) Error() string { return e.text }
+func (e *endError) Unwrap() error { return e.is }
+
+// ErrUnresponsive is why a child is put down that has not answered a call within
+// Config.AbandonTimeout after that was cancelled or its deadline had passed.
+var ErrUnresponsive = errors.New("rpc: the child has not answered a call that was given up long ago")
 
 // LostError is how calls end whose child went away. Unwrap gives the cause: for
 // children a *child.ExitError with exit code, signal and the end of stderr, or
@@ -43,17 +66,40 @@ func (e *LostError) Error() string {
 func (e *LostError) Unwrap() error { return e.Cause }
 
 // RemoteError is how a call ends whose handler returned an error or panicked.
+// errors.Is finds the sentinels that the handler's error was and that both sides
+// have in their Sentinels; for the kinds KindDeadline and KindCanceled also
+// ErrDeadline and ErrCanceled, and package context's errors.
 type RemoteError struct {
 	Message string
-	Kind    string // KindError, KindPanic, or that of a refusal: KindUnknownMethod …
+	Kind    string // one of those below, of a Mux's refusals, or another of another implementation
 	Stack   string // of a panic
+
+	sentinels error // all of them, joined
 }
 
-// The kinds of RemoteError, beside those of a Mux.
+// The kinds of RemoteError, beside those of a Mux. The last two are also those of
+// calls that the child dropped without beginning them.
 const (
-	KindError = "error"
-	KindPanic = "panic"
+	KindError    = "error"
+	KindPanic    = "panic"
+	KindDeadline = "deadline" // the error is context.DeadlineExceeded
+	KindCanceled = "canceled" // the error is context.Canceled
 )
+
+// Is makes errors.Is find the sentinels.
+func (e *RemoteError) Is(target error) bool {
+	switch e.Kind {
+	case KindDeadline:
+		if target == ErrDeadline || target == context.DeadlineExceeded {
+			return true
+		}
+	case KindCanceled:
+		if target == ErrCanceled || target == context.Canceled {
+			return true
+		}
+	}
+	return errors.Is(e.sentinels, target)
+}
 
 // Error has the message and the kind, not the stack.
 func (e *RemoteError) Error() string {

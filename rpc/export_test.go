@@ -16,6 +16,11 @@ func Decode(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err er
 	return decode(decoder{limit: limit}, pieces)
 }
 
+// DecodeGreeted is Decode for frames of which the first is a hello.
+func DecodeGreeted(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err error) {
+	return decode(decoder{limit: limit, hello: true}, pieces)
+}
+
 // DecodeSyncCalls is Decode for frames without a word.
 func DecodeSyncCalls(limit uint32, pieces ...[]byte) (frames []Frame, pending int, err error) {
 	return decode(decoder{limit: limit, lengthOnly: true}, pieces)
@@ -48,7 +53,7 @@ func AppendFrame(buf []byte, word uint32, payload []byte) []byte {
 }
 
 // AppendHello is the hello of this side.
-func AppendHello(buf []byte) []byte { return appendHello(buf) }
+func AppendHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
 
 // MaxFrame is the limit in force for a configured one.
 func MaxFrame(configured int) uint32 { return maxFrame(configured) }
@@ -110,14 +115,17 @@ func (p *Pace) Batching() bool { return p.batching() }
 // OpenCalls are openCalls.
 type OpenCalls struct{ o openCalls }
 
-func (o *OpenCalls) Add(id uint32) Done               { return o.o.add(id) }
-func (o *OpenCalls) Take(d Done) (id uint32, ok bool) { return o.o.take(d.slot, d.gen) }
-func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
+func (o *OpenCalls) Add(id uint32) Done { return o.o.add(id) }
+func (o *OpenCalls) Take(d Done) (id uint32, ok bool) {
+	id, _, ok = o.o.take(d.slot, d.gen)
+	return id, ok
+}
+func (o *OpenCalls) Slots() int { return len(o.o.slots) }
 
 // AnyWaiting reports whether calls of goroutines, or functions of WaitReady,
 // have reached the loop and wait for room.
 func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
-func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, limit) }
-func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload) }
+func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
+func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }

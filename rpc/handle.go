@@ -10,7 +10,7 @@ import (
 // Handle registers fn as the method's handler. It panics if the Mux has a handler
 // of that name. fn runs where its server runs handlers: under ServeGoroutines on
 // several goroutines at once; under ServeAsync on the loop, where it must not
-// block and ctx does not end. An error becomes the caller's *RemoteError, and so
+// block and ctx ends at the call's deadline only. An error becomes the caller's *RemoteError, and so
 // does a panic, with its stack.
 func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Req) (Resp, error)) {
 	mux.register(m.name, &plainHandler[Req, Resp]{m, fn})
@@ -87,7 +87,7 @@ func (h *plainHandler[Req, Resp]) begin(request []byte, done Done) {
 		done.Fail(err)
 		return
 	}
-	resp, err := h.fn(context.Background(), req)
+	resp, err := h.fn(done.deadlineContext(), req)
 	if err != nil {
 		done.Fail(err)
 		return

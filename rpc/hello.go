@@ -1,33 +1,136 @@
 package rpc
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // The hello is the first frame in each direction on the Evfork wire: kind hello,
 // id 0, a STRING list of the magic word, the protocol's version, and then names
 // and values of which unknown ones are ignored.
 const (
-	helloMagic   = "evfork"
-	helloVersion = 1
+	helloMagic    = "evfork"
+	helloVersion  = 1 // the newest version that this package speaks
+	oldestVersion = 1 // and the oldest
 )
 
-// appendHello appends the hello of this side.
-func appendHello(buf []byte) []byte {
-	payload := Strings(helloMagic, strconv.Itoa(helloVersion), "codec", "string")
-	return appendFrame(buf, kindHello.word(0), payload)
+// The names in a hello. docs/protocol.md says what they mean.
+const (
+	helloOldest   = "oldest"
+	helloCodec    = "codec"
+	helloBuild    = "build"
+	helloFeatures = "features"
+	helloClock    = "clock"
+)
+
+// defaultCodec is what both sides say unless they are told otherwise.
+const defaultCodec = "string"
+
+// The features of this package's two sides.
+const (
+	featureCancel   = "cancel"
+	featureMetadata = "metadata"
+	featureParts    = "parts"
+)
+
+// hello is what one side tells the other about itself.
+type hello struct {
+	version, oldest int
+	codec, build    string // "": not stated
+	clock           string // see clockName
+	features        []string
 }
 
-// checkHello says what is wrong with the first frame of the other side.
-func checkHello(word uint32, payload Payload) error {
+// ourHello is this side's.
+func ourHello(codec, build string) hello {
+	if codec == "" {
+		codec = defaultCodec
+	}
+	return hello{
+		version: helloVersion, oldest: oldestVersion, codec: codec, build: build, clock: clockName(),
+		features: []string{featureCancel, featureMetadata, featureParts},
+	}
+}
+
+// append appends the hello as a frame.
+func (h *hello) append(buf []byte) []byte {
+	values := []string{helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest)}
+	for _, field := range [...][2]string{
+		{helloCodec, h.codec},
+		{helloBuild, h.build},
+		{helloFeatures, strings.Join(h.features, " ")},
+		{helloClock, h.clock},
+	} {
+		if field[1] != "" {
+			values = append(values, field[0], field[1])
+		}
+	}
+	return appendFrame(buf, kindHello.word(0), Strings(values...))
+}
+
+// parseHello reads the first frame of the other side.
+func parseHello(word uint32, payload Payload) (hello, error) {
 	if k, _ := Evfork.split(word); k != kindHello {
 		text := printable(appendFrame(nil, word, payload))
-		return &ProtocolError{What: "the first frame is not a hello", Text: text}
+		return hello{}, &ProtocolError{What: "the first frame is not a hello", Text: text}
 	}
 	values, err := payload.Strings()
-	switch {
-	case err != nil || len(values) < 2 || values[0] != helloMagic:
-		return violation("the hello is malformed")
-	case values[1] != strconv.Itoa(helloVersion):
-		return violation("the other side speaks version %q of the protocol, this side %d", values[1], helloVersion)
+	if err != nil || len(values) < 2 || len(values)%2 != 0 || values[0] != helloMagic {
+		return hello{}, violation("the hello is malformed")
+	}
+	h := hello{version: versionNumber(values[1])}
+	h.oldest = h.version
+	for i := 2; i < len(values); i += 2 {
+		h.set(values[i], values[i+1])
+	}
+	if h.version < 1 || h.oldest < 1 || h.oldest > h.version {
+		return hello{}, violation("the hello is malformed: versions %q", values[1])
+	}
+	return h, nil
+}
+
+// set takes one name and its value. Names of later versions are passed over.
+func (h *hello) set(name, value string) {
+	switch name {
+	case helloOldest:
+		h.oldest = versionNumber(value)
+	case helloCodec:
+		h.codec = value
+	case helloBuild:
+		h.build = value
+	case helloFeatures:
+		h.features = strings.Fields(value)
+	case helloClock:
+		h.clock = value
+	}
+}
+
+// versionNumber is 0 for what is none.
+func versionNumber(s string) int {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+func (h *hello) has(feature string) bool { return slices.Contains(h.features, feature) }
+
+// sharesClock reports whether monotonic of one side means the same to the other.
+func (h *hello) sharesClock(theirs *hello) bool { return h.clock != "" && h.clock == theirs.clock }
+
+// meet says why the two sides cannot work together. They speak the older of
+// their newest versions, if both still can.
+func (h *hello) meet(theirs *hello) error {
+	switch spoken := min(h.version, theirs.version); {
+	case spoken < h.oldest || spoken < theirs.oldest:
+		return violation("the other side speaks version %q of the protocol, this side %d",
+			strconv.Itoa(theirs.version), h.version)
+	case h.codec != "" && theirs.codec != "" && h.codec != theirs.codec:
+		return violation("the other side's codec is %q, this side's %q", theirs.codec, h.codec)
+	case h.build != "" && theirs.build != "" && h.build != theirs.build:
+		return violation("the other side is build %q, this side %q", theirs.build, h.build)
 	}
 	return nil
 }

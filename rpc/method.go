@@ -158,5 +158,6 @@ func (c *Client) goEncoded(to Completion, encode func(buf []byte) ([]byte, error
 		return err
 	}
 	encoding = false
-	return c.send(encoded, start, to)
+	_, err = c.send(kindCall, encoded, start, to)
+	return err
 }

@@ -46,6 +46,7 @@ type replyOrder struct {
 	mu     sync.Mutex
 	due    uint32 // whose reply is the next
 	held   map[uint32]*bytebufferpool.ByteBuffer
+	size   int // of what is held, in bytes
 	// failed is the first call that gets no reply. Those behind it get none
 	// either: theirs would be taken for its.
 	failed  uint32
@@ -86,6 +87,7 @@ func (o *replyOrder) answer(id uint32, reply Payload, err error, prompt bool) (o
 		b := bytebufferpool.Get()
 		b.Set(reply)
 		o.held[id] = b
+		o.size += len(b.B)
 		return 0, nil
 	}
 	if err = o.send(reply, prompt); err != nil {
@@ -109,9 +111,8 @@ func (o *replyOrder) release(prompt bool) (sent int, err error) {
 		if !ok {
 			break
 		}
-		delete(o.held, id)
 		err = o.send(b.B, prompt)
-		bytebufferpool.Put(b)
+		o.drop(id, b)
 		sent++
 		if err != nil {
 			sent += o.fail(id)
@@ -125,12 +126,29 @@ func (o *replyOrder) fail(id uint32) (dropped int) {
 	o.failed, o.failing = id, true
 	for other, b := range o.held {
 		if after(other, id) {
-			delete(o.held, other)
-			bytebufferpool.Put(b)
+			o.drop(other, b)
 			dropped++
 		}
 	}
 	return dropped
+}
+
+// drop forgets a reply that was held.
+func (o *replyOrder) drop(id uint32, b *bytebufferpool.ByteBuffer) {
+	delete(o.held, id)
+	o.size -= len(b.B)
+	bytebufferpool.Put(b)
+}
+
+// waiting is how many replies wait for their turn, and their bytes. A nil o holds
+// none.
+func (o *replyOrder) waiting() (calls, size int) {
+	if o == nil {
+		return 0, 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.held), o.size
 }
 
 // after reports whether call a was made after call b.

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
 )
 
 // The wire AnyEventSync: replies have no ids, and come in the order of the calls.
@@ -193,7 +196,7 @@ func TestAbandonedCallKeepsItsPlaceOnTheSyncWire(t *testing.T) {
 		must(t, f.Do(t.Context(), func() { inFlight = c.InFlight() }))
 	}
 	cancel()
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, rpc.ErrCanceled) {
 		t.Errorf("the abandoned call ended with %v", err)
 	}
 	for _, args := range [][]string{{"release"}, {"echo", "mine"}} {
@@ -203,5 +206,80 @@ func TestAbandonedCallKeepsItsPlaceOnTheSyncWire(t *testing.T) {
 		if values, _ := reply.Strings(); !slices.Equal(values, []string{want}) {
 			t.Errorf("%s is answered with %q", args[0], values)
 		}
+	}
+}
+
+func TestCancelledCallKeepsItsPlaceOnTheSyncWire(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		p.wire = rpc.AnyEventSync
+		f := newFixture(t)
+		c := f.connect(p, rpc.Config{})
+		late, id := f.beginWith(c, rpc.CallOptions{}, "echo", "late")
+		mine := f.begin(c, "echo", "mine")
+		if !c.Cancel(id) {
+			t.Fatal("there was nothing to cancel")
+		}
+		f.until(func() bool { return c.InFlight() == 0 })
+		if late.ends != 1 || !errors.Is(late.err, rpc.ErrCanceled) {
+			t.Errorf("the cancelled call ended %d times, with %v", late.ends, late.err)
+		}
+		if mine.err != nil || !slices.Equal(mine.reply, []string{"mine"}) {
+			t.Errorf("the other call got %q, %v", mine.reply, mine.err)
+		}
+	})
+}
+
+// While the first call has no answer, the replies to those behind it wait: as many as
+// may be in progress, or as many as fit in MaxBuffered.
+func TestSyncWireHoldsBackAsManyRepliesAsAsyncServersMayHold(t *testing.T) {
+	for name, config := range map[string]rpc.ServerConfig{
+		"calls": {MaxConcurrent: 4},
+		"bytes": {MaxBuffered: 3 * 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			const calls = 20
+			config.Wire = rpc.AnyEventSync
+			var input, want strings.Builder
+			for i := range calls {
+				request := string(rpc.Strings(string(rune('a' + i))))
+				input.WriteString(syncCall(request))
+				want.WriteString(frame(1, request))
+			}
+			var begun int // when the first call ended
+			out, err := f.hear(rpctest.Config{}, []byte(input.String()), func(fds rpc.FDs) error {
+				server, err := rpc.NewServer(fds, config)
+				if err != nil {
+					return err
+				}
+				loop, err := reactor.New(reactor.Config{})
+				if err != nil {
+					return err
+				}
+				defer loop.Close()
+				var first rpc.Done
+				count := 0
+				return server.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+					if count++; count == 1 {
+						first = done
+						return
+					}
+					done.ReplyBytes(request)
+					if count == 4 { // the last that may begin: the others are held, or would be begun before this
+						loop.AfterFunc(0, func() {
+							begun = count
+							first.ReplyBytes(rpc.Strings("a"))
+						})
+					}
+				})
+			})
+			must(t, err)
+			if begun != 4 {
+				t.Errorf("%d calls had begun when the first ended", begun)
+			}
+			if out != want.String() {
+				t.Errorf("the replies are %q", out)
+			}
+		})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
@@ -23,15 +25,17 @@ import (
 // peer is the other side of a client: which server it runs, what it speaks, and
 // where it lives.
 type peer struct {
-	transport string // "pipes", "stdio": a process; "socketpair": this one
-	server    string // "sync", "async", "goroutines"
-	wire      rpc.Wire
-	maxFrame  int
-	limit     int                 // of ServeGoroutines
-	mirror    bool                // replies are the requests, nothing else is done
-	marks     string              // file in which the byte at the number in each request is set
-	floods    bool                // a mirror sends many events every now and then
-	saw       func(args []string) // is told of every request; only in this process
+	transport  string // "pipes", "stdio": a process; "socketpair": this one
+	server     string // "sync", "async", "goroutines"
+	wire       rpc.Wire
+	maxFrame   int
+	limit      int                 // of ServeGoroutines
+	mirror     bool                // replies are the requests, nothing else is done
+	buffered   int                 // ServerConfig.MaxBuffered
+	concurrent int                 // ServerConfig.MaxConcurrent
+	marks      string              // file in which the byte at the number in each request is set
+	floods     bool                // a mirror sends many events every now and then
+	saw        func(args []string) // is told of every request; only in this process
 }
 
 // pipes is the usual peer, for tests that are about something else.
@@ -62,14 +66,18 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
-	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks, strconv.FormatBool(p.floods)}
+	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks,
+		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent)}
 }
 
 func parsePeer(args []string) peer {
 	wire, _ := strconv.Atoi(args[1])
 	maxFrame, _ := strconv.Atoi(args[2])
 	limit, _ := strconv.Atoi(args[3])
-	return peer{server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit, mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
+	buffered, _ := strconv.Atoi(args[7])
+	concurrent, _ := strconv.Atoi(args[8])
+	return peer{buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
+		mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
 }
 
 // start starts the peer and returns its end of the connection.
@@ -138,11 +146,15 @@ func (f *fixture) client(transport rpc.Transport, p peer, config rpc.Config) *rp
 func serveWorker(w *child.Worker) error { return parsePeer(os.Args[1:]).serve(w) }
 
 func (p peer) serve(fds rpc.FDs) error {
-	server, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: p.wire, MaxFrame: p.maxFrame})
+	s := &service{peer: p, gate: make(chan struct{})}
+	server, err := rpc.NewServer(fds, rpc.ServerConfig{
+		Wire: p.wire, MaxFrame: p.maxFrame, MaxBuffered: p.buffered, MaxConcurrent: p.concurrent, OnDrain: s.onDrain,
+		Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
+	})
 	if err != nil {
 		return err
 	}
-	s := &service{server: server, peer: p, gate: make(chan struct{})}
+	s.server = server
 	if p.marks != "" {
 		if s.marks, err = os.OpenFile(p.marks, os.O_WRONLY, 0); err != nil {
 			return err
@@ -176,6 +188,14 @@ type service struct {
 	most    int // of them at once
 	gate    chan struct{}
 	held    []held
+	onRoom  func() // what waits for room for events
+}
+
+func (s *service) onDrain() {
+	if fn := s.onRoom; fn != nil {
+		s.onRoom = nil
+		fn()
+	}
 }
 
 type held struct {
@@ -183,8 +203,31 @@ type held struct {
 	reply []string
 }
 
+// flood sends so many events, and replies how many there was room for at first.
+func (s *service) flood(done rpc.Done, event string, total int) {
+	sent, first := 0, -1
+	var goOn func()
+	goOn = func() {
+		for ; sent < total; sent++ {
+			switch err := s.server.Event(event); {
+			case err == rpc.ErrFull:
+				if first < 0 {
+					first = sent
+				}
+				s.onRoom = goOn
+				return
+			case err != nil:
+				done.Fail(err)
+				return
+			}
+		}
+		done.Reply(strconv.Itoa(first))
+	}
+	goOn()
+}
+
 // handle answers for ServeSync and ServeGoroutines.
-func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
 		return s.reflect(request)
 	}
@@ -202,6 +245,19 @@ func (s *service) handle(_ context.Context, request rpc.Payload) (rpc.Payload, e
 	case "release":
 		close(s.gate)
 		return rpc.Strings("released"), nil
+	case "until the end": // of ctx
+		s.server.Event("begun")
+		<-ctx.Done()
+		s.server.Event(ctx.Err().Error())
+		return nil, fmt.Errorf("stopped: %w", ctx.Err())
+	}
+	if args[0] == "parts" {
+		for _, part := range args[1:] {
+			if err := rpc.SendPart(ctx, rpc.Strings(part)); err != nil {
+				return nil, err
+			}
+		}
+		return rpc.Strings("whole"), nil
 	}
 	reply, err := s.call(args)
 	return rpc.Strings(reply...), err
@@ -216,7 +272,7 @@ func (s *service) reflect(request rpc.Payload) (rpc.Payload, error) {
 		return rpc.Payload(mallocs()), nil
 	}
 	if s.peer.floods && s.reflected.Add(1)%256 == 0 {
-		if err := s.flood(); err != nil {
+		if err := s.floodNow(); err != nil {
 			return nil, err
 		}
 	}
@@ -233,7 +289,7 @@ func mallocs() string {
 // floodEvents is how many events a flood has: more than the parent's pipe holds.
 const floodEvents = 3000
 
-func (s *service) flood() error {
+func (s *service) floodNow() error {
 	for i := range floodEvents {
 		if err := s.server.Event("flood", strconv.Itoa(i), "with something behind it"); err != nil {
 			return err
@@ -305,6 +361,34 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "parts":
+		for _, part := range args[1:] {
+			if err := done.Part(part); err != nil {
+				done.Fail(err)
+				return
+			}
+		}
+		done.Reply("whole")
+		if err := done.Part("too late"); err != rpc.ErrDone {
+			panic(err)
+		}
+	case "flood":
+		size, _ := strconv.Atoi(args[1])
+		total, _ := strconv.Atoi(args[2])
+		s.flood(done, strings.Repeat("x", size), total)
+	case "until the end":
+		s.server.Event("begun")
+		done.OnCancel(func(err error) {
+			s.server.Event(errors.Unwrap(err).Error())
+			done.Fail(fmt.Errorf("stopped: %w", err))
+		})
+	case "until its context ends":
+		ctx := done.Context()
+		s.server.Event("begun")
+		go func() {
+			<-ctx.Done()
+			s.loop.Post(func() { done.Fail(ctx.Err()) })
+		}()
 	case "twice":
 		first, second := done.Reply("once"), done.Reply("twice")
 		s.server.Event(fmt.Sprint(first), fmt.Sprint(errors.Is(second, rpc.ErrDone)))
@@ -325,6 +409,8 @@ func (s *service) call(args []string) ([]string, error) {
 		return args[1:], nil
 	case "fail":
 		return nil, errors.New(args[1])
+	case "not found":
+		return nil, fmt.Errorf("looking for %s: %w", args[1], fs.ErrNotExist)
 	case "panic":
 		panic(args[1])
 	case "event":
@@ -339,6 +425,8 @@ func (s *service) call(args []string) ([]string, error) {
 			err = s.server.Event(strings.Repeat("x", n))
 		}
 		return nil, err
+	case "flush":
+		return []string{fmt.Sprint(s.server.Flush())}, nil
 	case "most":
 		s.mu.Lock()
 		defer s.mu.Unlock()

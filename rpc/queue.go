@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // callQueue brings the calls of other goroutines to the loop: any number of
@@ -17,26 +18,34 @@ type callQueue struct {
 
 	mu        sync.Mutex
 	submitted waiterList
-	posted    bool  // takeSubmitted is on its way
-	refused   error // no more calls
+	given     []*waiter // abandoned by their goroutines, which the loop must learn
+	posted    bool      // takeSubmitted is on its way
+	refused   error     // no more calls
 
 	waiting waiterList // the loop's own
+	givenUp []*waiter  // the other half of given's double buffer
 	serving bool
 }
 
 // waiter is a call by a goroutine, or a function that waits for room. Waiters
-// are pooled; one is recycled when the goroutine and the loop have both let go.
+// are pooled; one is recycled when the goroutine and the loop have both let go. An
+// abandoned one comes to the loop twice: as a call, and as the news that it
+// was given up; whichever is later recycles it.
 type waiter struct {
 	next    *waiter
 	client  *Client
 	ready   chan struct{} // of capacity 1
 	request []byte
 	state   atomic.Int32
-	patient bool // the goroutine cannot abandon the call: its ctx has no end
+	patient bool   // the goroutine cannot abandon the call: its ctx has no end
+	id      uint32 // of the call, once it has been made; the loop's own
+	let     bool   // the call, or the news, has been dealt with; the loop's own
 	err     error
 	reply   Payload
 	fn      func()
-	small   [smallRequest]byte // what request begins with: one cache line with the rest
+
+	deadline time.Time
+	small    [smallRequest]byte // what request begins with: one cache line with the rest
 }
 
 // smallRequest is how long a request may be to lie in the waiter itself.
@@ -46,7 +55,7 @@ const smallRequest = 64
 const (
 	waiting   int32 = iota
 	completed       // by the loop: the goroutine recycles it
-	abandoned       // by the goroutine: the loop recycles it
+	givenUp         // by the goroutine: the loop recycles it
 )
 
 // waiterList is a queue of waiters.
@@ -99,6 +108,7 @@ const requestKept = 64 << 10
 
 func (q *callQueue) recycle(w *waiter) {
 	w.reply, w.err = nil, nil
+	w.id, w.let = 0, false
 	if cap(w.request) > requestKept {
 		w.request = w.small[:0]
 	}
@@ -107,9 +117,11 @@ func (q *callQueue) recycle(w *waiter) {
 
 // Call calls the child's function with a STRING list of arguments and waits for
 // the reply, which is the caller's own. While the client is full it waits for
-// room. When ctx is done it returns ctx.Err() and the call is abandoned: the
-// child goes on with it, it counts as in flight, and its reply is dropped.
-// Goroutine-safe; on the loop's own goroutine it would wait for itself.
+// room. When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if
+// that has one, and the call is abandoned: it counts as in flight until the child has answered
+// it. On the Evfork wire the child is told, as with Cancel, and ctx's deadline
+// travels with the call. Goroutine-safe; on the loop's own goroutine it would
+// wait for itself.
 func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
 	w := c.queue.waiter()
 	w.request = AppendStrings(w.request[:0], args...)
@@ -126,10 +138,11 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	if w.patient = ctx.Done() == nil; !w.patient {
 		w.state.Store(waiting)
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			c.queue.recycle(w)
-			return nil, err
+			return nil, endOf(ctx)
 		}
+		w.deadline = deadlineOf(ctx)
 	}
 	if err := c.queue.submit(w); err != nil {
 		c.queue.recycle(w)
@@ -138,7 +151,8 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	if w.patient {
 		<-w.ready
 	} else if !w.wait(ctx) {
-		return nil, ctx.Err()
+		c.queue.giveUp(w)
+		return nil, endOf(ctx)
 	}
 	reply, err := w.reply, w.err
 	c.queue.recycle(w)
@@ -154,7 +168,7 @@ func (w *waiter) wait(ctx context.Context) bool {
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
-		if w.state.CompareAndSwap(waiting, abandoned) {
+		if w.state.CompareAndSwap(waiting, givenUp) {
 			return false
 		}
 		<-w.ready
@@ -164,8 +178,8 @@ func (w *waiter) wait(ctx context.Context) bool {
 
 // Complete implements Completion.
 func (w *waiter) Complete(reply Payload, err error) {
-	if w.isAbandoned() {
-		w.client.queue.recycle(w)
+	if w.isGivenUp() {
+		w.client.queue.letGo(w)
 		return
 	}
 	w.err = err
@@ -173,14 +187,49 @@ func (w *waiter) Complete(reply Payload, err error) {
 		w.reply = append(make(Payload, 0, len(reply)), reply...)
 	}
 	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
-		w.client.queue.recycle(w)
+		w.client.queue.letGo(w)
 		return
 	}
 	w.client.loop.Yielding()
 	w.ready <- struct{}{}
 }
 
-func (w *waiter) isAbandoned() bool { return !w.patient && w.state.Load() == abandoned }
+func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
+
+// letGo recycles a waiter that was given up when it comes for the second time.
+func (q *callQueue) letGo(w *waiter) {
+	if w.let {
+		q.recycle(w)
+		return
+	}
+	w.let = true
+}
+
+// giveUp tells the loop that a goroutine waits no more. If the loop has ended, the
+// waiter is left to the garbage collector.
+func (q *callQueue) giveUp(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.posted && q.client.loop.Post(q.take) != nil {
+		return
+	}
+	q.posted = true
+	q.given = append(q.given, w)
+}
+
+// takeGivenUp abandons the calls whose goroutines have gone, but those that
+// still wait for room, which are not made when their turn comes.
+func (q *callQueue) takeGivenUp(list []*waiter) {
+	for i, w := range list {
+		list[i] = nil
+		if w.id != 0 && !w.let {
+			q.client.abandonCall(w.id)
+			w.let = true
+		}
+		q.letGo(w)
+	}
+	q.givenUp = list[:0]
+}
 
 // WaitReady has fn called once, on the loop, as soon as there is room for a
 // call, after those who have been waiting longer. If the client ends first, fn
@@ -219,7 +268,10 @@ func (q *callQueue) takeSubmitted() {
 	q.posted = false
 	list := q.submitted
 	q.submitted = waiterList{}
+	given := q.given
+	q.given = q.givenUp
 	q.mu.Unlock()
+	q.takeGivenUp(given)
 	if q.waiting.empty() {
 		q.waiting = list
 	} else if !list.empty() {
@@ -250,10 +302,10 @@ func (q *callQueue) serve() {
 			w.fn = nil
 			q.recycle(w)
 			fn()
-		case w.isAbandoned():
-			q.recycle(w)
+		case w.isGivenUp():
+			q.letGo(w)
 		default:
-			err := c.GoBytesTo(w, w.request)
+			err := c.makeCall(w)
 			if err == ErrFull {
 				q.waiting.unshift(w) // the bytes do not fit yet
 				return
@@ -263,6 +315,23 @@ func (q *callQueue) serve() {
 			}
 		}
 	}
+}
+
+// makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
+// travels.
+func (c *Client) makeCall(w *waiter) error {
+	if w.patient || w.deadline.IsZero() {
+		err := c.refusal()
+		if err == nil {
+			w.id, err = c.sendWith(w, CallOptions{}, 0, w.request)
+		}
+		return err
+	}
+	err := c.refusal()
+	if err == nil {
+		w.id, err = c.sendWith(w, CallOptions{Deadline: w.deadline}, c.timebase.at(w.deadline), w.request)
+	}
+	return err
 }
 
 // room reports whether a waiting call should be made now. After the end there

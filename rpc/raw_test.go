@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/rpc"
 )
 
 // frame is a frame as docs/protocol.md describes it, written without the
@@ -35,8 +36,11 @@ const (
 	helloPayload = "\x06evfork\x011\x05codec\x06string"
 )
 
-// hello is the first frame of each side on the Evfork wire.
+// hello is the first frame of a side on the Evfork wire that says as little as it may.
 var hello = frame(helloWord, helloPayload)
+
+// ourHello is what the package's own sides say.
+var ourHello = string(rpc.AppendHello(nil))
 
 // The steps of a script for rawWorker, which does what no server of ours would.
 func write(bytes string) string { return "write:" + hex.EncodeToString([]byte(bytes)) }

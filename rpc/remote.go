@@ -1,40 +1,62 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 )
 
-// An error reply is a STRING list of message, kind and stack. More values may
-// follow in later versions.
+// An error reply is a STRING list of message, kind and stack, and then the names
+// of sentinels.
 
 // encodeRemoteError cuts what does not fit in a frame, the stack first.
-func encodeRemoteError(err error, limit int) Payload {
-	message, kind, stack := err.Error(), KindError, ""
+func encodeRemoteError(err error, sentinels Sentinels, limit int) Payload {
+	stack := ""
 	var p *panicError
 	if errors.As(err, &p) {
-		message, kind, stack = p.Error(), KindPanic, string(p.stack)
+		err, stack = p, string(p.stack)
 	}
-	if r, ok := err.(*refusal); ok {
-		kind = r.kind
-	}
-	payload := Strings(message, kind, stack)
+	message, kind, names := err.Error(), kindOf(err), sentinels.namesOf(err)
+	encode := func() Payload { return AppendStrings(Strings(message, kind, stack), names...) }
+	payload := encode()
 	for _, s := range []*string{&stack, &message} {
 		if over := len(payload) - limit; over > 0 {
 			*s = (*s)[:max(len(*s)-over, 0)]
-			payload = Strings(message, kind, stack)
+			payload = encode()
 		}
+	}
+	if len(payload) > limit {
+		names = nil
+		payload = encode()
 	}
 	return payload
 }
 
-func decodeRemoteError(payload Payload) *RemoteError {
+// kindOf is the kind of an error, for a RemoteError.
+func kindOf(err error) string {
+	_, panicked := err.(*panicError)
+	refused, isRefusal := err.(*refusal)
+	switch {
+	case isRefusal:
+		return refused.kind
+	case panicked:
+		return KindPanic
+	case errors.Is(err, context.DeadlineExceeded):
+		return KindDeadline
+	case errors.Is(err, context.Canceled):
+		return KindCanceled
+	default:
+		return KindError
+	}
+}
+
+func decodeRemoteError(payload Payload, sentinels Sentinels) *RemoteError {
 	values, err := payload.Strings()
 	if err != nil || len(values) < 3 {
 		return &RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload), Kind: KindError}
 	}
-	return &RemoteError{Message: values[0], Kind: values[1], Stack: values[2]}
+	return &RemoteError{Message: values[0], Kind: values[1], Stack: values[2], sentinels: sentinels.errorOf(values[3:])}
 }
 
 // panicError carries a handler's panic to its caller.

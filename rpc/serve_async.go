@@ -16,7 +16,7 @@ import (
 type AsyncHandler func(request Payload, done Done)
 
 // ServeAsync runs the loop and has each call begun as soon as it is read, so
-// that any number are in progress; replies go out in the order of their Done. It
+// that any number are in progress (ServerConfig.MaxConcurrent limits it); replies go out in the order of their Done. It
 // returns nil when the parent has closed its side and every call has been
 // answered and written: the busy counter of AnyEvent::Fork::RPC. It returns an
 // error when the parent cannot be understood or is gone.
@@ -32,12 +32,14 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
 	a.decoder = s.newDecoder()
+	a.goOnFunc = a.goOn
 	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{
 		OnData:       a.onData,
 		OnEOF:        a.onEOF,
-		OnDrain:      func() { a.stream.Resume() },
+		OnDrain:      a.onDrain,
 		OnWriteError: func(err error) { a.fail(&writeError{err}) },
 		OnClose:      a.onClose,
+		HighWater:    s.maxBuffered(),
 	})
 	if err != nil {
 		return err
@@ -50,6 +52,7 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 		err = errStopped
 	}
 	stream.Close()
+	a.open.endAll()
 	return s.finish(errors.Join(a.err, err))
 }
 
@@ -66,12 +69,24 @@ type asyncServer struct {
 	busy    busy
 	pace    pace
 	open    openCalls
+	held    held
 	calls   int // of this read batch, so far
 	err     error
 	ended   bool
+
+	goOnFunc func() // goOn, made once
 }
 
 func (a *asyncServer) onData(data []byte) {
+	if a.held.active {
+		a.keep(data)
+		return
+	}
+	a.process(data)
+}
+
+// process begins the calls in data, until no more may begin.
+func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
 	a.decoder.feed(data)
@@ -81,8 +96,12 @@ func (a *asyncServer) onData(data []byte) {
 	if a.decoder.err != nil {
 		a.fail(a.decoder.err)
 	}
-	if a.stream.Congested() {
-		a.stream.Pause() // the parent does not read: let the pipe push back
+}
+
+func (a *asyncServer) onDrain() {
+	a.mayGoOn()
+	if a.config.OnDrain != nil {
+		a.config.OnDrain()
 	}
 }
 
@@ -92,27 +111,43 @@ func (a *asyncServer) onData(data []byte) {
 // One deferred function for all of them is cheaper than one for each.
 func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
+	var call incoming
 	defer func() {
 		if r := recover(); r != nil {
-			if current.Fail(recovered(r)) == ErrDone {
+			if current.server == nil || current.Fail(recovered(r)) == ErrDone {
 				panic(r) // nobody else would hear of it
 			}
 			done = false
 		}
 	}()
-	for a.err == nil && a.decoder.next() {
-		id, call, err := a.accept(a.decoder.word, a.decoder.payload)
-		if err != nil {
-			a.fail(err)
+	for a.err == nil {
+		if a.stalled() {
+			a.hold()
+			return true
 		}
-		if call {
+		if !a.decoder.next() {
+			break
+		}
+		k, err := a.accept(a.decoder.word, a.decoder.payload, &call)
+		switch {
+		case err != nil:
+			a.fail(err)
+		case k == kindCall:
 			a.calls++
 			a.busy.called()
-			current = a.open.add(id)
+			current = a.open.add(call.id)
 			current.server = a
-			a.handler(a.decoder.payload, current)
+			if a.dropped(current, &call) {
+				continue
+			}
+			a.handler(call.payload, current)
+		case k == kindCancel:
+			current = Done{} // a panic of OnCancel's function is not its
+			a.held.ahead.passed(call.id)
+			a.cancelCall(call.id)
 		}
 	}
+	a.held.active = false
 	return true
 }
 
@@ -125,7 +160,22 @@ func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
 	return err
 }
 
+func (a *asyncServer) full() bool { return a.stream.Congested() }
+
+// flush is Server.Flush.
+func (a *asyncServer) flush() error {
+	a.stream.Flush()
+	if a.stream.Buffered() > 0 && a.err == nil {
+		return ErrFull
+	}
+	return a.err
+}
+
 func (a *asyncServer) onEOF() {
+	if a.held.active {
+		a.held.eof = true
+		return
+	}
 	if n := a.decoder.pending(); n > 0 {
 		a.fail(violation("the input ended in the middle of a frame, after %d bytes", n))
 		return
@@ -147,6 +197,7 @@ func (a *asyncServer) fail(err error) {
 		a.err = err
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
+		a.open.endAll()
 	}
 }
 
@@ -188,50 +239,19 @@ var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
 	a := d.server
-	id, ok := a.open.take(d.slot, d.gen)
+	id, notify, ok := a.open.take(d.slot, d.gen)
 	if !ok {
 		return ErrDone
+	}
+	if notify != nil {
+		notify.end()
 	}
 	a.busy.answered()
 	_, err := a.answerInTurn(id, reply, failure, true)
 	if err != nil {
 		a.fail(err)
 	}
+	a.mayGoOn()
 	a.checkBusy()
 	return err
-}
-
-// openCalls are the calls begun and not answered, so that each is answered once.
-type openCalls struct {
-	slots []openCall
-	free  []int
-}
-
-type openCall struct {
-	id  uint32
-	gen uint32 // odd while the slot is taken
-}
-
-// add returns the Done of a new call, but for the server.
-func (o *openCalls) add(id uint32) Done {
-	if len(o.free) == 0 {
-		o.slots = append(o.slots, openCall{})
-		o.free = append(o.free, len(o.slots)-1)
-	}
-	i := o.free[len(o.free)-1]
-	o.free = o.free[:len(o.free)-1]
-	s := &o.slots[i]
-	s.id = id
-	s.gen++
-	return Done{slot: i, gen: s.gen}
-}
-
-func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
-	s := &o.slots[slot]
-	if s.gen != gen {
-		return 0, false
-	}
-	s.gen++
-	o.free = append(o.free, slot)
-	return s.id, true
 }

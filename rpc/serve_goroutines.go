@@ -9,9 +9,11 @@ import (
 const defaultGoroutines = 1024
 
 // ServeGoroutines answers each call on a goroutine of its own, at most limit at
-// a time (0: 1024); beyond that it stops reading, and the pipe pushes back.
+// a time (0: 1024); beyond that up to 1 MiB of calls wait, for the sake of the
+// cancels behind them, and then it stops reading, and the pipe pushes back.
 // Replies leave promptly, in the order of completion. It returns like ServeSync,
-// after the last handler has.
+// after the last handler has. Calls that were cancelled, or whose deadline has
+// passed, while they waited are not handled.
 func ServeGoroutines(fds FDs, handler Handler, limit int) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {
@@ -28,7 +30,8 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	g := &goroutineServer{Server: s, handler: handler, ctx: ctx, cancel: cancel, slots: make(chan struct{}, limit)}
+	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
+	g.change.L = &g.mu
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error
@@ -41,9 +44,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 		// The reader may be blocked until the parent writes or closes. It is not
 		// waited for, and begins no call any more.
 	}
-	for range limit { // wait for every handler, and leave no room for another
-		g.slots <- struct{}{}
-	}
+	g.wait()
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -53,32 +54,49 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 type goroutineServer struct {
 	*Server
 	handler Handler
+	limit   int
 	ctx     context.Context // ended by the first error
 	cancel  context.CancelCauseFunc
-	slots   chan struct{} // holds one for each running handler
-	pool    sync.Pool     // of *[]byte, requests
+	pool    sync.Pool // of *[]byte, requests
+
+	mu      sync.Mutex
+	change  sync.Cond // something has ended, or the backlog is shorter
+	ended   bool      // no call is begun any more
+	running []*goroutineCall
+	waiting int // calls that are done, but whose replies wait for their turn
+	backlog backlog
+}
+
+// goroutineCall is a call that has a goroutine, and its ctx.
+type goroutineCall struct {
+	callContext
+	server  *goroutineServer
+	id      uint32
+	place   int // in running
+	request *[]byte
+
+	parting  sync.Mutex // orders parts before the answer
+	answered bool
 }
 
 func (g *goroutineServer) readCalls() error {
-	reader := g.newFrameReader()
+	reader := g.newReader()
 	for g.ctx.Err() == nil {
 		more, err := reader.read()
 		if !more || err != nil {
 			return err
 		}
 		for reader.decoder.next() {
-			id, call, err := g.accept(reader.decoder.word, reader.decoder.payload)
+			var call incoming
+			k, err := g.accept(reader.decoder.word, reader.decoder.payload, &call)
 			if err != nil {
 				return err
 			}
-			if !call {
-				continue
-			}
-			select {
-			case g.slots <- struct{}{}:
-				g.start(id, reader.decoder.payload)
-			case <-g.ctx.Done():
-				return nil
+			switch k {
+			case kindCall:
+				g.begin(&call)
+			case kindCancel:
+				g.cancelCall(call.id)
 			}
 		}
 		if reader.decoder.err != nil {
@@ -88,35 +106,141 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// invoke calls the handler, turning a panic into an error.
-func (g *goroutineServer) invoke(request Payload) (reply Payload, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = recovered(r)
+// begin starts a call, or has it wait for its turn. It returns when the backlog
+// has room for another.
+func (g *goroutineServer) begin(call *incoming) {
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
+	c.parent, c.deadline = g.ctx, call.deadline
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.ended:
+	case g.room():
+		g.enter(c)
+		go g.run(c)
+	default:
+		g.backlog.push(c)
+		for g.backlog.full() && !g.ended {
+			g.change.Wait()
 		}
-	}()
-	return g.handler(g.ctx, request)
+	}
 }
 
-// start runs the handler on a copy of the request, whose buffer is reused when
-// the handler has returned.
-func (g *goroutineServer) start(id uint32, request Payload) {
+// copyOf copies a request into a buffer that is used again when the handler
+// has returned.
+func (g *goroutineServer) copyOf(request Payload) *[]byte {
 	buf, _ := g.pool.Get().(*[]byte)
 	if buf == nil {
 		buf = new([]byte)
 	}
 	*buf = append((*buf)[:0], request...)
-	go func() {
-		reply, err := g.invoke(*buf)
-		over, err := g.answerInTurn(id, reply, err, true)
+	return buf
+}
+
+func (g *goroutineServer) enter(c *goroutineCall) {
+	c.place = len(g.running)
+	g.running = append(g.running, c)
+}
+
+// leave is the end of a call, with over as answerInTurn returned it. It returns the
+// next one for this goroutine, and begins others if there is room for more.
+func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := len(g.running) - 1
+	g.running[c.place] = g.running[last]
+	g.running[c.place].place = c.place
+	g.running[last] = nil
+	g.running = g.running[:last]
+	g.waiting += 1 - over
+	for !g.ended && !g.backlog.empty() && g.room() {
+		c := g.backlog.pop()
+		g.enter(c)
+		if next == nil {
+			next = c
+		} else {
+			go g.run(c)
+		}
+	}
+	if next != nil || len(g.running) == 0 {
+		g.change.Broadcast()
+	}
+	return next
+}
+
+// room reports whether another call may begin.
+func (g *goroutineServer) room() bool { return len(g.running)+g.waiting < g.limit }
+
+// run answers a call, and then those that have waited meanwhile.
+func (g *goroutineServer) run(c *goroutineCall) {
+	for c != nil {
+		reply, err := g.invoke(c)
+		c.noMoreParts()
+		over, err := g.answerInTurn(c.id, reply, err, true)
 		if err != nil {
 			g.cancel(err)
 		}
-		if cap(*buf) <= requestKept {
-			g.pool.Put(buf)
-		}
-		for range over {
-			<-g.slots
+		c.end()
+		g.recycle(c)
+		c = g.leave(c, over)
+	}
+}
+
+func (g *goroutineServer) recycle(c *goroutineCall) {
+	if cap(*c.request) <= requestKept {
+		g.pool.Put(c.request)
+	}
+	c.request = nil
+}
+
+// invoke calls the handler, if somebody still waits for the call, turning a
+// panic into an error.
+func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
+	if late := (incoming{deadline: c.deadline}); late.late() {
+		return nil, ErrDeadline
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r)
 		}
 	}()
+	return g.handler(c, *c.request)
+}
+
+// cancelCall ends the ctx of a running call, or takes a waiting one away. A call
+// that is not there has been answered.
+func (g *goroutineServer) cancelCall(id uint32) {
+	g.mu.Lock()
+	for _, c := range g.running {
+		if c.id == id {
+			g.mu.Unlock()
+			c.end()
+			return
+		}
+	}
+	c := g.backlog.remove(id)
+	g.mu.Unlock()
+	if c == nil {
+		return
+	}
+	g.recycle(c)
+	if _, err := g.answerInTurn(id, nil, ErrCanceled, true); err != nil {
+		g.cancel(err)
+	}
+}
+
+// wait waits for the handlers that have been begun: after an orderly end of the
+// input also those that will be, after an error no others.
+func (g *goroutineServer) wait() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ctx.Err() != nil {
+		g.ended = true
+		g.change.Broadcast()
+	}
+	for len(g.running) > 0 {
+		g.change.Wait()
+	}
+	g.ended = true
+	g.change.Broadcast()
 }

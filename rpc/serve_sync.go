@@ -1,11 +1,17 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
 // has been answered, and an error when the parent cannot be understood or is
 // gone. It needs no loop: reading blocks.
+//
+// Calls that were cancelled, or whose deadline has passed, before their turn are
+// not handled. For this it looks 64 kB ahead: a cancel farther behind comes too late.
 func ServeSync(fds FDs, handler Handler) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {
@@ -16,11 +22,15 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	y := &syncServer{Server: s, handler: handler, reader: s.newFrameReader(), pace: newPace(s.config.FlushEach)}
+	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach)}
+	y.ctx = syncContext{context.Background(), y}
 	for {
 		more, err := y.reader.read()
 		if !more || err != nil {
 			return s.finish(err)
+		}
+		if s.config.Wire == Evfork {
+			y.ahead.scan(y.reader.decoder.in)
 		}
 		err = y.serveBatch()
 		// Also after an error: calls have been answered before it.
@@ -38,9 +48,13 @@ type syncServer struct {
 	*Server
 	handler Handler
 	reader  *frameReader
+	ahead   lookahead
 	pace    pace
 	calls   int    // of this batch, so far
 	current uint32 // the call that is being handled
+
+	ctx      syncContext
+	handling bool // the handler of current has not returned
 }
 
 // serveBatch answers what one read has brought. While handlers are cheap the
@@ -66,32 +80,74 @@ func (y *syncServer) serveBatch() error {
 func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			y.handling = false
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 		}
 	}()
 	d := &y.reader.decoder
+	var call incoming
 	for d.next() {
-		id, call, err := y.accept(d.word, d.payload)
+		k, err := y.accept(d.word, d.payload, &call)
 		if err != nil {
 			return true, err
 		}
-		if !call {
-			continue
+		switch k {
+		case kindCall:
+			err = y.serveCall(&call, batching)
+		case kindCancel:
+			y.ahead.passed(call.id)
 		}
-		y.calls++
-		y.current = id
-		if !batching {
-			y.pace.start()
-		}
-		reply, err := y.handler(context.Background(), d.payload)
-		if !batching {
-			y.pace.stop(1)
-		}
-		if err := y.answer(id, reply, err, !batching); err != nil {
+		if err != nil {
 			return true, err
 		}
 	}
 	return true, nil
+}
+
+// serveCall answers one call, if somebody still waits for it.
+func (y *syncServer) serveCall(call *incoming, batching bool) error {
+	y.calls++
+	y.current = call.id
+	if y.ahead.take(call.id) {
+		return y.answer(call.id, nil, ErrCanceled, !batching)
+	}
+	if call.late() {
+		return y.answer(call.id, nil, ErrDeadline, !batching)
+	}
+	if !batching {
+		y.pace.start()
+	}
+	y.handling = true
+	reply, err := y.handle(call)
+	y.handling = false
+	if batching {
+		return y.answer(call.id, reply, err, false)
+	}
+	y.pace.stop(1)
+	err = y.answer(call.id, reply, err, true)
+	y.lookAhead() // only now: it moves the request, of which the reply may be a part
+	return err
+}
+
+// handle calls the handler, with a ctx that ends at the call's deadline.
+func (y *syncServer) handle(call *incoming) (Payload, error) {
+	if call.deadline.IsZero() {
+		return y.handler(&y.ctx, call.payload)
+	}
+	return y.handleUntil(call.deadline, call.payload)
+}
+
+func (y *syncServer) handleUntil(deadline time.Time, request Payload) (Payload, error) {
+	ctx, cancel := context.WithDeadline(&y.ctx, deadline)
+	defer cancel()
+	return y.handler(ctx, request)
+}
+
+// lookAhead looks for cancels of the calls that wait behind a slow one.
+func (y *syncServer) lookAhead() {
+	if y.config.Wire == Evfork && len(y.reader.decoder.in) > 0 {
+		y.ahead.scan(y.reader.readAhead())
+	}
 }
 
 // finish ends a Serve method: err is nil at the end of the input.

@@ -4,17 +4,21 @@ import (
 	"context"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 )
 
 // Handler answers a call: with a reply, which is copied before the handler is
 // called again, or with an error, which the caller gets as a RemoteError. The
-// request is a view that is valid until the handler returns. ctx never ends under
-// ServeSync; under ServeGoroutines it ends when a reply cannot be written, the
-// parent being gone, but not at an orderly shutdown. On AnyEvent's wires an error
-// ends the process instead, as a Perl exception would; on AnyEventSync the calls
-// behind it get no reply, even if their handlers are done.
+// request is a view that is valid until the handler returns. On AnyEvent's wires
+// an error ends the process instead, as a Perl exception would; on AnyEventSync
+// the calls behind it get no reply, even if their handlers are done.
+//
+// ctx ends at the call's deadline, if it has one. Under ServeGoroutines it also
+// ends when the caller cancels the call, and when a reply cannot be written, the
+// parent being gone, but not at an orderly shutdown; it must not be used after the handler has
+// returned. Under ServeSync a cancel comes too late for a call that has been begun.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -27,6 +31,25 @@ type ServerConfig struct {
 	// less than 10 µs on the average are written once per batch of calls read.
 	// It does not matter to ServeGoroutines, which always writes promptly.
 	FlushEach bool
+	// MaxConcurrent limits the calls that ServeAsync has begun and that have not been
+	// answered; beyond that up to 1 MiB of calls wait, for the sake of the cancels
+	// behind them, and then it stops reading, and the pipe pushes back. On AnyEventSync a
+	// reply that has to wait for its turn counts like a call. 0: no limit.
+	MaxConcurrent int
+	// MaxBuffered is how many bytes of replies and events may wait to be written, because
+	// the parent does not read, before no other call is begun and nothing more
+	// is read: then Event returns ErrFull under ServeAsync, and waits under
+	// the others. Calls that were begun before can still be answered. 0: 1 MiB.
+	MaxBuffered int
+	// OnDrain is called by ServeAsync, on its loop, when Event can be called again after it has
+	// returned ErrFull. nil: nothing.
+	OnDrain func()
+	// Sentinels names errors that handlers may return. nil: none.
+	Sentinels Sentinels
+	// Codec and Build are stated in the hello, and compared with the parent's: the
+	// Serve method returns an error if that states others. Codec "" is "string"; Build
+	// "" is not stated.
+	Codec, Build string
 	// Done is called when the input is at EOF and every call has been answered,
 	// before the Serve function returns. nil: nothing.
 	Done func()
@@ -39,9 +62,12 @@ type Server struct {
 	config          ServerConfig
 	maxFrame        uint32
 	readFD, writeFD int
+	hello           hello       // ours
 	accepted        uint32      // calls so far, their ids on AnyEventSync
 	order           *replyOrder // of AnyEventSync
 	greeted         bool        // the parent's hello has come, or none is due
+	parts           bool        // the parent takes partial replies
+	timebase        timebase
 	writer          *frameWriter
 	out             sink
 }
@@ -50,25 +76,31 @@ type Server struct {
 type sink interface {
 	// frame queues a frame; prompt means that it should not wait for others.
 	frame(word uint32, payload []byte, prompt bool) error
+	// full reports whether nothing should be queued that can wait.
+	full() bool
+	flush() error
 }
 
 // NewServer makes a server and greets the parent.
 func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	r, w := fds.FDs()
 	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w}
-	s.writer = newFrameWriter(w)
+	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	s.order = newReplyOrder(s)
 	if config.Wire != Evfork {
 		s.greeted = true
 		return s, nil
 	}
-	return s, s.writer.write(appendHello(nil))
+	s.hello = ourHello(config.Codec, config.Build)
+	s.timebase = newTimebase(time.Now())
+	return s, s.writer.write(s.hello.append(nil))
 }
 
 // Event sends an event, a STRING list, to the parent. It arrives there in its
 // order among the replies. It is goroutine-safe and may block until the parent
-// reads, except under ServeAsync, where it belongs to the loop's goroutine.
+// reads, except under ServeAsync, where it belongs to the loop's goroutine and
+// returns ErrFull instead, without having sent it; OnDrain tells when to go on.
 func (s *Server) Event(values ...string) error {
 	b := bytebufferpool.Get()
 	defer bytebufferpool.Put(b)
@@ -78,7 +110,23 @@ func (s *Server) Event(values ...string) error {
 
 // EventBytes is Event with a payload that has been encoded already.
 func (s *Server) EventBytes(payload []byte) error {
+	if s.out.full() {
+		return ErrFull
+	}
 	return s.send(kindCall.word(eventID), payload, true)
+}
+
+// Flush has what is queued written at once. It waits until the parent's pipe has taken all
+// of it, except under ServeAsync, where it belongs to the loop's goroutine and
+// returns ErrFull if the pipe has not.
+func (s *Server) Flush() error { return s.out.flush() }
+
+// maxBuffered is ServerConfig.MaxBuffered, or its default.
+func (s *Server) maxBuffered() int {
+	if s.config.MaxBuffered <= 0 {
+		return writerLimit
+	}
+	return s.config.MaxBuffered
 }
 
 func (s *Server) send(word uint32, payload []byte, prompt bool) error {
@@ -100,30 +148,14 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 	if s.config.Wire != Evfork {
 		return err
 	}
-	return s.send(kindError.word(id), encodeRemoteError(err, int(s.maxFrame)), prompt)
-}
-
-// accept checks a frame of the parent; call is false for one that is not a call.
-func (s *Server) accept(word uint32, payload Payload) (id uint32, call bool, err error) {
-	if !s.greeted {
-		s.greeted = true
-		return 0, false, checkHello(word, payload)
-	}
-	if s.config.Wire == AnyEventSync {
-		s.accepted++
-		return s.accepted, true, nil
-	}
-	k, id := s.config.Wire.split(word)
-	if k != kindCall || id == eventID {
-		return 0, false, violation("the parent sent a frame of kind %d with id %d", k, id)
-	}
-	return id, true, nil
+	return s.send(kindError.word(id), encodeRemoteError(err, s.config.Sentinels, int(s.maxFrame)), prompt)
 }
 
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
 // nobody writing writes, and goes on with what others have queued meanwhile.
 type frameWriter struct {
 	fd      int
+	limit   int // of what may be queued behind a write
 	mu      sync.Mutex
 	written sync.Cond // a write has ended
 	buf     []byte    // queued
@@ -132,16 +164,16 @@ type frameWriter struct {
 	err     error // final
 }
 
-// writerLimit is how much may be queued behind a write before those who queue
-// have to wait: with them the server stops reading, and the pipe pushes back.
+// writerLimit is how much may be queued behind a write, unless configured, before those who
+// queue have to wait: with them the server stops reading, and the pipe pushes back.
 const writerLimit = 1 << 20
 
 // corkLimit is how much of a batch of replies is held back: the parent can work
 // on these while the rest is made. The same as a stream's.
 const corkLimit = 8 << 10
 
-func newFrameWriter(fd int) *frameWriter {
-	w := &frameWriter{fd: fd}
+func newFrameWriter(fd, limit int) *frameWriter {
+	w := &frameWriter{fd: fd, limit: limit}
 	w.written.L = &w.mu
 	return w
 }
@@ -149,7 +181,7 @@ func newFrameWriter(fd int) *frameWriter {
 func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.writing && len(w.buf) >= writerLimit && w.err == nil {
+	for w.writing && len(w.buf) >= w.limit && w.err == nil {
 		w.written.Wait()
 	}
 	w.buf = appendFrame(w.buf, word, payload)
@@ -159,9 +191,15 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 	return w.flushLocked()
 }
 
+// full is false: whoever queues too much waits in frame.
+func (w *frameWriter) full() bool { return false }
+
 func (w *frameWriter) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.writing && w.err == nil {
+		w.written.Wait()
+	}
 	return w.flushLocked()
 }
 
@@ -184,6 +222,7 @@ func (w *frameWriter) flushLocked() error {
 		w.written.Broadcast()
 	}
 	w.writing = false
+	w.written.Broadcast()
 	return w.err
 }
 
@@ -210,7 +249,7 @@ func (e *writeError) Unwrap() error { return e.err }
 
 // newDecoder decodes what the parent sends.
 func (s *Server) newDecoder() decoder {
-	return decoder{limit: s.maxFrame, lengthOnly: s.config.Wire == AnyEventSync}
+	return decoder{limit: s.maxFrame, hello: s.config.Wire == Evfork, lengthOnly: s.config.Wire == AnyEventSync}
 }
 
 // frameReader reads frames from a blocking descriptor.
@@ -220,7 +259,7 @@ type frameReader struct {
 	decoder decoder
 }
 
-func (s *Server) newFrameReader() *frameReader {
+func (s *Server) newReader() *frameReader {
 	return &frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
 }
 

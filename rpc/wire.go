@@ -68,9 +68,13 @@ func (w Wire) replyWord(id uint32) uint32 {
 type kind uint32
 
 const (
-	kindCall  kind = 0 // call, reply, or (id 0, child to parent) event
-	kindError kind = 1 // error reply: a STRING list of message, kind, stack
-	kindHello kind = 15
+	kindCall      kind = 0  // call, reply, or (id 0, child to parent) event
+	kindError     kind = 1  // error reply: a STRING list of message, kind, stack
+	kindPart      kind = 2  // part of a reply
+	kindCancel    kind = 3  // nobody waits for the call any more
+	kindMetaCall  kind = 4  // call with metadata
+	kindExtension kind = 14 // ignored, whatever it is
+	kindHello     kind = 15
 
 	kindShift = 28
 )

@@ -1,0 +1,65 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// callContext is the ctx of one call, which ends at its deadline, when the call is
+// cancelled, when it has been answered, and with the server. Most handlers
+// never look at it, so one of package context's is made only for those that do.
+type callContext struct {
+	parent   context.Context
+	deadline time.Time // zero: none
+
+	mu     sync.Mutex
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  bool
+}
+
+// made returns the real ctx.
+func (c *callContext) made() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		if c.deadline.IsZero() {
+			c.ctx, c.cancel = context.WithCancel(c.parent)
+		} else {
+			c.ctx, c.cancel = context.WithDeadline(c.parent, c.deadline)
+		}
+		if c.ended {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
+
+// end ends the ctx.
+func (c *callContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) {
+	if c.deadline.IsZero() {
+		return c.parent.Deadline()
+	}
+	return c.deadline, true
+}
+
+// Done implements context.Context.
+func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
+
+// Err implements context.Context.
+func (c *callContext) Err() error { return c.made().Err() }
+
+// Value implements context.Context. It asks the real one, so that contexts derived
+// from this one need no goroutine.
+func (c *callContext) Value(key any) any { return c.made().Value(key) }

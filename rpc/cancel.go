@@ -1,0 +1,149 @@
+package rpc
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Cancel ends a call of GoWith with ErrCanceled: its Completion is called on the
+// loop, after Cancel has returned. It reports whether the call was still in
+// flight. On the Evfork wire the child is told: a call that it has not begun is
+// dropped, the handler's ctx of one that it has begun ends. The call is
+// abandoned: it counts as in flight until the child has answered it.
+func (c *Client) Cancel(call CallID) bool {
+	e := c.calls.find(call.id)
+	if e == nil || e.end != call.end || e.isAbandoned() {
+		return false
+	}
+	c.canceled = append(c.canceled, c.calls.abandon(e))
+	if len(c.canceled) == 1 && c.loop.Post(c.endCanceled) != nil {
+		c.endCanceled() // no callback comes later: the loop is being closed
+		return true
+	}
+	c.sendCancel(call.id)
+	c.bePatient(call.id)
+	return true
+}
+
+// endCanceled tells those whose calls were cancelled.
+func (c *Client) endCanceled() {
+	defer func() {
+		if len(c.canceled) > 0 { // a callback has panicked
+			c.endCanceled()
+		}
+	}()
+	for len(c.canceled) > 0 {
+		to := c.canceled[0]
+		c.canceled = c.canceled[1:]
+		to.Complete(nil, ErrCanceled)
+	}
+	c.canceled = nil
+}
+
+// abandonCall ends a call whose goroutine has gone.
+func (c *Client) abandonCall(id uint32) {
+	c.calls.abandon(c.calls.entry(id))
+	c.sendCancel(id)
+	c.bePatient(id)
+}
+
+// bePatient gives the child so much time to answer an abandoned call.
+func (c *Client) bePatient(id uint32) {
+	if c.config.AbandonTimeout > 0 {
+		c.calls.schedule(id, c.timebase.at(c.loop.Now())+c.config.AbandonTimeout)
+		c.armTimer()
+	}
+}
+
+// armTimer has expire called when the first call's time has come.
+func (c *Client) armTimer() {
+	first, any := c.calls.first()
+	if !any || c.armed && c.armedFor <= first.at {
+		return // if it comes too early, it is armed again
+	}
+	d := max(first.at-c.timebase.at(c.loop.Now()), 0)
+	if c.timer == nil {
+		c.timer = c.loop.AfterFunc(d, c.expire)
+		c.timer.Unref() // the stream keeps the loop running
+	} else {
+		c.timer.Reset(d)
+	}
+	c.armed, c.armedFor = true, first.at
+}
+
+// expire ends the calls whose deadlines have passed.
+func (c *Client) expire() {
+	c.armed = false
+	defer c.armTimer() // also if a callback panics
+	now := c.timebase.at(c.loop.Now())
+	for c.endErr == nil {
+		first, any := c.calls.first()
+		if !any || first.at > now {
+			return
+		}
+		e := c.calls.entry(first.id)
+		if e.isAbandoned() {
+			c.calls.unschedule(e)
+			c.violated(fmt.Errorf("%w (for %v)", ErrUnresponsive, c.config.AbandonTimeout))
+			continue
+		}
+		to := c.calls.abandon(e)
+		c.sendCancel(first.id)
+		c.bePatient(first.id)
+		to.Complete(nil, ErrDeadline)
+	}
+}
+
+// stopTimer ends the deadlines, with the client.
+func (c *Client) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// sendCancel tells the child that nobody waits for a call any more. If there is no
+// room for that now, it is told later.
+func (c *Client) sendCancel(id uint32) {
+	if !c.understands.cancel || c.endErr != nil {
+		return
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
+	binary.BigEndian.PutUint64(buf[start:], uint64(kindCancel.word(id))<<32)
+	// Any other error means that the child is going, or was given its EOF.
+	if c.notQueued(c.stream.Commit(buf)) == ErrFull {
+		c.untold = append(c.untold, id)
+	}
+}
+
+// tellCancels sends the cancels for which there was no room.
+func (c *Client) tellCancels() {
+	ids := c.untold
+	c.untold = nil
+	for _, id := range ids {
+		if e := c.calls.find(id); e != nil && e.isAbandoned() {
+			c.sendCancel(id)
+		}
+	}
+}
+
+// endOf is how a call ends whose ctx has ended.
+func endOf(ctx context.Context) error {
+	err := ErrCanceled
+	if ctx.Err() == context.DeadlineExceeded {
+		err = ErrDeadline
+	}
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}
+
+// deadlineOf is a ctx's, for CallOptions.
+func deadlineOf(ctx context.Context) time.Time {
+	deadline, _ := ctx.Deadline()
+	return deadline
+}

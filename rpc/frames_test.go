@@ -1,0 +1,168 @@
+package rpc_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// frameVector is a test for any implementation of docs/protocol.md: what frames mean to
+// the side that they are sent to. The hello of the sender, {"evfork", "1"}, comes first
+// unless the frames are, or should have been, one.
+type frameVector struct {
+	Name   string
+	Wire   string
+	To     string // "parent" or "child"
+	Frames string // hex
+	// Means is "hello" (that is accepted), "call", "reply", "event", "error" (an error
+	// reply), "part" (of a reply), "ignored", "late" (a call that is answered with an error of kind deadline
+	// and not begun), or "violation" (the connection ends).
+	Means     string
+	ID        uint32
+	Values    []string // of the STRING list
+	Message   string   // of an error reply, as the next three
+	Kind      string
+	Stack     string
+	Sentinels []string
+	Says      string // part of this implementation's error
+}
+
+func readFrameVectors(t *testing.T, to string) (vectors []frameVector) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/frames.json")
+	must(t, err)
+	var all []frameVector
+	must(t, json.Unmarshal(data, &all))
+	for _, v := range all {
+		if v.To == to {
+			vectors = append(vectors, v)
+		}
+	}
+	if len(vectors) < 20 {
+		t.Fatalf("only %d vectors", len(vectors))
+	}
+	return vectors
+}
+
+func (v *frameVector) wire(t *testing.T) rpc.Wire {
+	for _, w := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+		if w.String() == v.Wire {
+			return w
+		}
+	}
+	t.Fatalf("no wire %q", v.Wire)
+	return 0
+}
+
+// bytes are the frames, behind the hello that they need.
+func (v *frameVector) bytes(t *testing.T) string {
+	t.Helper()
+	frames, err := hex.DecodeString(v.Frames)
+	must(t, err)
+	if v.Wire != "evfork" || strings.HasPrefix(v.Name, "hello") {
+		return string(frames)
+	}
+	return frame(helloWord, "\x06evfork\x011") + string(frames)
+}
+
+func TestServersUnderstandTheFrames(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		for _, v := range readFrameVectors(t, "child") {
+			t.Run(server+"/"+v.Wire+"/"+v.Name, func(t *testing.T) {
+				newFixture(t)
+				p := peer{server: server, wire: v.wire(t), mirror: true}
+				last := frame(99, "last")
+				out, err := serveRaw(t, p, v.bytes(t)+last)
+				if v.Wire == "evfork" {
+					out = strings.TrimPrefix(out, ourHello)
+				}
+				v.checkServer(t, out, err, last)
+			})
+		}
+	}
+}
+
+// checkServer compares what a mirror has answered. The goroutines may answer the
+// last call first.
+func (v *frameVector) checkServer(t *testing.T, out string, err error, last string) {
+	t.Helper()
+	answer := ""
+	switch v.Means {
+	case "violation":
+		if err == nil || !strings.Contains(err.Error(), v.Says) {
+			t.Errorf("the server returned %v, want %q", err, v.Says)
+		}
+		return
+	case "call":
+		answer = frame(v.ID, string(rpc.Strings(v.Values...)))
+	case "late":
+		answer = frame(errorKind|v.ID, string(rpc.Strings(rpc.ErrDeadline.Error(), rpc.KindDeadline, "")))
+	}
+	must(t, err)
+	if out != answer+last && out != last+answer {
+		t.Errorf("the server answered %q, want %q", out, answer+last)
+	}
+}
+
+func TestClientUnderstandsTheFrames(t *testing.T) {
+	for _, v := range readFrameVectors(t, "parent") {
+		t.Run(v.Wire+"/"+v.Name, func(t *testing.T) {
+			f := newFixture(t)
+			transport, file := f.stranger()
+			var w watched
+			c := f.client(transport, peer{wire: v.wire(t)}, w.config(rpc.Config{Sentinels: rpc.Sentinels{"end of file": io.EOF}}))
+			one := &partial{}
+			must(t, c.GoTo(one, "one"))
+			calls := []*result{nil, &one.result, f.begin(c, "two"), f.begin(c, "last")}
+			_, err := file.WriteString(v.bytes(t) + frame(3, "\x04last"))
+			must(t, err)
+			f.until(calls[3].ended)
+			v.checkClient(t, calls, w.events)
+			if want := v.Means == "part"; want && !slices.Equal(one.parts, v.Values) || !want && len(one.parts) > 0 {
+				t.Errorf("the parts are %q", one.parts)
+			}
+		})
+	}
+}
+
+func (v *frameVector) checkClient(t *testing.T, calls []*result, events []string) {
+	t.Helper()
+	last := calls[3]
+	if v.Means == "violation" {
+		var violation *rpc.ProtocolError
+		if !errors.As(last.err, &violation) || !strings.Contains(last.err.Error(), v.Says) {
+			t.Errorf("the calls ended with %v, want %q", last.err, v.Says)
+		}
+		return
+	}
+	if last.err != nil || last.ends != 1 {
+		t.Errorf("the last call ended %d times, with %v", last.ends, last.err)
+	}
+	var remote *rpc.RemoteError
+	switch v.Means {
+	case "reply":
+		if r := calls[v.ID]; r.err != nil || !slices.Equal(r.reply, v.Values) {
+			t.Errorf("the reply is %q, %v", r.reply, r.err)
+		}
+	case "event":
+		if !slices.Equal(events, v.Values) {
+			t.Errorf("the event is %q", events)
+		}
+	case "error":
+		if err := calls[v.ID].err; !errors.As(err, &remote) || remote.Message != v.Message || remote.Kind != v.Kind ||
+			remote.Stack != v.Stack || errors.Is(err, io.EOF) != (len(v.Sentinels) > 0) {
+			t.Errorf("the error is %+v", remote)
+		}
+	default:
+		if calls[1].ended() || calls[2].ended() || len(events) > 0 {
+			t.Errorf("it was taken for something: %v, %v, %q", calls[1], calls[2], events)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package rpc
+
+import "time"
+
+// incoming is a call that has reached a server.
+type incoming struct {
+	id       uint32
+	deadline time.Time // zero: none
+	payload  Payload   // a view
+}
+
+// late reports whether the call's deadline has passed: nobody waits for it.
+func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Before(i.deadline) }
+
+// accept checks a frame of the parent and takes it apart, into call, which is the
+// caller's to use again: returning it would copy it for every call. kindCall: call is a
+// call, of either kind; kindCancel: call.id is what was cancelled; kindExtension: there is
+// nothing to do.
+func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
+	if !s.greeted {
+		return kindExtension, s.meet(word, payload)
+	}
+	if s.config.Wire == AnyEventSync {
+		s.accepted++
+		call.id, call.payload = s.accepted, payload
+		return kindCall, nil
+	}
+	k, call.id = s.config.Wire.split(word)
+	call.deadline = time.Time{}
+	if call.id != eventID {
+		switch k {
+		case kindCall:
+			call.payload = payload
+			return k, nil
+		case kindCancel:
+			return k, nil
+		case kindMetaCall:
+			var m metadata
+			if m, call.payload, err = parseMetadata(payload); err == nil && m.bounded {
+				call.deadline = s.timebase.deadline(&m)
+			}
+			return kindCall, err
+		}
+	}
+	if k == kindExtension {
+		return k, nil
+	}
+	return k, violation("the parent sent a frame of kind %d with id %d", k, call.id)
+}
+
+// meet takes the parent's hello.
+func (s *Server) meet(word uint32, payload Payload) error {
+	s.greeted = true
+	theirs, err := parseHello(word, payload)
+	if err != nil {
+		return err
+	}
+	s.parts = theirs.has(featureParts)
+	s.timebase.shared = s.hello.sharesClock(&theirs)
+	return s.hello.meet(&theirs)
+}

@@ -1,0 +1,73 @@
+package rpc
+
+// openCalls are the calls begun and not answered, so that each is answered once.
+type openCalls struct {
+	slots []openCall
+	free  []int
+	count int
+	byID  map[uint32]int // from the first cancel on; before, nobody asks
+}
+
+type openCall struct {
+	id     uint32
+	gen    uint32  // odd while the slot is taken
+	notify *notify // of what happens to the call; nil unless asked for
+}
+
+// add returns the Done of a new call, but for the server.
+func (o *openCalls) add(id uint32) Done {
+	if len(o.free) == 0 {
+		o.slots = append(o.slots, openCall{})
+		o.free = append(o.free, len(o.slots)-1)
+	}
+	i := o.free[len(o.free)-1]
+	o.free = o.free[:len(o.free)-1]
+	s := &o.slots[i]
+	s.id = id
+	s.gen++
+	o.count++
+	if o.byID != nil {
+		o.byID[id] = i
+	}
+	return Done{slot: i, gen: s.gen}
+}
+
+func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
+	s := &o.slots[slot]
+	if s.gen != gen {
+		return 0, nil, false
+	}
+	s.gen++
+	o.count--
+	o.free = append(o.free, slot)
+	n, s.notify = s.notify, nil
+	if o.byID != nil {
+		delete(o.byID, s.id)
+	}
+	return s.id, n, true
+}
+
+// find returns the open call with an id; nil if there is none.
+func (o *openCalls) find(id uint32) *openCall {
+	if o.byID == nil {
+		o.byID = map[uint32]int{}
+		for i := range o.slots {
+			if s := &o.slots[i]; s.gen%2 == 1 {
+				o.byID[s.id] = i
+			}
+		}
+	}
+	if i, ok := o.byID[id]; ok {
+		return &o.slots[i]
+	}
+	return nil
+}
+
+// endAll ends what the open calls have asked for.
+func (o *openCalls) endAll() {
+	for i := range o.slots {
+		if n := o.slots[i].notify; n != nil {
+			n.end()
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package rpc_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// partial is a result that takes parts.
+type partial struct {
+	result
+	parts []string
+	late  int // parts behind the end
+}
+
+func (p *partial) Part(part rpc.Payload) {
+	values, err := part.Strings()
+	if err != nil {
+		p.parts = append(p.parts, err.Error())
+	}
+	p.parts = append(p.parts, values...)
+	if p.ended() {
+		p.late++
+	}
+}
+
+func TestPartsComeInOrderBeforeTheReply(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		c := f.connect(p, rpc.Config{})
+		want := make([]string, 1000)
+		for i := range want {
+			want[i] = fmt.Sprint(i)
+		}
+		var calls []*partial
+		for range 20 {
+			r := &partial{}
+			calls = append(calls, r)
+			must(t, c.GoTo(r, append([]string{"parts"}, want...)...))
+		}
+		f.until(func() bool { return c.InFlight() == 0 })
+		for i, r := range calls {
+			if r.ends != 1 || r.err != nil || r.reply[0] != "whole" || r.late > 0 || !slices.Equal(r.parts, want) {
+				t.Fatalf("call %d: %d ends, %q, %v, %d parts, %d late", i, r.ends, r.reply, r.err, len(r.parts), r.late)
+			}
+		}
+	})
+}
+
+func TestPartsNobodyWantsAreDropped(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		c := f.connect(p, rpc.Config{})
+		if reply, err := f.ask(c, "parts", "a", "b"); err != nil || reply[0] != "whole" {
+			t.Errorf("%q, %v", reply, err)
+		}
+		r := &partial{}
+		id, err := c.GoWith(r, rpc.CallOptions{}, rpc.Strings("parts", "a"))
+		must(t, err)
+		c.Cancel(id)
+		f.until(func() bool { return c.InFlight() == 0 && r.ended() })
+		if len(r.parts) > 0 {
+			t.Errorf("after the cancel came %q", r.parts)
+		}
+	})
+}
+
+// A parent that does not say that it takes parts gets none.
+func TestPartsNeedACallerThatTakesThem(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			newFixture(t)
+			out, err := serveRaw(t, peer{server: server}, hello+frame(1, "\x05parts\x01a"))
+			must(t, err)
+			want := frame(errorKind|1, string(rpc.Strings(rpc.ErrNoParts.Error(), rpc.KindError, "")))
+			if out = strings.TrimPrefix(out, ourHello); out != want {
+				t.Errorf("is  %q\nnot %q", out, want)
+			}
+		})
+	}
+}
+
+func TestPartOfACallThatIsNotInFlightIsAViolation(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := f.begin(c, "one")
+	_, err := file.WriteString(hello + frame(0x20000007, ""))
+	must(t, err)
+	f.until(r.ended)
+	var violation *rpc.ProtocolError
+	if !errors.As(r.err, &violation) || !strings.Contains(r.err.Error(), "part of a reply to call 7, which is not in flight") {
+		t.Errorf("the call ended with %v", r.err)
+	}
+}
+
+func TestSendPartNeedsAHandlersContext(t *testing.T) {
+	if err := rpc.SendPart(t.Context(), nil); err != rpc.ErrNoParts {
+		t.Errorf("SendPart returned %v", err)
+	}
+}

@@ -1,0 +1,208 @@
+package rpc_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/rpc"
+)
+
+// The tests of what is held back when one side does not read, or not fast enough.
+
+func TestServeAsyncBeginsNoMoreThanMaxConcurrent(t *testing.T) {
+	f := newFixture(t)
+	p := pipes("async")
+	p.concurrent = 3
+	var w watched
+	c := f.connect(p, w.config(rpc.Config{}))
+	var ids []rpc.CallID
+	for range 3 {
+		_, id := f.beginWith(c, rpc.CallOptions{}, "until the end")
+		ids = append(ids, id)
+	}
+	f.until(func() bool { return len(w.events) == 3 })
+	var rest []*result
+	for i := range 1000 {
+		rest = append(rest, f.begin(c, "echo", fmt.Sprint(i)))
+	}
+	_, last := f.beginWith(c, rpc.CallOptions{}, "event", "must not happen")
+	c.Cancel(last)
+	// The cancel of a running call overtakes all that wait.
+	c.Cancel(ids[0])
+	f.until(func() bool { return c.InFlight() == 2 })
+	for i, r := range rest {
+		if r.ends != 1 || r.err != nil || r.reply[0] != fmt.Sprint(i) {
+			t.Fatalf("call %d ended %d times: %q, %v", i, r.ends, r.reply, r.err)
+		}
+	}
+	if want := []string{"begun", "begun", "begun", "context canceled"}; !slices.Equal(w.events, want) {
+		t.Errorf("events %q", w.events)
+	}
+	c.Cancel(ids[1])
+	c.Cancel(ids[2])
+	c.Shutdown() // an EOF behind calls that wait
+	f.until(w.ended)
+	if w.destroyed != 1 {
+		t.Errorf("OnError got %v", w.err)
+	}
+}
+
+// Everything that waits is read before the EOF is acted upon.
+func TestServeAsyncAnswersWhatWaitsBehindItsLimitAtTheEnd(t *testing.T) {
+	newFixture(t)
+	in, want := hello, 0
+	for i := range 5000 {
+		in += frame(uint32(i+1), "\x04echo\x02hi")
+		want += len(frame(1, "\x02hi"))
+	}
+	p := peer{server: "async", concurrent: 1, buffered: 1000}
+	out, err := serveRaw(t, p, in)
+	must(t, err)
+	if got := len(strings.TrimPrefix(out, ourHello)); got != want {
+		t.Errorf("%d bytes of replies, want %d", got, want)
+	}
+}
+
+// A parent that does not read costs no more than MaxBuffered; then Event is full,
+// and OnDrain tells when it is not.
+func TestEventsOfServeAsyncAreBounded(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	events, bytes := 0, 0
+	p := pipes("async")
+	p.buffered = 100_000
+	c := f.client(f.spawn(p, child.Config{PipeSize: 4096}), p, w.config(rpc.Config{OnEvent: func(e rpc.Payload) {
+		events++
+		bytes += len(e)
+	}}))
+	const size, total = 1000, 2000
+	reply, err := f.ask(c, "flood", fmt.Sprint(size), fmt.Sprint(total))
+	must(t, err)
+	if most, _ := strconv.Atoi(reply[0]); most < 100_000/size || most > (100_000+2*64<<10)/size {
+		t.Errorf("%d events were taken before the first ErrFull", most)
+	}
+	if events != total || bytes < total*size {
+		t.Errorf("%d events came, %d bytes", events, bytes)
+	}
+}
+
+// Both sides write as much as they can; neither waits for the other for ever, and
+// neither holds more than it may.
+func TestFloodBothWaysIsBoundedOnBothSides(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			const limit, size = 4 << 20, 100_000
+			total := 64 << 20
+			if os.Getenv("EVFORK_TORTURE") != "" {
+				total = 1 << 30
+			}
+			p := pipes(server)
+			p.mirror, p.buffered, p.limit = true, limit, 8
+			proc := f.spawn(p, child.Config{})
+			c := f.client(proc, p, rpc.Config{MaxBuffered: limit})
+			payload, most, made, back := make([]byte, size), 0, 0, 0
+			done := completion(func(p rpc.Payload, err error) {
+				must(t, err)
+				back += len(p)
+			})
+			var fill func()
+			fill = func() {
+				for made < total {
+					if err := c.GoBytesTo(done, payload); err == rpc.ErrFull {
+						must(t, c.WaitReady(fill))
+						break
+					} else {
+						must(t, err)
+					}
+					made += size
+					most = max(most, f.Stats().Buffered)
+				}
+			}
+			fill()
+			peak := 0
+			f.until(func() bool {
+				if rss := residentSize(proc.PID()); rss > peak {
+					peak = rss
+				}
+				return made >= total && c.InFlight() == 0
+			})
+			if back != made {
+				t.Errorf("%d bytes came back of %d", back, made)
+			}
+			if most > limit+1<<20 {
+				t.Errorf("%d bytes were buffered", most)
+			}
+			if bound := 2*limit + 32<<20; peak > bound && !raceDetector {
+				t.Errorf("the child had %d bytes of memory, the bound is %d", peak, bound)
+			}
+		})
+	}
+}
+
+// residentSize is the memory of a process in bytes; 0 where there is no /proc.
+func residentSize(pid int) int {
+	statm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := bytes.Fields(statm)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.Atoi(string(fields[1]))
+	return pages * unix.Getpagesize()
+}
+
+// A child that is stopped while it is flooded, and a parent that floods it.
+func TestStoppedChildCostsNoMoreThanMaxBuffered(t *testing.T) {
+	f := newFixture(t)
+	proc := f.spawn(peer{transport: "pipes", server: "async", mirror: true}, child.Config{})
+	const limit = 1 << 20
+	c := f.client(proc, peer{}, rpc.Config{MaxBuffered: limit})
+	warm := false
+	must(t, c.GoBytes(func(rpc.Payload, error) { warm = true }, nil))
+	f.until(func() bool { return warm })
+	stop(t, proc)
+	var calls []*result
+	for {
+		r := &result{}
+		if err := c.GoBytesTo(r, make([]byte, 50_000)); err != nil {
+			if !errors.Is(err, rpc.ErrFull) {
+				t.Fatal(err)
+			}
+			break
+		}
+		calls = append(calls, r)
+	}
+	if n := f.Stats().Buffered; n > limit {
+		t.Errorf("%d bytes are buffered", n)
+	}
+	must(t, proc.Signal(syscall.SIGCONT))
+	f.until(func() bool { return c.InFlight() == 0 })
+	for i, r := range calls {
+		if r.ends != 1 {
+			t.Errorf("call %d ended %d times, with %v", i, r.ends, r.err)
+		}
+	}
+}
+
+func TestFlushOfAServerHasEverythingWritten(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		var w watched
+		c := f.connect(p, w.config(rpc.Config{}))
+		reply, err := f.ask(c, "flush")
+		must(t, err)
+		if reply[0] != "<nil>" {
+			t.Errorf("Flush returned %s", reply[0])
+		}
+	})
+}

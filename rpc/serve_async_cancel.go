@@ -1,0 +1,148 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// notify is what is known of an open call besides its id: a deadline, that it was
+// cancelled, and who wants to hear of it. Most calls have none.
+type notify struct {
+	loop     *reactor.Loop
+	ctx      *callContext // nil until asked for
+	timer    *reactor.Timer
+	onCancel func(err error)
+	why      error // ErrCanceled or ErrDeadline, once it is so
+	deadline time.Time
+}
+
+// dropped answers a call that nobody waits for any more, without beginning it. Else it
+// notes the deadline.
+func (a *asyncServer) dropped(d Done, call *incoming) bool {
+	switch {
+	case a.held.ahead.take(call.id):
+		d.Fail(ErrCanceled)
+		return true
+	case call.deadline.IsZero():
+		return false
+	case call.late():
+		d.Fail(ErrDeadline)
+		return true
+	}
+	a.open.slots[d.slot].notify = &notify{loop: a.loop, deadline: call.deadline}
+	return false
+}
+
+// cancelCall tells an open call that nobody waits for it.
+func (a *asyncServer) cancelCall(id uint32) {
+	s := a.open.find(id)
+	if s == nil {
+		return // it has been answered
+	}
+	if s.notify == nil {
+		s.notify = &notify{loop: a.loop}
+	}
+	s.notify.happened(ErrCanceled)
+}
+
+// happened ends the ctx and calls back, once.
+func (n *notify) happened(why error) {
+	if n.why != nil {
+		return
+	}
+	n.why = why
+	if n.ctx != nil {
+		n.ctx.end()
+	}
+	n.stopTimer()
+	if fn := n.onCancel; fn != nil {
+		n.onCancel = nil
+		fn(why)
+	}
+}
+
+// end is the end of the call, by its answer or with the server.
+func (n *notify) end() {
+	n.onCancel = nil
+	n.stopTimer()
+	if n.ctx != nil {
+		n.ctx.end()
+	}
+}
+
+func (n *notify) stopTimer() {
+	if n.timer != nil {
+		n.timer.Stop()
+		n.timer = nil
+	}
+}
+
+// notify returns the notify of an open call; nil if it has been answered.
+func (d Done) notify() *notify {
+	s := &d.server.open.slots[d.slot]
+	if s.gen != d.gen {
+		return nil
+	}
+	if s.notify == nil {
+		s.notify = &notify{loop: d.server.loop}
+	}
+	return s.notify
+}
+
+// Context returns a context that ends when the caller cancels the call, at its
+// deadline, when it has been answered, and with the server. It belongs to
+// the loop's goroutine like the other methods; the context may be used anywhere.
+func (d Done) Context() context.Context {
+	n := d.notify()
+	if n == nil {
+		ended := &callContext{parent: context.Background()}
+		ended.end()
+		return ended
+	}
+	if n.ctx == nil {
+		n.ctx = &callContext{parent: context.Background(), deadline: n.deadline}
+		if n.why == ErrCanceled {
+			n.ctx.end()
+		}
+	}
+	return n.ctx
+}
+
+// deadlineContext is Context for a call that has a deadline, and one without an end
+// for others, which costs nothing.
+func (d Done) deadlineContext() context.Context {
+	if s := &d.server.open.slots[d.slot]; s.gen != d.gen || s.notify == nil {
+		return context.Background()
+	}
+	return d.Context()
+}
+
+// OnCancel has fn called on the loop when the caller cancels the call, with
+// ErrCanceled, or at its deadline, with ErrDeadline; once, and not after the call has been
+// answered. The call has still to be answered, which costs nothing: the answer is
+// dropped. A second OnCancel replaces the first; nil removes it.
+func (d Done) OnCancel(fn func(err error)) {
+	n := d.notify()
+	if n == nil {
+		return
+	}
+	n.onCancel = fn
+	switch {
+	case fn == nil:
+	case n.why != nil: // it has happened already: fn is called all the same, but not here
+		n.later(fn)
+	case !n.deadline.IsZero() && n.timer == nil:
+		n.timer = n.loop.AfterFunc(time.Until(n.deadline), func() { n.happened(ErrDeadline) })
+	}
+}
+
+// later calls back in the next iteration, if it is still wanted then.
+func (n *notify) later(fn func(err error)) {
+	n.stopTimer()
+	n.timer = n.loop.AfterFunc(0, func() {
+		n.timer, n.onCancel = nil, nil
+		fn(n.why)
+	})
+}
