@@ -152,7 +152,8 @@ func (c *chaos) watch(before int) {
 }
 
 func (v *victim) start() {
-	v.proc = v.chaos.spawn(v.peer, child.Config{})
+	// A child may be stopped before it has said hello, and the machine be busy.
+	v.proc = v.chaos.spawn(v.peer, child.Config{StartTimeout: guard})
 	config := rpc.Config{OnError: v.onError, OnDestroy: v.onDestroy}
 	if v.peer.floods || v.lies {
 		config.OnEvent = func(rpc.Payload) { v.chaos.events++ }
