@@ -203,17 +203,18 @@ type held struct {
 	reply []string
 }
 
-// flood sends so many events, and replies how many there was room for at first.
+// flood sends so many events, and replies how many bytes of them were queued at
+// most. Whenever there is no room it says so on stderr.
 func (s *service) flood(done rpc.Done, event string, total int) {
-	sent, first := 0, -1
+	sent, most := 0, 0
 	var goOn func()
 	goOn = func() {
 		for ; sent < total; sent++ {
-			switch err := s.server.Event(event); {
+			err := s.server.Event(event)
+			most = max(most, s.loop.Stats().Buffered)
+			switch {
 			case err == rpc.ErrFull:
-				if first < 0 {
-					first = sent
-				}
+				fmt.Fprintln(os.Stderr, "full")
 				s.onRoom = goOn
 				return
 			case err != nil:
@@ -221,7 +222,7 @@ func (s *service) flood(done rpc.Done, event string, total int) {
 				return
 			}
 		}
-		done.Reply(strconv.Itoa(first))
+		done.Reply(strconv.Itoa(most))
 	}
 	goOn()
 }
