@@ -175,7 +175,8 @@ const (
 )
 
 func afterBurst(t *Trial) (Verdict, error) {
-	p, conns, verdict, err := t.echoing(t.size(1000, 50))
+	// Many, also when short: what a loop keeps for itself, some hundred kB, is not per connection.
+	p, conns, verdict, err := t.echoing(t.size(1000, 300))
 	if err != nil || verdict.Kind != fine {
 		return verdict, err
 	}
