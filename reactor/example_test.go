@@ -21,9 +21,11 @@ func ExampleLoop() {
 	}
 	defer loop.Close()
 
-	loop.AfterFunc(2*time.Millisecond, func() { fmt.Println("later") })
-	loop.AfterFunc(time.Millisecond, func() { fmt.Println("soon") })
-	loop.Post(func() { fmt.Println("at once") })
+	loop.Post(func() {
+		fmt.Println("at once")
+		loop.AfterFunc(time.Millisecond, func() { fmt.Println("soon") })
+		loop.AfterFunc(2*time.Millisecond, func() { fmt.Println("later") })
+	})
 
 	if err := loop.Run(context.Background()); err != nil {
 		log.Fatal(err)
