@@ -13,17 +13,24 @@ import (
 // This project's own contestants: the same echo served in three ways, called
 // from the loop and from goroutines.
 
-const nameEvfork = "evfork"
+const (
+	nameEvfork      = "evfork"
+	nameEvforkAsync = nameEvfork + ", async worker"
+	nameEvforkSync  = nameEvfork + ", sync worker"
+)
 
 func addEvfork(r *Registry) {
-	for _, kind := range []string{"async", "sync"} {
-		name := nameEvfork + ", " + kind + " worker"
-		r.Enter("R1", Contestant{Name: name, Calls: 8_000_000, GoParent: true, Run: evforkThroughput(kind)})
-		r.Enter("R2", Contestant{Name: name, Calls: 2_000_000, GoParent: true, Run: evforkCalls(kind)})
-		r.Enter("R3-"+kind, Contestant{Name: nameEvfork, Calls: 60_000, GoParent: true, Run: evforkRoundTrip(kind)})
-		r.Enter("R5", Contestant{Name: name, Calls: 2_000_000, GoParent: true, Run: evforkAllocations(kind)})
+	for _, worker := range [][2]string{{"async", nameEvforkAsync}, {"sync", nameEvforkSync}} {
+		kind, name := worker[0], worker[1]
+		r.Enter("R1", Contestant{Name: name, Calls: 3_000_000, GoParent: true, Run: evforkThroughput(kind)})
+		r.Enter("R2", Contestant{Name: name, Calls: 400_000, GoParent: true, Run: evforkCalls(kind)})
+		r.Enter("R3-"+kind, Contestant{Name: nameEvfork, Calls: 25_000, GoParent: true, Run: evforkRoundTrip(kind)})
+		for _, bulk := range bulkScenarios {
+			r.Enter(bulk.id, Contestant{Name: name, Calls: bulk.calls, GoParent: true, Run: evforkBandwidth(kind)})
+		}
+		r.Enter("R5", Contestant{Name: name, Calls: 1_000_000, GoParent: true, Run: evforkAllocations(kind)})
 		r.Enter("R7", Contestant{Name: name, Calls: 1, GoParent: true, Available: evforkMemoryAvailable(kind), Run: evforkMemory(kind)})
-		r.Enter("R9", Contestant{Name: name, Calls: 40_000, GoParent: true, Run: evforkCalls(kind)})
+		r.Enter("R9", Contestant{Name: name, Calls: 15_000, GoParent: true, Run: evforkCalls(kind)})
 	}
 }
 
@@ -41,7 +48,9 @@ func evforkWorkers() child.Workers {
 				done.ReplyBytes(reply)
 			})
 		},
-		"sync": func(w *child.Worker) error { return rpc.ServeSync(w, evforkEcho) },
+		"sync":        func(w *child.Worker) error { return rpc.ServeSync(w, evforkEcho) },
+		"typed async": serveTypedAsync,
+		"typed sync":  serveTypedSync,
 	}
 }
 
@@ -154,6 +163,15 @@ func evforkThroughput(kind string) func(Sample) (Result, error) {
 	}
 }
 
+func evforkBandwidth(kind string) func(Sample) (Result, error) {
+	return func(s Sample) (Result, error) {
+		return evforkLoopSample(kind, s, func(p *evforkPump) (Result, error) {
+			m, err := measure(s.Calls, p.run)
+			return m.bandwidth(s.Size), err
+		})
+	}
+}
+
 func evforkRoundTrip(kind string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		return evforkLoopSample(kind, s, func(p *evforkPump) (Result, error) {
@@ -189,42 +207,43 @@ func (p *evforkPump) askAllocations() (a allocations, err error) {
 	return a, err
 }
 
-// evforkCalls measures goroutines in a blocking Call, the loop running on its
-// own goroutine.
 func evforkCalls(kind string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
-		e, err := startEvfork(kind)
-		if err != nil {
-			return Result{}, err
-		}
-		release := e.loop.Hold()
-		var m measurement
-		var measured error
-		go func() {
-			defer release()
-			m, measured = measure(s.Calls, evforkGoroutines(e.client, s))
-			e.loop.Post(e.client.Shutdown)
-		}()
-		if err := e.loop.Run(context.Background()); err != nil {
-			return Result{}, err
-		}
-		if measured != nil {
-			return Result{}, measured
-		}
-		return m.throughput(), e.end()
+		request := payload(s.Size)
+		return evforkGoroutineSample(kind, s, func(client *rpc.Client) func() error {
+			return func() error {
+				reply, err := client.CallBytes(context.Background(), request)
+				if err == nil && len(reply) != len(request) {
+					err = fmt.Errorf("a reply of %d bytes", len(reply))
+				}
+				return err
+			}
+		})
 	}
 }
 
-func evforkGoroutines(client *rpc.Client, s Sample) func(calls int) error {
-	request := payload(s.Size)
-	newCaller := func() func() error {
-		return func() error {
-			reply, err := client.CallBytes(context.Background(), request)
-			if err == nil && len(reply) != len(request) {
-				err = fmt.Errorf("a reply of %d bytes", len(reply))
-			}
-			return err
-		}
+// evforkGoroutineSample measures goroutines in a blocking call, the loop running on
+// its own goroutine. newCaller is called once for each of them.
+func evforkGoroutineSample(kind string, s Sample, newCaller func(*rpc.Client) func() error) (Result, error) {
+	e, err := startEvfork(kind)
+	if err != nil {
+		return Result{}, err
 	}
-	return func(calls int) error { return inGoroutines(s.InFlight, calls, newCaller) }
+	release := e.loop.Hold()
+	var m measurement
+	var measured error
+	go func() {
+		defer release()
+		m, measured = measure(s.Calls, func(calls int) error {
+			return inGoroutines(s.InFlight, calls, func() func() error { return newCaller(e.client) })
+		})
+		e.loop.Post(e.client.Shutdown)
+	}()
+	if err := e.loop.Run(context.Background()); err != nil {
+		return Result{}, err
+	}
+	if measured != nil {
+		return Result{}, measured
+	}
+	return m.throughput(), e.end()
 }

@@ -65,10 +65,18 @@ func (m measurement) roundTrip() Result {
 	return Result{Value: m.roundTripMicroseconds(), Extra: m.parentExtra()}
 }
 
+// bandwidth is the result of a scenario that counts bytes.
+func (m measurement) bandwidth(size int) Result {
+	return Result{Value: m.callsPerSecond() * megabytes(size), Extra: m.parentExtra()}
+}
+
+// megabytes is what a call of that many bytes carries, each way.
+func megabytes(size int) float64 { return float64(size) / 1e6 }
+
 func (m measurement) parentExtra() map[string]float64 {
 	return map[string]float64{
-		"parent allocs/call": float64(m.allocated.mallocs) / float64(m.calls),
-		"parent B/call":      float64(m.allocated.bytes) / float64(m.calls),
+		parentAllocs:    float64(m.allocated.mallocs) / float64(m.calls),
+		"parent B/call": float64(m.allocated.bytes) / float64(m.calls),
 	}
 }
 
@@ -94,7 +102,7 @@ func measureAllocations(calls int, run func(calls int) error, child func() (allo
 	extra := m.parentExtra()
 	extra["child allocs/call"] = float64(inChild.mallocs) / float64(calls)
 	extra["child B/call"] = float64(inChild.bytes) / float64(calls)
-	return Result{Value: extra["parent allocs/call"] + extra["child allocs/call"], Extra: extra}, nil
+	return Result{Value: extra[parentAllocs] + extra["child allocs/call"], Extra: extra}, nil
 }
 
 // inGoroutines makes the calls from that many goroutines at once. newCaller

@@ -24,7 +24,7 @@ func residentMemory(pid int) (Result, error) {
 	return Result{
 		Value: rollup["Rss"],
 		Unit:  "kB",
-		Extra: map[string]float64{"anon kB": rollup["Anonymous"], "VmRSS kB": status["VmRSS"]},
+		Extra: map[string]float64{anonymous: rollup["Anonymous"], "VmRSS kB": status["VmRSS"]},
 	}, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
-	"strings"
 )
 
 // AnyEvent::Fork::RPC for Perl, the model of this library.
@@ -15,12 +13,15 @@ import (
 var anyEventScript string
 
 func addAnyEvent(r *Registry) {
-	async := "AnyEvent::Fork::RPC, async"
-	sync := "AnyEvent::Fork::RPC, sync"
-	r.Enter("R1", Contestant{Name: async, Calls: 200_000, Available: anyEventAvailable, Run: anyEventThroughput("async")})
-	r.Enter("R1", Contestant{Name: sync, Calls: 200_000, Available: anyEventAvailable, Run: anyEventThroughput("sync")})
-	r.Enter("R3-sync", Contestant{Name: sync, Calls: 10_000, Available: anyEventAvailable, Run: anyEventRoundTrip("sync")})
-	r.Enter("R3-async", Contestant{Name: async, Calls: 10_000, Available: anyEventAvailable, Run: anyEventRoundTrip("async")})
+	async, sync := nameAnyEventAsync, "AnyEvent::Fork::RPC, sync"
+	r.Enter("R1", Contestant{Name: async, Calls: 80_000, Available: anyEventAvailable, Run: anyEventThroughput("async")})
+	r.Enter("R1", Contestant{Name: sync, Calls: 80_000, Available: anyEventAvailable, Run: anyEventThroughput("sync")})
+	r.Enter("R3-sync", Contestant{Name: sync, Calls: 4_000, Available: anyEventAvailable, Run: anyEventRoundTrip("sync")})
+	r.Enter("R3-async", Contestant{Name: async, Calls: 4_000, Available: anyEventAvailable, Run: anyEventRoundTrip("async")})
+	for _, bulk := range bulkScenarios {
+		r.Enter(bulk.id, Contestant{Name: async, Calls: bulk.calls / 2, Available: anyEventAvailable, Run: anyEventBandwidth("async")})
+		r.Enter(bulk.id, Contestant{Name: sync, Calls: bulk.calls / 2, Available: anyEventAvailable, Run: anyEventBandwidth("sync")})
+	}
 }
 
 func anyEventAvailable() error {
@@ -41,6 +42,13 @@ func anyEventThroughput(mode string) func(Sample) (Result, error) {
 	}
 }
 
+func anyEventBandwidth(mode string) func(Sample) (Result, error) {
+	return func(s Sample) (Result, error) {
+		rate, err := runAnyEvent(mode, s)
+		return Result{Value: rate * megabytes(s.Size)}, err
+	}
+}
+
 func anyEventRoundTrip(mode string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		rate, err := runAnyEvent(mode, s)
@@ -54,11 +62,6 @@ func anyEventRoundTrip(mode string) func(Sample) (Result, error) {
 // runAnyEvent returns calls per second. The script goes in by -e, and not by
 // standard input: the worker would inherit that.
 func runAnyEvent(mode string, s Sample) (float64, error) {
-	out, err := output(exec.Command("perl", "-e", anyEventScript, mode,
+	return outputNumber(exec.Command("perl", "-e", anyEventScript, mode,
 		fmt.Sprint(s.Calls), fmt.Sprint(s.InFlight), fmt.Sprint(s.Size)))
-	if err != nil {
-		return 0, err
-	}
-	number, _, _ := strings.Cut(out, " ")
-	return strconv.ParseFloat(number, 64)
 }

@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os/exec"
-	"strconv"
-	"strings"
 )
 
 // The C baseline: raw pipes and framing, nothing else. It is the limit that
@@ -35,10 +33,13 @@ const (
 )
 
 func addC(r *Registry) {
-	r.Enter("R1", Contestant{Name: nameC, Calls: 20_000_000, Available: cAvailable, Run: cPipelined})
+	r.Enter("R1", Contestant{Name: nameC, Calls: 8_000_000, Available: cAvailable, Run: cPipelined})
+	for _, bulk := range bulkScenarios {
+		r.Enter(bulk.id, Contestant{Name: nameC, Calls: bulk.calls, Available: cAvailable, Run: cBandwidth})
+	}
 	for _, id := range []string{"R3-sync", "R3-async"} {
-		r.Enter(id, Contestant{Name: nameCEpoll, Calls: 20_000, Available: cAvailable, Run: cSerial("epoll")})
-		r.Enter(id, Contestant{Name: "C, blocking", Calls: 20_000, Available: cAvailable, Run: cSerial("blocking")})
+		r.Enter(id, Contestant{Name: nameCEpoll, Calls: 8_000, Available: cAvailable, Run: cSerial("epoll")})
+		r.Enter(id, Contestant{Name: "C, blocking", Calls: 8_000, Available: cAvailable, Run: cSerial("blocking")})
 	}
 	r.Enter("R7", Contestant{Name: nameC, Calls: 1, Available: cMemoryAvailable, Run: cMemory})
 }
@@ -64,6 +65,13 @@ func cPipelined(s Sample) (Result, error) {
 	}, nil
 }
 
+// cBandwidth is cPipelined in bytes.
+func cBandwidth(s Sample) (Result, error) {
+	result, err := cPipelined(s)
+	result.Value *= megabytes(s.Size)
+	return result, err
+}
+
 func cSerial(waiting string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		took, err := runC("serial", s.Calls, s.Size, waiting)
@@ -71,7 +79,7 @@ func cSerial(waiting string) func(Sample) (Result, error) {
 	}
 }
 
-// runC runs the baseline and returns the number its output starts with.
+// runC runs the baseline and returns its figure.
 func runC(arguments ...any) (float64, error) {
 	program, err := buildCBase()
 	if err != nil {
@@ -81,23 +89,7 @@ func runC(arguments ...any) (float64, error) {
 	for _, a := range arguments {
 		cmd.Args = append(cmd.Args, fmt.Sprint(a))
 	}
-	out, err := output(cmd)
-	if err != nil {
-		return 0, err
-	}
-	number, _, _ := strings.Cut(out, " ")
-	return strconv.ParseFloat(number, 64)
-}
-
-// output is cmd.Output with what the program said about its failure.
-func output(cmd *exec.Cmd) (string, error) {
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, lastLine(stderr.String()))
-	}
-	return string(out), nil
+	return outputNumber(cmd)
 }
 
 func cMemoryAvailable() error {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 
 	"github.com/evfork/evfork/bench/internal/gobecho"
+	"github.com/evfork/evfork/bench/internal/record"
 )
 
 // Go's own net/rpc, with gob, over two pipes to a child: what comes with Go.
@@ -20,28 +21,60 @@ func addNetRPC(r *Registry) {
 	r.AddWorker(netRPCBlockingWorker, gobecho.ServeBlocking)
 	atItsBest, blocking := netRPCThroughput(netRPCWorker), netRPCThroughput(netRPCBlockingWorker)
 	asInherited := nameNetRPC + ", child blocking"
-	r.Enter("R1", Contestant{Name: nameNetRPC + ", goroutines", Calls: 150_000, GoParent: true, Run: atItsBest})
-	r.Enter("R2", Contestant{Name: nameNetRPC, Calls: 150_000, GoParent: true, Run: atItsBest})
-	r.Enter("R2", Contestant{Name: asInherited, Calls: 100_000, GoParent: true, Run: blocking})
-	r.Enter("R5", Contestant{Name: nameNetRPC, Calls: 100_000, GoParent: true, Run: netRPCAllocations})
+	r.Enter("R1", Contestant{Name: nameNetRPC + ", goroutines", Calls: 50_000, GoParent: true, Run: atItsBest})
+	r.Enter("R2", Contestant{Name: nameNetRPC, Calls: 50_000, GoParent: true, Run: atItsBest})
+	r.Enter("R2", Contestant{Name: asInherited, Calls: 40_000, GoParent: true, Run: blocking})
+	for _, bulk := range bulkScenarios {
+		r.Enter(bulk.id, Contestant{Name: nameNetRPC + ", goroutines", Calls: bulk.calls / 3, GoParent: true, Run: netRPCBandwidth})
+	}
+	r.Enter("R5", Contestant{Name: nameNetRPC, Calls: 40_000, GoParent: true, Run: netRPCAllocations})
+	r.Enter("R6", Contestant{Name: nameNetRPC, Calls: 30_000, GoParent: true, Run: netRPCTyped})
 	r.Enter("R7", Contestant{Name: nameNetRPC, Calls: 1, GoParent: true, Available: netRPCMemoryAvailable, Run: netRPCMemory})
-	r.Enter("R9", Contestant{Name: nameNetRPC, Calls: 15_000, GoParent: true, Run: atItsBest})
-	r.Enter("R9", Contestant{Name: asInherited, Calls: 3_000, GoParent: true, Run: blocking})
+	r.Enter("R9", Contestant{Name: nameNetRPC, Calls: 6_000, GoParent: true, Run: atItsBest})
+	r.Enter("R9", Contestant{Name: asInherited, Calls: 1_500, GoParent: true, Run: blocking})
 }
 
 func netRPCThroughput(worker string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
-		child, client, err := startNetRPC(worker)
-		if err != nil {
-			return Result{}, err
-		}
-		m, err := measure(s.Calls, netRPCCalls(client, s))
-		if err != nil {
-			return Result{}, err
-		}
-		client.Close()
-		return m.throughput(), child.end()
+		m, err := netRPCMeasured(worker, s, netRPCEcho)
+		return m.throughput(), err
 	}
+}
+
+func netRPCBandwidth(s Sample) (Result, error) {
+	m, err := netRPCMeasured(netRPCWorker, s, netRPCEcho)
+	return m.bandwidth(s.Size), err
+}
+
+// netRPCTyped is R6: the same struct as this project's contestant there sends.
+func netRPCTyped(s Sample) (Result, error) {
+	m, err := netRPCMeasured(netRPCWorker, s, func(client *rpc.Client, _ Sample) func() func() error {
+		request := record.Example()
+		return func() func() error {
+			return func() error {
+				var reply record.Record // gob leaves alone what is zero: a new one each time
+				if err := client.Call("Echo.Record", &request, &reply); err != nil {
+					return err
+				}
+				return request.Same(&reply)
+			}
+		}
+	})
+	return m.throughput(), err
+}
+
+// netRPCMeasured starts the worker, makes InFlight goroutines call it, and ends it.
+func netRPCMeasured(worker string, s Sample, newCaller func(*rpc.Client, Sample) func() func() error) (measurement, error) {
+	child, client, err := startNetRPC(worker)
+	if err != nil {
+		return measurement{}, err
+	}
+	m, err := measure(s.Calls, func(calls int) error { return inGoroutines(s.InFlight, calls, newCaller(client, s)) })
+	if err != nil {
+		return measurement{}, err
+	}
+	client.Close()
+	return m, child.end()
 }
 
 func netRPCAllocations(s Sample) (Result, error) {
@@ -49,7 +82,8 @@ func netRPCAllocations(s Sample) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := measureAllocations(s.Calls, netRPCCalls(client, s), func() (allocations, error) {
+	calls := func(calls int) error { return inGoroutines(s.InFlight, calls, netRPCEcho(client, s)) }
+	result, err := measureAllocations(s.Calls, calls, func() (allocations, error) {
 		var child gobecho.Allocations
 		err := client.Call("Echo.Allocated", struct{}{}, &child)
 		return allocations{child.Mallocs, child.Bytes}, err
@@ -73,10 +107,10 @@ func startNetRPC(worker string) (*pipedChild, *rpc.Client, error) {
 	return child, rpc.NewClient(child), nil
 }
 
-// netRPCCalls is one run of a sample: InFlight goroutines, each in Call.
-func netRPCCalls(client *rpc.Client, s Sample) func(calls int) error {
+// netRPCEcho makes callers that send bytes.
+func netRPCEcho(client *rpc.Client, s Sample) func() func() error {
 	request := payload(s.Size)
-	newCaller := func() func() error {
+	return func() func() error {
 		var reply []byte // reused: gob fills what is large enough
 		return func() error {
 			if err := client.Call("Echo.Echo", request, &reply); err != nil {
@@ -88,7 +122,6 @@ func netRPCCalls(client *rpc.Client, s Sample) func(calls int) error {
 			return nil
 		}
 	}
-	return func(calls int) error { return inGoroutines(s.InFlight, calls, newCaller) }
 }
 
 func netRPCMemoryAvailable() error {

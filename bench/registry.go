@@ -27,6 +27,9 @@ type Scenario struct {
 	// at GOMAXPROCS=1. See "Placement" in README.md.
 	OneCPU bool
 
+	// Targets are what is asked of this project's contestants.
+	Targets []Target
+
 	Contestants []Contestant
 }
 
@@ -58,6 +61,9 @@ type Sample struct {
 	Calls    int `json:"calls"`    // to measure; warm-up comes on top
 	InFlight int `json:"inFlight"` // never more than Calls
 	Size     int `json:"size"`
+
+	// Short says that what a sample sets up is to be small, too.
+	Short bool `json:"short,omitempty"`
 }
 
 // A Result is the outcome of one sample.

@@ -41,6 +41,7 @@ type Row struct {
 
 	Value   *Summary            `json:"value,omitempty"`
 	Ratio   *Summary            `json:"ratio,omitempty"` // to the reference, round by round
+	Targets []Verdict           `json:"targets,omitempty"`
 	Extra   map[string]*Summary `json:"extra,omitempty"`
 	Samples []Result            `json:"samples,omitempty"`
 }
@@ -54,9 +55,10 @@ func summarize(s *Scenario, entries []*entry) ScenarioReport {
 		row := Row{
 			Contestant: e.contestant.Name, Procs: e.procs, CPUs: e.cpus,
 			Skipped: e.skipped, Failed: e.failed,
-			Value: summarizeValues(e.values()), Extra: e.extras(), Samples: e.results,
+			Value: summarizeValues(e.values()), Targets: e.verdicts(entries),
+			Extra: e.extras(), Samples: e.results,
 		}
-		if reference := referenceFor(e, entries); reference != nil {
+		if reference := e.counterpart(s.Reference, entries); reference != nil {
 			row.Ratio = summarizeValues(ratios(e.values(), reference.values()))
 		}
 		report.Rows = append(report.Rows, row)
@@ -64,11 +66,11 @@ func summarize(s *Scenario, entries []*entry) ScenarioReport {
 	return report
 }
 
-// referenceFor finds the reference's row at the same placement and, when the
-// reference is written in Go, at the same GOMAXPROCS.
-func referenceFor(e *entry, entries []*entry) *entry {
+// counterpart finds another contestant's row at the same placement and, when that
+// one is written in Go, at the same GOMAXPROCS.
+func (e *entry) counterpart(contestant string, entries []*entry) *entry {
 	for _, r := range entries {
-		if r.contestant.Name == e.scenario.Reference && r.cpus == e.cpus &&
+		if r.contestant.Name == contestant && r.cpus == e.cpus &&
 			(r.procs == e.procs || !r.contestant.GoParent) {
 			return r
 		}
@@ -76,12 +78,21 @@ func referenceFor(e *entry, entries []*entry) *entry {
 	return nil
 }
 
-func (e *entry) values() []float64 {
-	var values []float64
+func (e *entry) values() []float64 { return e.figures("") }
+
+// figures are the samples' values or, by name, one of their extras.
+func (e *entry) figures(extra string) []float64 {
+	var figures []float64
 	for _, result := range e.results {
-		values = append(values, result.Value)
+		figure, found := result.Value, true
+		if extra != "" {
+			figure, found = result.Extra[extra]
+		}
+		if found {
+			figures = append(figures, figure)
+		}
 	}
-	return values
+	return figures
 }
 
 func (e *entry) extras() map[string]*Summary {
@@ -138,7 +149,7 @@ func (r Report) failure() error {
 
 // headings name what cells returns, in the same order.
 var headings = []string{
-	"contestant", "CPUs", "GOMAXPROCS", "median", "min", "max", "ratio", "min", "max", "remarks",
+	"contestant", "CPUs", "GOMAXPROCS", "median", "min", "max", "ratio", "min", "max", "must", "remarks",
 }
 
 func (row Row) cells() []string {
@@ -146,7 +157,7 @@ func (row Row) cells() []string {
 	ratio, ratioMin, ratioMax := summaryCells(row.Ratio)
 	return []string{
 		row.Contestant, row.cpusCell(), row.procsCell(),
-		median, lowest, highest, ratio, ratioMin, ratioMax, row.remarksCell(),
+		median, lowest, highest, ratio, ratioMin, ratioMax, worst(row.Targets), row.remarksCell(),
 	}
 }
 

@@ -15,6 +15,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(&page, "- %s: %s\n", line.name, line.value)
 	}
 	fmt.Fprintf(&page, "- rounds: %d%s\n", r.Options.Rounds, r.Options.warning())
+	r.writeTargetsMarkdown(&page)
 	for _, s := range r.Scenarios {
 		s.writeMarkdown(&page)
 	}
@@ -22,17 +23,31 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
+func (r Report) writeTargetsMarkdown(page *bytes.Buffer) {
+	lines := r.targetLines()
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(page, "\n## Targets\n\n| %s |\n|---|---|---|---|---|--:|---|--:|---|\n", strings.Join(targetHeadings, " | "))
+	for _, line := range lines {
+		writeMarkdownRow(page, line)
+	}
+}
+
 func (s ScenarioReport) writeMarkdown(page *bytes.Buffer) {
 	fmt.Fprintf(page, "\n## %s: %s\n\n%s, %s; ratios to %s.\n\n", s.ID, s.Title, s.Unit, s.direction(), s.Reference)
 	fmt.Fprintf(page, "| %s |\n", strings.Join(headings, " | "))
-	page.WriteString("|---|---|---|--:|--:|--:|--:|--:|--:|---|\n")
+	page.WriteString("|---|---|---|--:|--:|--:|--:|--:|--:|---|---|\n")
 	for _, row := range s.Rows {
-		cells := row.cells()
-		for i := range cells {
-			cells[i] = escapeCell(cells[i])
-		}
-		fmt.Fprintf(page, "| %s |\n", strings.Join(cells, " | "))
+		writeMarkdownRow(page, row.cells())
 	}
+}
+
+func writeMarkdownRow(page *bytes.Buffer, cells []string) {
+	for i := range cells {
+		cells[i] = escapeCell(cells[i])
+	}
+	fmt.Fprintf(page, "| %s |\n", strings.Join(cells, " | "))
 }
 
 // escapeCell keeps an error message from breaking its table.

@@ -22,6 +22,14 @@ func (r Report) WriteText(w io.Writer) {
 	}
 	table.Flush()
 	fmt.Fprintln(w)
+	if lines := r.targetLines(); len(lines) > 0 {
+		fmt.Fprintln(table, strings.Join(targetHeadings, "\t"))
+		for _, line := range lines {
+			fmt.Fprintln(table, strings.Join(line, "\t"))
+		}
+		table.Flush()
+		fmt.Fprintln(w)
+	}
 	for _, s := range r.Scenarios {
 		fmt.Fprintf(w, "%s: %s; %s, %s; ratios to %s\n", s.ID, s.Title, s.Unit, s.direction(), s.Reference)
 	}

@@ -96,7 +96,7 @@ func (s *Scenario) sampleFor(c *Contestant, short bool) Sample {
 	if short {
 		calls /= shortDivisor
 	}
-	return Sample{Calls: max(calls, s.InFlight), InFlight: s.InFlight, Size: s.Size}
+	return Sample{Calls: max(calls, s.InFlight), InFlight: s.InFlight, Size: s.Size, Short: short}
 }
 
 // takeSample measures once. A contestant that fails is not asked again: its

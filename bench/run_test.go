@@ -33,7 +33,7 @@ func TestEntriesSpreadOverPlacementAndGOMAXPROCS(t *testing.T) {
 func TestShortSampleFillsTheWindow(t *testing.T) {
 	s := &Scenario{InFlight: 1000, Size: 32}
 	got := s.sampleFor(&Contestant{Calls: 5000}, true)
-	if want := (Sample{Calls: 1000, InFlight: 1000, Size: 32}); got != want {
+	if want := (Sample{Calls: 1000, InFlight: 1000, Size: 32, Short: true}); got != want {
 		t.Errorf("sample %+v, want %+v", got, want)
 	}
 }

@@ -8,14 +8,22 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	"github.com/evfork/evfork/bench/internal/record"
 )
 
-// Echo is the service. Its methods are called as Echo.Echo and Echo.Allocated.
+// Echo is the service. Its methods are called as Echo.Echo and so on.
 type Echo struct{}
 
 // Echo answers with what it was sent.
 func (Echo) Echo(request []byte, reply *[]byte) error {
 	*reply = request
+	return nil
+}
+
+// Record answers with a struct.
+func (Echo) Record(request *record.Record, reply *record.Record) error {
+	*reply = *request
 	return nil
 }
 

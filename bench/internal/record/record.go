@@ -1,0 +1,37 @@
+// Package record is the struct that typed calls carry: of the size and the kinds of
+// field that a job has.
+package record
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Record describes a file.
+type Record struct {
+	ID       uint64
+	Path     string
+	Size     int64
+	Modified float64 // seconds since 1970
+	Tags     []string
+}
+
+// Example is the record that is sent.
+func Example() Record {
+	return Record{
+		ID:       1_234_567,
+		Path:     "/srv/images/2026/11/0042.jpeg",
+		Size:     3_482_113,
+		Modified: 1_795_500_000.25,
+		Tags:     []string{"raw", "scanned"},
+	}
+}
+
+// Same tells whether a reply is what was sent.
+func (r *Record) Same(reply *Record) error {
+	if r.ID != reply.ID || r.Path != reply.Path || r.Size != reply.Size ||
+		r.Modified != reply.Modified || !slices.Equal(r.Tags, reply.Tags) {
+		return fmt.Errorf("a reply of %+v", *reply)
+	}
+	return nil
+}

@@ -1,0 +1,10 @@
+// Command plugin-grpc is the worker of the go-plugin contestant over gRPC.
+package main
+
+import (
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/evfork/evfork/bench/internal/pluginecho"
+)
+
+func main() { pluginecho.Serve(plugin.ProtocolGRPC) }
