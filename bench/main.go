@@ -43,6 +43,8 @@ func contestants() *Registry {
 	addNetRPC(r)
 	addGoPlugin(r)
 	addAnyEvent(r)
+	addNode(r)
+	addPython(r)
 	addEvforkRings(r)
 	addTimers(r)
 	addPosts(r)

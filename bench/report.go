@@ -66,12 +66,12 @@ func summarize(s *Scenario, entries []*entry) ScenarioReport {
 	return report
 }
 
-// counterpart finds another contestant's row at the same placement and, when that
-// one is written in Go, at the same GOMAXPROCS.
+// counterpart finds another contestant's row at the same placement and, when both are
+// written in Go, at the same GOMAXPROCS; else the first one.
 func (e *entry) counterpart(contestant string, entries []*entry) *entry {
 	for _, r := range entries {
 		if r.contestant.Name == contestant && r.cpus == e.cpus &&
-			(r.procs == e.procs || !r.contestant.GoParent) {
+			(r.procs == e.procs || !r.contestant.GoParent || !e.contestant.GoParent) {
 			return r
 		}
 	}

@@ -48,6 +48,10 @@ func TestReferenceMatchesPlacementAndGOMAXPROCS(t *testing.T) {
 			t.Errorf("row %d is compared with the wrong reference row", i)
 		}
 	}
+	python := &Contestant{Name: "not in Go"}
+	if at(python, 0, 0).counterpart("ref", all) != all[0] {
+		t.Error("a row that is not Go's has no reference at the lowest GOMAXPROCS")
+	}
 	if at(ours, 4, 0).counterpart("ref", all) != nil {
 		t.Error("a row without a matching reference is compared all the same")
 	}
