@@ -37,7 +37,7 @@ type Scenario struct {
 type Contestant struct {
 	Name string
 
-	// Calls is how many calls a full sample makes: about a second's worth.
+	// Calls is how many calls a full sample makes: a third of a second's worth to a second's.
 	Calls int
 
 	// GoParent says that the parent is written in Go, so that GOMAXPROCS is
