@@ -14,7 +14,7 @@ import (
 )
 
 // guard ends a test that hangs, long after it should have ended.
-const guard = 30 * time.Second
+const guard = time.Minute
 
 // newLoop makes a loop that is verified and closed at the end of the test, which
 // must leave nothing behind then.

@@ -20,7 +20,7 @@ import (
 )
 
 // guard ends a test that hangs, long after it should have ended.
-const guard = 30 * time.Second
+const guard = time.Minute
 
 // helperVariable names the function that the test binary runs as a child.
 const helperVariable = "EVFORK_SOCK_HELPER"
