@@ -289,6 +289,7 @@ func TestPanicWithWatchersPendingIsCleanedUpByClose(t *testing.T) {
 // TestPendingAllocatesNothing: after the queues have grown.
 func TestPendingAllocatesNothing(t *testing.T) {
 	loop := newLoop(t)
+	needFreeWakes(t, loop)
 	timer := loop.Every(time.Hour, time.Hour, func() {})
 	loop.OnPrepare(func() {}).Unref()
 	loop.OnCheck(func() {}).Unref()
