@@ -4,21 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/reactor"
 )
 
-// The ring of cloop/ring.h on this project's loop.
+// The ring of cloop/ring.h on this project's loop, and on bare epoll in Go, which
+// shows what of the difference to C is the language's.
 
 // A socketPair of the ring is read at one end and written at the other.
 type socketPair struct{ read, write int }
 
-type evforkRing struct {
+// A goRing is a ring whose loop is in Go. ringTurns is one of the loops.
+type goRing struct {
 	ringScenario
-	loop       *reactor.Loop
+	turns      ringTurns
 	fds        []socketPair
 	writesLeft int
 	fired      int
@@ -28,38 +29,68 @@ type evforkRing struct {
 	buffer     [1]byte // here, so that passing it to a call does not allocate
 }
 
-// ringCalls are the system calls of a callback: those of any Go program, which
-// tell the scheduler, or those that do not, which the loop's streams use. For
-// descriptors that do not block both are right.
+// ringTurns is a loop: ring.receive(i) is to be called when fd is readable. run
+// makes iterations until done says that it is enough.
+type ringTurns interface {
+	watch(fd int, ring *goRing, i int) error
+	run(done func() bool) error
+	close() error
+}
+
+// ringCalls are the system calls of a callback: those that do not tell Go's
+// scheduler, which the loop's own streams use, or those of x/sys, which do.
 type ringCalls struct {
 	read, write func(fd int, p []byte) (int, error)
 }
 
-func ordinaryCalls() ringCalls { return ringCalls{unix.Read, unix.Write} }
-
-func rawCalls() ringCalls {
-	return ringCalls{
-		read:  func(fd int, p []byte) (int, error) { return rawCall(syscall.SYS_READ, fd, p) },
-		write: func(fd int, p []byte) (int, error) { return rawCall(syscall.SYS_WRITE, fd, p) },
-	}
-}
-
 func addEvforkRings(r *Registry) {
+	raw := ringCalls{reactor.ReadFD, reactor.WriteFD}
 	for _, s := range ringScenarios {
-		s.enter(r, nameEvfork, ordinaryCalls())
-		s.enter(r, nameEvfork+", raw syscalls", rawCalls())
+		s.enter(r, nameEvfork, raw, openReactorTurns)
+		s.enter(r, nameEvfork+", calls of x/sys", ringCalls{unix.Read, unix.Write}, openReactorTurns)
+		for name, open := range bareLoops() {
+			s.enter(r, name, raw, open)
+		}
 	}
 }
 
-func (s ringScenario) enter(r *Registry, name string, calls ringCalls) {
+// ringLoops are all loops in Go.
+func ringLoops() map[string]func() (ringTurns, error) {
+	loops := bareLoops()
+	loops[nameEvfork] = openReactorTurns
+	return loops
+}
+
+func (s ringScenario) enter(r *Registry, name string, calls ringCalls, open func() (ringTurns, error)) {
 	r.Enter(s.id, Contestant{Name: name, Calls: ringEvents, GoParent: true, Run: func(sample Sample) (Result, error) {
-		ring := &evforkRing{ringScenario: s, calls: calls}
+		turns, err := open()
+		if err != nil {
+			return Result{}, err
+		}
+		ring := &goRing{ringScenario: s, turns: turns, calls: calls}
 		return ring.measure(sample.Calls)
 	}})
 }
 
+// reactorTurns is this project's loop.
+type reactorTurns struct{ *reactor.Loop }
+
+func openReactorTurns() (ringTurns, error) {
+	loop, err := reactor.New(reactor.Config{})
+	return reactorTurns{loop}, err
+}
+
+func (t reactorTurns) watch(fd int, ring *goRing, i int) error {
+	_, err := t.WatchFD(fd, reactor.Read, func(reactor.Ready) { ring.receive(i) })
+	return err
+}
+
+func (t reactorTurns) run(done func() bool) error { return t.RunUntil(context.Background(), done) }
+
+func (t reactorTurns) close() error { return t.Close() }
+
 // measure is the median of the runs; the first two come on top and do not count.
-func (r *evforkRing) measure(events int) (Result, error) {
+func (r *goRing) measure(events int) (Result, error) {
 	if err := r.open(); err != nil {
 		return Result{}, err
 	}
@@ -74,19 +105,16 @@ func (r *evforkRing) measure(events int) (Result, error) {
 		}
 	}
 	median := lap{summarizeValues(cpu).Median, summarizeValues(wall).Median}
-	return median.result(), r.loop.Close()
+	return median.result(), r.turns.close()
 }
 
-func (r *evforkRing) open() (err error) {
-	if r.loop, err = reactor.New(reactor.Config{}); err != nil {
-		return err
-	}
+func (r *goRing) open() (err error) {
 	r.fds = make([]socketPair, r.size)
 	for i := range r.fds {
 		if r.fds[i], err = openPair(); err != nil {
 			return err
 		}
-		if _, err := r.loop.WatchFD(r.fds[i].read, reactor.Read, func(reactor.Ready) { r.receive(i) }); err != nil {
+		if err := r.turns.watch(r.fds[i].read, r, i); err != nil {
 			return err
 		}
 	}
@@ -110,18 +138,18 @@ func (p socketPair) close() {
 }
 
 // once measures one run, per event.
-func (r *evforkRing) once() (lap, error) {
+func (r *goRing) once() (lap, error) {
 	r.fired, r.bytes, r.writesLeft = 0, 0, r.writes
 	for i := range r.active {
 		r.send(i * (r.size / r.active))
 	}
-	took, err := timeLap(func() error { return r.loop.RunUntil(context.Background(), r.done) })
+	took, err := timeLap(func() error { return r.turns.run(r.done) })
 	return took.per(r.bytes), errors.Join(err, r.failed)
 }
 
-func (r *evforkRing) done() bool { return r.bytes == r.fired || r.failed != nil }
+func (r *goRing) done() bool { return r.bytes == r.fired || r.failed != nil }
 
-func (r *evforkRing) receive(i int) {
+func (r *goRing) receive(i int) {
 	if n, err := r.calls.read(r.fds[i].read, r.buffer[:]); n != 1 {
 		r.failed = fmt.Errorf("read of socketpair %d: %d bytes: %w", i, n, err)
 	}
@@ -136,7 +164,7 @@ func (r *evforkRing) receive(i int) {
 	}
 }
 
-func (r *evforkRing) send(i int) {
+func (r *goRing) send(i int) {
 	if n, err := r.calls.write(r.fds[i].write, r.buffer[:]); n != 1 {
 		r.failed = fmt.Errorf("write to socketpair %d: %d bytes: %w", i, n, err)
 	}

@@ -51,7 +51,7 @@ func TestShutdownStopsChildrenByTheirLadders(t *testing.T) {
 	eachClaim(t, func(t *testing.T, f *fixture, start func(child.Config) *kid) {
 		polite := start(steps("eof", "exit:5"))
 		config := steps("wait")
-		config.Ladder = child.Ladder{CloseWait: -1}
+		config.Ladder = child.Ladder{CloseWait: -1, TermWait: guard}
 		deaf := start(config)
 		must(t, f.Shutdown(t.Context()))
 		if polite.state.Code != 5 || polite.state.Asked != child.AskedByStop {

@@ -126,9 +126,9 @@ func TestStopLadder(t *testing.T) {
 		ladder child.Ladder
 		ends   string
 	}{
-		{"ends at the EOF", []string{"say:ready", "eof", "exit:5"}, child.Ladder{}, "exited with code 5"},
-		{"ends at SIGTERM", []string{"say:ready", "wait"}, child.Ladder{CloseWait: time.Millisecond}, "killed by signal 15 (terminated)"},
-		{"SIGTERM without a wait", []string{"say:ready", "wait"}, child.Ladder{CloseWait: -1}, "killed by signal 15 (terminated)"},
+		{"ends at the EOF", []string{"say:ready", "eof", "exit:5"}, patient, "exited with code 5"},
+		{"ends at SIGTERM", []string{"say:ready", "wait"}, child.Ladder{CloseWait: time.Millisecond, TermWait: guard}, "killed by signal 15 (terminated)"},
+		{"SIGTERM without a wait", []string{"say:ready", "wait"}, child.Ladder{CloseWait: -1, TermWait: guard}, "killed by signal 15 (terminated)"},
 		{"ends at SIGKILL", []string{"ignore-term", "say:ready", "wait"}, quick, "killed by signal 9 (killed)"},
 		{"SIGKILL without SIGTERM", []string{"say:ready", "wait"}, atOnce, "killed by signal 9 (killed)"},
 	}
@@ -300,9 +300,10 @@ func TestChildThatClosesItsInputAndStaysIsPutDown(t *testing.T) {
 	}
 }
 
-// A child that closes its output first and exits soon after is no offender.
+// A child that closes its output first and exits soon after is no offender. The loop's
+// time stands still, so that it is soon, however long the child takes.
 func TestChildThatClosesItsOutputAndExitsIsNotPutDown(t *testing.T) {
-	f := newFixture(t)
+	f := newFixtureWith(t, reactor.Config{Clock: &handClock{}})
 	k := f.start(shell("exec 1>&-; exit 6"))
 	f.until(k.ended)
 	if exit := k.exitError(t); exit.Reason != nil || exit.State.Code != 6 {

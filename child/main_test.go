@@ -44,19 +44,29 @@ type fixture struct {
 // newFixture makes a loop that is verified and closed at the end of the test.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	return newFixtureWith(t, reactor.Config{})
+}
+
+func newFixtureWith(t *testing.T, config reactor.Config) *fixture {
+	t.Helper()
 	leaktest.Check(t)
-	loop, err := reactor.New(reactor.Config{})
+	loop, err := reactor.New(config)
 	must(t, err)
 	t.Cleanup(func() {
-		if err := loop.Verify(); err != nil {
-			t.Error(err)
-		}
-		if err := loop.Close(); err != nil {
-			t.Error(err)
+		for _, err := range []error{loop.Verify(), loop.Close(), loop.Verify()} {
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	return &fixture{loop, t}
 }
+
+// handClock is a clock that stands still until the test moves it.
+type handClock struct{ now time.Duration }
+
+func (c *handClock) Monotonic() time.Duration { return c.now }
+func (c *handClock) Wall() time.Time          { return time.Unix(0, 0).Add(c.now) }
 
 // until runs the loop until cond is true.
 func (f *fixture) until(cond func() bool) {
@@ -114,12 +124,18 @@ func (f *fixture) startUnclaimed(config child.Config) *kid {
 
 func (k *kid) ended() bool { return k.ends > 0 }
 
+// patient is a ladder on which nobody is hurried to the next step, however long a
+// child is held up.
+var patient = child.Ladder{CloseWait: guard, TermWait: guard}
+
 // steps configures a worker that does the steps; see stepsWorker.
-func steps(steps ...string) child.Config { return child.Config{Worker: "steps", Args: steps} }
+func steps(steps ...string) child.Config {
+	return child.Config{Worker: "steps", Args: steps, Ladder: patient, StartTimeout: guard}
+}
 
 // shell configures a shell on stdin and stdout.
 func shell(script string) child.Config {
-	return child.Config{Path: "sh", Args: []string{"-c", script}, Transport: child.Stdio}
+	return child.Config{Path: "sh", Args: []string{"-c", script}, Transport: child.Stdio, Ladder: patient, StartTimeout: guard}
 }
 
 // exitError is the cause of the end, which must be one.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
 )
 
 // A program that was itself started as a child has EVFORK_FDS in its
@@ -74,7 +75,13 @@ func TestGrandchildThatWritesForEverDoesNotHangTheLoop(t *testing.T) {
 	for _, stream := range []string{"1", "2"} {
 		t.Run("stream "+stream, func(t *testing.T) {
 			f := newFixture(t)
-			k := f.start(shell(fmt.Sprintf("exec 3>&%s; for i in 1 2 3; do yes >&3 & done; sleep 0.1; exit 3", stream)))
+			config := shell(fmt.Sprintf("exec 3>&%s; for i in 1 2 3; do yes >&3 & done; sleep 0.1; exit 3", stream))
+			drop := func([]byte) {} // it may be much
+			config.OnStderr = drop
+			k := f.startUnclaimed(config)
+			_, err := k.Open(reactor.StreamConfig{OnData: drop})
+			must(t, err)
+			k.Ready()
 			f.until(k.ended)
 			if k.state.Code != 3 {
 				t.Errorf("it %v", k.state)

@@ -149,7 +149,8 @@ func nested() (say string, err error) {
 		return "", err
 	}
 	proc.OnExit(func(s child.ExitState) { say = s.String() })
-	return say, loop.Run(context.Background())
+	err = errors.Join(loop.Run(context.Background()), loop.Verify())
+	return say, err
 }
 
 // forgetful is a program that starts a worker and has not called child.Main.
@@ -161,6 +162,9 @@ func forgetful() {
 	}
 	defer loop.Close()
 	_, err = child.Start(loop, child.Config{Worker: "steps", Args: []string{"wait"}})
+	if broken := loop.Verify(); broken != nil {
+		fmt.Println(broken)
+	}
 	fmt.Println(errors.Is(err, child.ErrNoMain), err)
 }
 

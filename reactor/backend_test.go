@@ -26,7 +26,7 @@ func TestBackendIsTheOneOfTheConfig(t *testing.T) {
 		if got := loop.Backend(); got != name {
 			t.Errorf("asked for %s, got %s", name, got)
 		}
-		must(t, loop.Close())
+		shut(t, loop)
 	}
 	if opened < 2 {
 		t.Errorf("only %d of %v are here; poll and another should be", opened, backends)

@@ -22,6 +22,6 @@ func (l *Loop) runCleanup() {
 	for n := len(l.hooks.cleanup); n > 0; n = len(l.hooks.cleanup) {
 		h := l.hooks.cleanup[n-1]
 		h.Stop()
-		l.invoke(h, 0)
+		l.observe(h, func() { h.invoke(0) })
 	}
 }

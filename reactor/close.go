@@ -5,11 +5,18 @@ import (
 	"time"
 )
 
-// closeWait bounds how long Close waits for killed children to be reaped. A
-// process in uninterruptible sleep must not hang its parent.
-const closeWait = 2 * time.Second
+const (
+	// closeWait bounds how long Close waits for killed children to be reaped. A
+	// process in uninterruptible sleep must not hang its parent; one that waits for a
+	// processor, where many want one, is to be waited for.
+	closeWait = 10 * time.Second
+	// closeSlice is the longest of the waits of which that consists. Of each no more
+	// than this counts: if this process, or the machine, was stopped meanwhile, the
+	// children have had no time either.
+	closeSlice = 100 * time.Millisecond
+)
 
-// Close ends the loop now: children are killed and reaped (waiting at most two
+// Close ends the loop now: children are killed and reaped (waiting at most ten
 // seconds), cleanup hooks are called, every stream's OnClose gets ErrClosed, posts that were accepted run,
 // and all descriptors of the loop and of its streams are closed. Bytes that were
 // not written are lost; see Shutdown. Closing twice is harmless. Inside a
@@ -67,16 +74,16 @@ func (l *Loop) unwritten() bool {
 // pump iterates while there is something to wait for.
 func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) {
 	defer context.AfterFunc(ctx, l.interrupt)()
-	limit := forever
-	for start := l.clock(); waiting() && ctx.Err() == nil; {
+	for left := atMost; waiting() && ctx.Err() == nil; {
+		limit := forever
 		if atMost >= 0 {
-			if limit = atMost - time.Duration(l.clock()-start); limit <= 0 {
-				return
-			}
+			limit = min(left, closeSlice)
 		}
-		if l.iterate(limit) != nil {
+		start := l.clock()
+		if limit == 0 || l.iterate(limit) != nil {
 			return
 		}
+		left -= min(time.Duration(l.clock()-start), limit)
 	}
 }
 

@@ -33,7 +33,8 @@
 //  12. streams write what has been queued, in one system call each (of more than
 //     8 kB the beginning has left already). This comes last, so that neither
 //     Poll nor Stop leaves bytes behind,
-//  13. how long all this took is counted (Stats.Lag).
+//  13. how long all this took is counted (Stats.Lag), before the next wait blocks
+//     or when it has ended without.
 //
 // The wait asks the kernel without blocking first. If that brings nothing and a
 // callback has made a goroutine runnable, goroutines get a turn and the loop

@@ -73,19 +73,19 @@ func ExampleTimer_Again() {
 	}
 	defer loop.Close()
 	const quiet = 20 * time.Millisecond
-	var timeout *reactor.Timer
-	timeout = loop.Every(quiet, quiet, func() {
-		fmt.Println("nothing for", quiet)
-		timeout.Stop()
-	})
+	var timeout, ticks *reactor.Timer
 	activity := 0
-	var ticks *reactor.Timer
 	ticks = loop.Every(0, time.Millisecond, func() {
 		timeout.Again()
 		if activity++; activity == 3 {
 			fmt.Println("the last activity")
 			ticks.Stop()
 		}
+	})
+	// Started second: however late the loop is, a tick is due before the timeout is.
+	timeout = loop.Every(quiet, quiet, func() {
+		fmt.Println("nothing for", quiet)
+		timeout.Stop()
 	})
 	loop.Run(context.Background())
 	// Output:

@@ -23,12 +23,12 @@ func ExampleLoop_Host() {
 	}
 	defer inner.Close()
 
+	outer.AfterFunc(0, func() { fmt.Println("outside") }) // is due first: inner's deadline is later
 	inner.AfterFunc(time.Millisecond, func() { fmt.Println("inside") })
 	_, err = outer.Host(inner, func(err error) { fmt.Println("nothing is left inside:", err) })
 	if err != nil {
 		log.Fatal(err)
 	}
-	outer.Post(func() { fmt.Println("outside") })
 
 	if err := outer.Run(context.Background()); err != nil {
 		log.Fatal(err)

@@ -108,7 +108,7 @@ func ExampleLoop_WatchFD() {
 	var reader *reactor.FDWatcher
 	reader, err = loop.WatchFD(pipe[0], reactor.Read, func(ready reactor.Ready) {
 		var buf [64]byte
-		n, err := unix.Read(pipe[0], buf[:])
+		n, err := reactor.ReadFD(pipe[0], buf[:])
 		if err != nil {
 			return // EAGAIN: readiness is a hint
 		}

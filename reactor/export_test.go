@@ -83,6 +83,16 @@ func (l *Loop) UseExits(name string) bool {
 	return l.exits != nil
 }
 
+// LookAt reports whether what stat says of a path is so fresh that another change
+// could have the same time.
+func LookAt(path string, stat func(path string) PathInfo) (fresh bool) {
+	_, fresh = lookAt(path, stat)
+	return fresh
+}
+
+// CoarseTick is for how long different changes may have the same time.
+const CoarseTick = coarseTick
+
 // ClosePathHints makes the loop find changes of paths at their intervals only.
 func (l *Loop) ClosePathHints() {
 	for _, p := range l.paths.active {

@@ -411,7 +411,8 @@ func TestInnerLoopsGoroutinesGetTheirTurnBeforeTheOuterLoopBlocks(t *testing.T) 
 	run(t, h.outer)
 	helper.Wait()
 	h.wantEnd(t, nil)
-	if n := h.outer.Stats().Blocked; n > 50 {
+	// Now and then the scheduler has something else to do than the helper.
+	if n := h.outer.Stats().Blocked; n > 90 {
 		t.Errorf("the outer loop blocked %d times in %d rounds", n, rounds)
 	}
 }

@@ -16,17 +16,36 @@ func (l *Loop) iterate(limit time.Duration) error {
 	if err != nil {
 		return err
 	}
-	l.now = l.clock()                  // 5.
-	l.collect(events)                  // 6. what was fed, timers, descriptors
-	l.guarded((*Loop).invokePending)   // 7.
-	l.guarded((*Loop).runDeferred)     // 8.
-	l.guarded((*Loop).runPosts)        // 9.
-	l.guarded((*Loop).invokePending)   //    and what these have made pending: signals, asyncs, exits
-	l.runCheck()                       // 10.
-	l.runIdle()                        // 11.
-	l.guarded((*Loop).flush)           // 12. last: Poll, Stop and RunUntil leave no byte behind
-	l.stats.Lag.add(l.clock() - l.now) // 13.
+	l.beginTurn()                    // 5. 13.
+	l.collect(events)                // 6. what was fed, timers, descriptors
+	l.guarded((*Loop).invokePending) // 7.
+	l.guarded((*Loop).runDeferred)   // 8.
+	l.guarded((*Loop).runPosts)      // 9.
+	l.guarded((*Loop).invokePending) //    and what these have made pending: signals, asyncs, exits
+	l.runCheck()                     // 10.
+	l.runIdle()                      // 11.
+	l.guarded((*Loop).flush)         // 12. last: Poll, Stop and RunUntil leave no byte behind
 	return nil
+}
+
+// beginTurn reads the clock for the iteration whose wait has ended. If that wait
+// did not block, the reading also ends the turn before: a loop that is busy
+// reads its clock once an iteration.
+func (l *Loop) beginTurn() {
+	now := l.clock()
+	if l.turning {
+		l.stats.Lag.add(now - l.now)
+	}
+	l.now, l.turning = now, true
+}
+
+// endTurn counts how long the turn has kept the loop from waiting, if beginTurn
+// does not: the loop is about to block, or to leave its caller.
+func (l *Loop) endTurn() {
+	if l.turning {
+		l.stats.Lag.add(l.clock() - l.now)
+		l.turning = false
+	}
 }
 
 // timeout is how long the wait may take: nothing while work is pending,

@@ -85,6 +85,7 @@ type Loop struct {
 	running atomic.Bool // inside Run, Poll, RunUntil, Close or Shutdown
 	stopped atomic.Bool // Stop was called and not yet honoured
 	yield   bool        // see Yielding
+	turning bool        // the time since now is not in Stats.Lag yet
 	closing bool        // no new watchers
 	closed  bool
 	done    chan struct{} // closed when the loop has ended, however

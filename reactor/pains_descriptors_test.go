@@ -31,7 +31,7 @@ func TestDescriptorsZeroToTwoAreLikeOthers(t *testing.T) {
 		l := newLink(t, loop, fdtest.Transports()[0], nil)
 		echoes(t, l)
 		l.peer.Close()
-		must(t, loop.Close())
+		shut(t, loop)
 	})
 	for _, transport := range fdtest.Transports() {
 		t.Run("of a stream over "+transport.Name, func(t *testing.T) {

@@ -19,6 +19,13 @@ func TestProcessesThatOthersWaitForAreReportedOnce(t *testing.T) {
 	var waiters sync.WaitGroup
 	for i := range count {
 		cmd := exec.Command("sh", "-c", "exit 3")
+		let := func() {}
+		if i == 0 { // this one stays until it is watched, however late that is
+			cmd = exec.Command("sh", "-c", "read line; exit 3")
+			stdin, err := cmd.StdinPipe()
+			must(t, err)
+			let = func() { must(t, stdin.Close()) }
+		}
 		start(t, cmd)
 		waiters.Go(func() {
 			var status *exec.ExitError
@@ -35,6 +42,7 @@ func TestProcessesThatOthersWaitForAreReportedOnce(t *testing.T) {
 			must(t, err)
 			watched++
 		}
+		let()
 	}
 	run(t, loop)
 	waiters.Wait()

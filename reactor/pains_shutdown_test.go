@@ -141,8 +141,8 @@ func TestLoopsOpenedAndClosedLeaveNothing(t *testing.T) {
 			must(t, loop.Post(loop.Stop))
 			must(t, loop.Poll(0))
 		}
-		must(t, loop.Close())
-		must(t, loop.Close())
+		shut(t, loop)
+		shut(t, loop)
 		loop.Stop() // harmless, as ever
 	}
 }

@@ -115,6 +115,7 @@ func TestPostRacingCloseNeverWritesToAReusedDescriptor(t *testing.T) {
 		for range 20 {
 			must(t, loop.Poll(0)) // each leaves the loop in want of a wake-up
 		}
+		verify(t, loop)
 		must(t, loop.Close())
 		var ends []int
 		for range 4 { // sockets: both ends of each can be written to
@@ -130,6 +131,7 @@ func TestPostRacingCloseNeverWritesToAReusedDescriptor(t *testing.T) {
 		for _, fd := range ends {
 			unix.Close(fd)
 		}
+		verify(t, loop)
 		if refused.Load() != 3 {
 			t.Errorf("%d of 3 producers were refused in the end", refused.Load())
 		}

@@ -37,9 +37,9 @@ func runParked(t testing.TB, loop *reactor.Loop) {
 func TestRunParkedReturnsWhenNothingIsLeft(t *testing.T) {
 	loop := newParkable(t)
 	order := ""
-	loop.AfterFunc(2*time.Millisecond, func() { order += "c" })
-	loop.AfterFunc(time.Millisecond, func() { order += "b" })
 	loop.AfterFunc(0, func() { order += "a" })
+	loop.AfterFunc(time.Millisecond, func() { order += "b" })
+	loop.AfterFunc(2*time.Millisecond, func() { order += "c" })
 	runParked(t, loop)
 	runParked(t, loop)
 	if order != "abc" {

@@ -132,7 +132,11 @@ func (l *Loop) invokePending() {
 			if call := e.call; call != nil {
 				e.call = nil
 				call.base().pending = 0
-				l.invoke(call, e.ready)
+				if l.observer == nil {
+					call.invoke(e.ready)
+				} else {
+					l.invokeObserved(call, e.ready)
+				}
 			}
 		}
 		q.reset()
@@ -140,15 +144,10 @@ func (l *Loop) invokePending() {
 	}
 }
 
-// invoke makes one callback.
-func (l *Loop) invoke(call callable, ready Ready) {
-	if l.observer != nil {
-		l.observer.begin(l, call)
-		call.invoke(ready)
-		l.observer.end(l)
-		return
-	}
+func (l *Loop) invokeObserved(call callable, ready Ready) {
+	l.observer.begin(l, call)
 	call.invoke(ready)
+	l.observer.end(l)
 }
 
 func (q *pendingQueue) reset() {

@@ -225,22 +225,28 @@ func TestManyDueTimersShareTheLoop(t *testing.T) {
 }
 
 func TestSuspendedTimeDoesNotBringTimersNearer(t *testing.T) {
-	loop := newLoop(t)
-	timer := loop.AfterFunc(time.Hour, func() {})
-	before := timer.Remaining()
+	loop, clock := newHandLoop(t)
+	fired := 0
+	loop.AfterFunc(time.Hour, func() { fired++ })
+	timer := loop.AfterFunc(2*time.Hour, func() { fired++ })
+	clock.now += time.Minute
 	loop.Suspend()
+	clock.now += time.Hour
 	loop.Suspend() // once is enough
-	busyUntil(time.Now().Add(20 * time.Millisecond))
+	clock.now += time.Hour
 	loop.Resume()
 	loop.Resume()
-	start := time.Now()
-	after := timer.Remaining()
-	if lost := before - after; lost > 20*time.Millisecond-time.Millisecond && time.Since(start) < time.Millisecond {
-		t.Errorf("%v of the suspended time were counted", lost)
+	if left := timer.Remaining(); left != 2*time.Hour-time.Minute {
+		t.Errorf("%v remain, though a minute has passed of two hours", left)
 	}
 	pollTimes(t, loop, 1)
-	if now := time.Since(loop.Now()); now > time.Minute || now < 0 {
+	if now := clock.Wall().Sub(loop.Now()); now != 0 {
 		t.Errorf("Now is off by %v", now)
+	}
+	clock.now += 59 * time.Minute
+	pollTimes(t, loop, 1)
+	if fired != 1 {
+		t.Errorf("%d of the two timers have fired after an hour that counts", fired)
 	}
 	timer.Stop()
 }
@@ -283,6 +289,7 @@ func TestPanicWithWatchersPendingIsCleanedUpByClose(t *testing.T) {
 // TestPendingAllocatesNothing: after the queues have grown.
 func TestPendingAllocatesNothing(t *testing.T) {
 	loop := newLoop(t)
+	needFreeWakes(t, loop)
 	timer := loop.Every(time.Hour, time.Hour, func() {})
 	loop.OnPrepare(func() {}).Unref()
 	loop.OnCheck(func() {}).Unref()

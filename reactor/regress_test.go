@@ -449,3 +449,17 @@ func TestPollerOfAClosedLoopHasItsName(t *testing.T) {
 		t.Errorf("%q became %q", name, got)
 	}
 }
+
+// TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh: the clock was read after the look.
+// Of a loop that was held up in between, a change that got the same time as the one
+// before it went unseen.
+func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
+	fresh := reactor.LookAt("a file", func(string) reactor.PathInfo {
+		info := reactor.PathInfo{ChangeTime: time.Now()}
+		busyUntil(time.Now().Add(2 * reactor.CoarseTick))
+		return info
+	})
+	if !fresh {
+		t.Error("another change could have had the same time")
+	}
+}

@@ -125,6 +125,7 @@ func (l *Loop) within(body func() error) error {
 // rest ends a run: the loop counts as about to block from now on, and what is
 // still to be done makes FD readable for a host.
 func (l *Loop) rest() {
+	l.endTurn()
 	l.running.Store(false)
 	q := &l.posts
 	q.mu.Lock()

@@ -14,7 +14,7 @@ import (
 )
 
 // guard ends a test that hangs, long after it should have ended.
-const guard = 30 * time.Second
+const guard = 2 * time.Minute
 
 // newLoop makes a loop that is verified and closed at the end of the test, which
 // must leave nothing behind then.
@@ -28,12 +28,16 @@ func newLoopWith(t testing.TB, config reactor.Config) *reactor.Loop {
 	leaktest.Check(t)
 	loop, err := reactor.New(config)
 	must(t, err)
-	t.Cleanup(func() {
-		verify(t, loop)
-		must(t, loop.Close())
-		verify(t, loop)
-	})
+	t.Cleanup(func() { shut(t, loop) })
 	return loop
+}
+
+// shut closes a loop, which is verified before and after.
+func shut(t testing.TB, loop *reactor.Loop) {
+	t.Helper()
+	verify(t, loop)
+	must(t, loop.Close())
+	verify(t, loop)
 }
 
 // needBackend skips a test of what only one backend does.

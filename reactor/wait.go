@@ -23,6 +23,7 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 	if timeout == 0 {
 		return nil, nil
 	}
+	l.endTurn()
 	if l.yield {
 		l.yield = false
 		runtime.Gosched()

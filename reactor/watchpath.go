@@ -135,9 +135,14 @@ func (p *PathWatcher) look() {
 	}
 }
 
-func (p *PathWatcher) stat() {
-	p.cur = statPath(p.path)
-	p.fresh = time.Since(p.cur.ChangeTime) < coarseTick
+func (p *PathWatcher) stat() { p.cur, p.fresh = lookAt(p.path, statPath) }
+
+// lookAt asks stat what a path is, and the clock before it: what happens while stat
+// takes long, or we are held up behind it, may still get the time that it has seen.
+func lookAt(path string, stat func(string) PathInfo) (info PathInfo, fresh bool) {
+	now := time.Now()
+	info = stat(path)
+	return info, now.Sub(info.ChangeTime) < coarseTick
 }
 
 func (p *PathWatcher) invoke(Ready) {

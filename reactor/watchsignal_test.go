@@ -262,7 +262,9 @@ func dieOf(t *testing.T, sig syscall.Signal, end func(*reactor.Loop, *reactor.Si
 	must(t, err)
 	raise(t, sig)
 	pollUntil(t, loop, func() bool { return calls == 1 })
+	verify(t, loop)
 	end(loop, s)
+	verify(t, loop)
 	raise(t, sig)
 	select {} // until it arrives
 }

@@ -128,28 +128,33 @@ func TestCancelledCallsThatWaitAreNotBegun(t *testing.T) {
 	}
 }
 
-// While a call is slow, the sync server looks for cancels of those behind it.
+// While a call is slow, the sync server looks for cancels of those behind it. On a
+// busy machine the slow call may be over, or not even begun, before the cancel is
+// there: then it is given longer.
 func TestSyncServerSeesCancelsWhileACallIsSlow(t *testing.T) {
+	for slow := 20 * time.Millisecond; !seesTheCancel(t, slow); slow *= 4 {
+		if slow > guard/4 {
+			t.Fatalf("the cancelled call was begun, %v after it", slow)
+		}
+	}
+}
+
+func seesTheCancel(t *testing.T, slow time.Duration) bool {
 	f := newFixture(t)
 	var w watched
 	proc := f.spawn(pipes("sync"), child.Config{})
 	c := f.client(proc, peer{}, w.config(rpc.Config{}))
 	f.works(c)
 	stop(t, proc) // so that both are read together
-	f.beginWith(c, within(20*time.Millisecond), "until the end")
+	f.beginWith(c, within(slow), "until the end")
 	_, second := f.beginWith(c, rpc.CallOptions{}, "event", "second")
 	f.until(func() bool { return f.Stats().Buffered == 0 })
 	must(t, proc.Signal(syscall.SIGCONT))
 	f.until(func() bool { return len(w.events) > 0 })
-	if w.events[0] != "begun" { // the machine was so slow that the first call came late
-		t.Skip("does not apply: the deadline passed before the child went on")
-	}
 	c.Cancel(second)
 	f.until(func() bool { return c.InFlight() == 0 })
 	f.works(c)
-	if len(w.events) > 2 {
-		t.Errorf("the cancelled call was begun: %q", w.events)
-	}
+	return w.events[0] == "begun" && len(w.events) <= 2
 }
 
 func TestAbandonTimeoutPutsTheChildDown(t *testing.T) {

@@ -268,6 +268,10 @@ func (c *Client) onWriteError(err error) {
 	}
 }
 
+// isGoing reports whether no call can be made any more, and the end of the client,
+// which tells the reason, has yet to come.
+func (c *Client) isGoing() bool { return c.unable != nil && c.endErr == nil && !c.closing }
+
 // refuse takes no more calls, and ends those that were waiting for room.
 func (c *Client) refuse(err error) {
 	c.unable = err

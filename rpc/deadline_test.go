@@ -81,13 +81,14 @@ func TestEarlierDeadlineOfALaterCallEndsFirst(t *testing.T) {
 	c := f.connect(pipes("async"), rpc.Config{})
 	f.works(c)
 	var order []string
+	base := time.Now() // of all three, however long lies between the calls
 	call := func(name string, d time.Duration) {
 		_, err := c.GoWith(completion(func(_ rpc.Payload, err error) {
 			if !errors.Is(err, rpc.ErrDeadline) {
 				t.Errorf("%s ended with %v", name, err)
 			}
 			order = append(order, name)
-		}), within(d), rpc.Strings("hold"))
+		}), rpc.CallOptions{Deadline: base.Add(d)}, rpc.Strings("hold"))
 		must(t, err)
 	}
 	call("c", 30*time.Millisecond)

@@ -105,9 +105,12 @@ func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach)} }
 
 // Observe is n calls that took d together.
 func (p *Pace) Observe(n int, d time.Duration) {
-	p.base = time.Now().Add(-d) // so that the time since is d, and very little more
-	p.started = 0
-	p.stop(n)
+	if n == 0 {
+		p.start()
+		p.stop(0)
+		return
+	}
+	p.take(d / time.Duration(n))
 }
 
 func (p *Pace) Batching() bool { return p.batching() }

@@ -93,7 +93,11 @@ func (f *FanOut[Req, Resp]) dispatch() {
 			f.await(w)
 		default:
 			f.queue.unshift(j)
-			f.lose(w, err)
+			if w.client.isGoing() {
+				f.await(w) // its end tells why
+			} else {
+				f.lose(w, err)
+			}
 		}
 	}
 	if f.live == 0 {
@@ -106,11 +110,12 @@ func (f *FanOut[Req, Resp]) dispatch() {
 	}
 }
 
-// await gives a worker no more jobs until its client says that there is room.
+// await gives a worker no more jobs until its client says that there is room, or has
+// ended.
 func (f *FanOut[Req, Resp]) await(w *fanWorker) {
 	w.waiting = true
 	f.leaveRing(w)
-	if err := w.client.WaitReady(w.ready); err != nil {
+	if err := w.client.queue.waitReady(w.ready); err != nil {
 		f.lose(w, err)
 	}
 }

@@ -210,6 +210,11 @@ func TestServeGoroutinesRunsNoMoreThanItsLimit(t *testing.T) {
 	for range 100 {
 		f.works(c) // in the one place that is left
 	}
+	for most := ""; most != "4"; { // all are at it
+		reply, err := f.ask(c, "most")
+		must(t, err)
+		most = reply[0]
+	}
 	f.begin(c, "release")
 	f.until(func() bool { return c.InFlight() == 0 })
 	for range 50 {

@@ -130,6 +130,7 @@ func (f *fixture) typed(p peer, async bool, config rpc.Config) *rpc.Client {
 		if p.transport == "stdio" {
 			c.Transport = child.Stdio
 		}
+		unhurried(&c)
 		proc, err := child.Start(f.Loop, c)
 		must(f.t, err)
 		return f.client(proc, p, config)

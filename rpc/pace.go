@@ -35,7 +35,9 @@ func (p *pace) start() { p.started = time.Since(p.base) }
 // stop ends it, for n calls.
 func (p *pace) stop(n int) {
 	if n > 0 {
-		sample := (time.Since(p.base) - p.started) / time.Duration(n)
-		p.mean += (sample - p.mean) / paceWeight
+		p.take((time.Since(p.base) - p.started) / time.Duration(n))
 	}
 }
+
+// take takes a sample into the mean.
+func (p *pace) take(sample time.Duration) { p.mean += (sample - p.mean) / paceWeight }

@@ -89,9 +89,21 @@ func (f *fixture) start(p peer) rpc.Transport {
 	return f.spawn(p, child.Config{})
 }
 
+// unhurried gives a child as much time for each step as it may ever need, unless the
+// test wants another: a busy machine is no reason to put it down.
+func unhurried(c *child.Config) {
+	if c.StartTimeout == 0 {
+		c.StartTimeout = guard
+	}
+	if c.Ladder == (child.Ladder{}) {
+		c.Ladder = child.Ladder{CloseWait: guard, TermWait: guard}
+	}
+}
+
 func (f *fixture) spawn(p peer, config child.Config) *child.Process {
 	f.t.Helper()
 	config.Worker, config.Args = "serve", p.args()
+	unhurried(&config)
 	if p.transport == "stdio" {
 		config.Transport = child.Stdio
 	}

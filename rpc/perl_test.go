@@ -29,6 +29,9 @@ func (f *fixture) perlScript(script string, wire rpc.Wire, config rpc.Config) *r
 		Path:      "perl",
 		Args:      []string{"testdata/" + script, strings.TrimPrefix(wire.String(), "anyevent-")},
 		Transport: child.Stdio,
+
+		StartTimeout: guard,
+		Ladder:       child.Ladder{CloseWait: guard, TermWait: guard},
 	})
 	must(f.t, err)
 	return f.client(proc, peer{wire: wire}, config)

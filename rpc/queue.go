@@ -238,11 +238,16 @@ func (c *Client) WaitReady(fn func()) error {
 	if c.unable != nil {
 		return c.unable
 	}
-	w := c.queue.waiter()
+	return c.queue.waitReady(fn)
+}
+
+// waitReady is WaitReady also between a write error and the end of the client.
+func (q *callQueue) waitReady(fn func()) error {
+	w := q.waiter()
 	w.fn = fn
-	if err := c.queue.submit(w); err != nil {
+	if err := q.submit(w); err != nil {
 		w.fn = nil
-		c.queue.recycle(w)
+		q.recycle(w)
 		return err
 	}
 	return nil

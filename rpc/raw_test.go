@@ -119,6 +119,9 @@ func rawStep(in, out *os.File, step string) error {
 func (f *fixture) raw(config child.Config, steps ...string) *child.Process {
 	f.t.Helper()
 	config.Worker, config.Args = "raw", steps
+	if config.StartTimeout == 0 {
+		config.StartTimeout = guard
+	}
 	proc, err := child.Start(f.Loop, config)
 	must(f.t, err)
 	return proc

@@ -327,6 +327,24 @@ func TestPeerThatReadsNoMoreLosesItsCalls(t *testing.T) {
 	}
 }
 
+// A fan-out whose last worker could not be written to any more said so, and not how
+// the child had ended, when it was the first to see it.
+func TestFanOutWaitsForTheReasonOfAWriteError(t *testing.T) {
+	f := newFixture(t)
+	proc := f.raw(child.Config{Ladder: atOnce}, write(hello), closeIn, wait)
+	c := f.client(proc, peer{}, rpc.Config{OnError: func(error) {}})
+	f.until(func() bool { return c.Go(func(rpc.Payload, error) {}, "probe") != nil })
+	fan := double.FanOut(t.Context(), []*rpc.Client{c}, new(source).jobs(-1), rpc.FanOutConfig{RunLoop: true})
+	for r := range fan.Results() {
+		if !errors.Is(r.Err, rpc.ErrNoWorkers) {
+			t.Errorf("a job ended with %v", r.Err)
+		}
+	}
+	if exit, ok := errors.AsType[*child.ExitError](fan.Err()); !ok || exit.State.Signal != syscall.SIGKILL || !errors.Is(fan.Err(), rpc.ErrNoWorkers) {
+		t.Errorf("Err is %v", fan.Err())
+	}
+}
+
 // A call made when the child could not be written to any more, and its end was
 // not yet known, ended with a bare EPIPE: nobody could tell that it was safe to
 // make it again.

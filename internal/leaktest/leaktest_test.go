@@ -3,7 +3,6 @@ package leaktest_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/leaktest"
+	"github.com/evfork/evfork/internal/waitpeek"
 )
 
 // recorder is a test that notes its errors instead of failing.
@@ -26,12 +26,18 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
 
-// check runs body as a test of its own that begins with Check, and returns what
-// Check complained about.
+// check runs body, which leaves something, as a test of its own that begins with
+// Check, and returns what Check complained about.
 func check(t *testing.T, body func()) string {
 	t.Helper()
+	return checkFor(t, 100*time.Millisecond, body)
+}
+
+// checkFor is check with another patience.
+func checkFor(t *testing.T, patience time.Duration, body func()) string {
+	t.Helper()
 	r := &recorder{TB: t}
-	leaktest.CheckFor(r, 100*time.Millisecond)
+	leaktest.CheckFor(r, patience)
 	body()
 	for i := len(r.cleanups) - 1; i >= 0; i-- {
 		r.cleanups[i]()
@@ -49,7 +55,7 @@ func wantLeak(t *testing.T, got string, parts ...string) {
 }
 
 func TestNothingIsReportedWhenNothingIsLeft(t *testing.T) {
-	got := check(t, func() {
+	got := checkFor(t, time.Minute, func() { // the goroutine may take as long as it likes to end
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -107,12 +113,13 @@ func TestZombieIsReported(t *testing.T) {
 	needLinux(t)
 	cmd := exec.Command("true")
 	got := check(t, func() {
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
 		start(t, cmd)
-		io.Copy(io.Discard, stdout) // until it exits
+		for exited := false; !exited; time.Sleep(time.Millisecond) {
+			var err error
+			if exited, err = waitpeek.Exited(cmd.Process.Pid); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 	wantLeak(t, got, fmt.Sprintf("child process left: pid %d (true)", cmd.Process.Pid), "not reaped")
 	cmd.Wait()

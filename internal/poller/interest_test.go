@@ -199,6 +199,20 @@ func TestFullPipeWhoseReaderLeavesHasHungUp(t *testing.T) {
 	})
 }
 
+// TestReadAskedOfAWriteEndIsToldThatTheReaderLeft: there is nothing else to be told,
+// and on some systems only the write filter tells.
+func TestReadAskedOfAWriteEndIsToldThatTheReaderLeft(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		ends := pipe(t)
+		must(t, p.Add(ends.Write, 1, poller.Read))
+		expectQuiet(t, p)
+		ends.CloseRead()
+		for range 2 {
+			expect(t, p, event(ends.Write, 1, everything))
+		}
+	})
+}
+
 // TestHalfClosedSocketHasNotHungUp: it can be written to. Ending either direction
 // is an EV_EOF for kqueue, as losing the peer is.
 func TestHalfClosedSocketHasNotHungUp(t *testing.T) {

@@ -26,3 +26,8 @@ func inspect(fd int) (socket bool, err error) {
 	}
 	return false, nil
 }
+
+func isWriteOnly(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_ACCMODE == unix.O_WRONLY
+}

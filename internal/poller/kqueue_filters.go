@@ -23,6 +23,7 @@ const (
 type kqueueReg struct {
 	interest Interest // 0: not registered
 	socket   bool
+	writeEnd bool // of a pipe, where one goes one way
 	dirty    bool // in kqueue.dirty
 	hung     bool // in kqueue.hung
 	have     [filters]mode
@@ -38,13 +39,14 @@ type kqueueReg struct {
 // filter, as the end of a connection ends reading. On a pipe it is both: when the
 // last reader closes, some systems tell the write end's write filter, and some
 // its read filter, though there is nothing to read (Go's runtime knows this, too).
+// For the same reason both are there on a write end whatever is asked of it.
 func (r *kqueueReg) want() (modes [filters]mode) {
 	if r.interest == 0 {
 		return modes
 	}
 	if r.interest&Write != 0 {
 		modes[writeFilter] = level
-	} else if !r.socket && r.interest == HangUp {
+	} else if !r.socket && (r.interest == HangUp || r.writeEnd) {
 		modes[writeFilter] = edge
 	}
 	if r.interest&Read != 0 {

@@ -85,7 +85,10 @@ func TestLoopInABubble(t *testing.T) {
 		poller := reactortest.NewPoller(nil)
 		loop, err := reactor.New(reactor.Config{Poller: poller})
 		must(t, err)
-		defer loop.Close()
+		defer func() {
+			must(t, loop.Verify())
+			must(t, loop.Close())
+		}()
 		start := time.Now()
 		at := func(want time.Duration) {
 			t.Helper()

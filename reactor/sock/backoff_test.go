@@ -58,12 +58,15 @@ func TestErrorsOfOneConnectionDoNotEndTheListener(t *testing.T) {
 func TestWantOfDescriptorsPausesAndGoesOn(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EINVAL} {
 		t.Run(errno.Error(), func(t *testing.T) {
-			loop := newLoop(t)
+			loop, clock := newHandLoop(t)
 			var reported []error
 			config := sock.ListenConfig{OnError: func(err error) { reported = append(reported, err) }}
 			l, accepted := failing(t, loop, config, errno, errno, errno)
 			client(t, l.Addr())
-			pollUntil(t, loop, func() bool { return *accepted == 1 })
+			pollUntil(t, loop, func() bool {
+				clock.now += time.Millisecond
+				return *accepted == 1
+			})
 			if s := l.Stats(); s.Backoffs != 3 || s.Errors != 3 {
 				t.Errorf("stats: %+v", s)
 			}
@@ -76,7 +79,7 @@ func TestWantOfDescriptorsPausesAndGoesOn(t *testing.T) {
 }
 
 func TestListenerWithoutDescriptorsDoesNotSpin(t *testing.T) {
-	loop := newLoop(t)
+	loop, _ := newHandLoop(t) // the pause does not end
 	l, _ := failing(t, loop, sock.ListenConfig{}, unix.EMFILE)
 	client(t, l.Addr())
 	pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
@@ -122,7 +125,7 @@ func TestListenerWhoseEveryConnectionFailsDoesNotSpin(t *testing.T) {
 func TestListenerWithoutDescriptorsResumesWhenAStreamCloses(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("OnClose %v", own), func(t *testing.T) {
-			loop := newLoop(t)
+			loop, clock := newHandLoop(t)
 			var first *reactor.Stream
 			var full, closed bool
 			accepted := 0
@@ -145,10 +148,12 @@ func TestListenerWithoutDescriptorsResumesWhenAStreamCloses(t *testing.T) {
 			})
 			client(t, l.Addr())
 			pollUntil(t, loop, func() bool { return first != nil })
-			// Let the pauses grow to where waiting for the next would show.
 			full = true
 			client(t, l.Addr())
-			pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 6 })
+			pollUntil(t, loop, func() bool { // until the pause is a long one
+				clock.now += time.Millisecond
+				return l.Stats().Backoffs == 6
+			})
 			full = false
 			timers := loop.Stats().Timers
 			first.Close()
@@ -319,7 +324,7 @@ func helperLimit() error {
 	if err := until(loop, func() bool { return loop.Stats().Streams == 0 }); err != nil {
 		return err
 	}
-	return loop.Close()
+	return shut(loop)
 }
 
 // helperShed: what does not find a descriptor is told so at once.
@@ -351,8 +356,11 @@ func helperShed() error {
 	for _, c := range conns {
 		c.Close()
 	}
-	return loop.Close()
+	return shut(loop)
 }
+
+// shut closes a loop, which is verified before.
+func shut(loop *reactor.Loop) error { return errors.Join(loop.Verify(), loop.Close()) }
 
 // limited is a loop with an echo server and clients that wait for it.
 func limited(config sock.ListenConfig) (loop *reactor.Loop, l *sock.Listener, conns []net.Conn, path string, err error) {

@@ -107,6 +107,8 @@ func (d *Dialing) begin(loop *reactor.Loop) error {
 	d.element = s.open.PushBack(d)
 	if d.config.Timeout > 0 {
 		d.timeout = loop.AfterFunc(d.config.Timeout, func() { d.finish(-1, append(d.failed, ErrTimeout)) })
+		// What has come about already wins, however late the loop looks.
+		_ = d.timeout.SetPriority(reactor.MinPriority) // the range is right
 	}
 	return nil
 }

@@ -169,14 +169,54 @@ func deaf(t testing.TB, loop *reactor.Loop, address string) *sock.Listener {
 	l := listen(t, loop, "tcp", address, sock.ListenConfig{Backlog: 1}, ignore)
 	l.Pause()
 	for range 10 {
-		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
-		if err != nil {
+		if !reaches(t, l.Addr().AddrPort) {
 			return l
 		}
-		t.Cleanup(func() { c.Close() })
 	}
 	t.Skip("this system has room for more connections than asked for")
 	return nil
+}
+
+// reaches connects until the end of the test. That it does not come about is known
+// after ten looks, not after a time: they do not pass while this process is stopped.
+func reaches(t testing.TB, to netip.AddrPort) bool {
+	t.Helper()
+	family, addr := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
+	if to.Addr().Is4() {
+		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	unix.CloseOnExec(fd)
+	must(t, unix.SetNonblock(fd, true))
+	if err := unix.Connect(fd, addr); err != unix.EINPROGRESS {
+		must(t, err)
+		return true
+	}
+	for range 10 {
+		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		if n, _ := unix.Poll(look, 20); n == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// A loop that was held up finds the connection and the timeout at once.
+func TestConnectionThatHasComeAboutBeatsTheTimeout(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	_, d := dial(t, loop, "tcp", l.Addr().String(), sock.DialConfig{Timeout: time.Second}, reactor.StreamConfig{})
+	pollTimes(t, loop, 1)
+	c, err := l.Accept() // now it is connected
+	must(t, err)
+	defer c.Close()
+	clock.now += time.Minute
+	pollUntil(t, loop, d.done)
+	must(t, d.err)
 }
 
 func TestDialTimesOut(t *testing.T) {

@@ -74,7 +74,7 @@ func ExampleDial() {
 	loop := newExampleLoop()
 	defer loop.Close()
 
-	_, err := sock.Dial(loop, "unix", "/nonexistent/socket", sock.DialConfig{Timeout: time.Second}, func(c *sock.Conn, err error) {
+	_, err := sock.Dial(loop, "unix", "/nonexistent/socket", sock.DialConfig{Timeout: time.Minute}, func(c *sock.Conn, err error) {
 		fmt.Println(err)
 	})
 	if err != nil {

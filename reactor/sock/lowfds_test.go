@@ -73,7 +73,7 @@ func helperLowFDs() error {
 	if !used[0] || !used[1] || !used[2] {
 		return fmt.Errorf("the connections had descriptors %v", used)
 	}
-	return loop.Close()
+	return shut(loop)
 }
 
 // Children are started again and again while connections are accepted and dialled.
