@@ -88,7 +88,11 @@ func (q *Queue) attach(c *kevent.Event) (*note, unix.Errno) {
 	}
 	switch c.Filter {
 	case kevent.EVFILT_READ, kevent.EVFILT_WRITE:
+		if q.quirks.NoTerminals && isTerminal(int(c.Ident)) {
+			return nil, unix.EINVAL
+		}
 		n.file = identify(int(c.Ident))
+		n.named = q.quirks.FIFOStaysOpen && c.Filter == kevent.EVFILT_READ && n.file.readEnd() && isNamed(int(c.Ident))
 		n.set = readSet
 		if c.Filter == kevent.EVFILT_WRITE {
 			n.set = writeSet

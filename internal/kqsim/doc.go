@@ -43,6 +43,12 @@ type Quirks struct {
 	// EV_ENABLE. Some versions of macOS (libev's Changes, 4.00).
 	// http://cvs.schmorp.de/libev/Changes
 	DisabledStays bool
+	// FIFOStaysOpen: the read filter of a named pipe does not tell that the last
+	// writer has closed. macOS. https://github.com/golang/go/issues/24164
+	FIFOStaysOpen bool
+	// NoTerminals: a filter for a terminal is EINVAL. macOS; libuv uses select(2) for
+	// them. https://github.com/libuv/libuv/blob/v1.x/src/unix/stream.c
+	NoTerminals bool
 	// LongTimeout: a timeout of more than 100 million seconds is EINVAL. macOS.
 	// https://github.com/golang/go/blob/master/src/runtime/netpoll_kqueue.go
 	LongTimeout bool
@@ -60,7 +66,10 @@ type Quirks struct {
 // them at once.
 func Presets() map[string]Quirks {
 	return map[string]Quirks{
-		"darwin":    {DeadPipe: syscall.EPIPE, ZombieESRCH: true, DisabledStays: true, LongTimeout: true, WriteFirst: true},
+		"darwin": {
+			DeadPipe: syscall.EPIPE, ZombieESRCH: true, DisabledStays: true, FIFOStaysOpen: true, NoTerminals: true,
+			LongTimeout: true, WriteFirst: true,
+		},
 		"freebsd":   {DeadPipe: syscall.EPIPE, EOFDeletes: true},
 		"netbsd9":   {NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, ZombieESRCH: true},
 		"openbsd":   {NoUser: true, DeadPipe: syscall.EPIPE, ZombieESRCH: true},
@@ -68,7 +77,7 @@ func Presets() map[string]Quirks {
 		"one-way":   {DeadReaderIsWrite: true, EOFDeletes: true},
 		"all": {
 			NoUser: true, NoReceipt: true, DeadPipe: syscall.EBADF, EOFDeletes: true, DeadReaderIsRead: true, ZombieESRCH: true,
-			DisabledStays: true, LongTimeout: true, WriteFirst: true, InterruptEvery: 3,
+			DisabledStays: true, FIFOStaysOpen: true, NoTerminals: true, LongTimeout: true, WriteFirst: true, InterruptEvery: 3,
 		},
 	}
 }

@@ -15,6 +15,8 @@ type note struct {
 	disabled  bool
 	triggered bool // EVFILT_USER
 	muted     bool // never to be reported again; see Queue.mute
+	named     bool // of a named pipe whose end is not told of; see Quirks.FIFOStaysOpen
+	ended     bool // it has, and all has been read: only the news of the next writer counts
 	set       int
 	file      file // EVFILT_READ, EVFILT_WRITE
 	pidfd     int  // EVFILT_PROC; else -1
@@ -48,11 +50,14 @@ func (n *note) bits() (bits uint32) {
 	default:
 		bits = unix.EPOLLIN
 	}
-	if n.flags&kevent.EV_CLEAR != 0 {
+	if n.edge() {
 		bits |= unix.EPOLLET
 	}
 	return bits
 }
+
+// edge reports whether the kernel tells of changes only.
+func (n *note) edge() bool { return n.flags&kevent.EV_CLEAR != 0 || n.ended }
 
 func (n *note) event() kevent.Event {
 	return kevent.Event{Ident: n.ident, Filter: n.filter, Flags: n.flags, Udata: n.udata}
@@ -78,7 +83,19 @@ func identify(fd int) file {
 }
 
 func (f file) socket() bool   { return f.kind == unix.S_IFSOCK }
+func (f file) readEnd() bool  { return f.kind == unix.S_IFIFO && f.access == unix.O_RDONLY }
 func (f file) writeEnd() bool { return f.kind == unix.S_IFIFO && f.access == unix.O_WRONLY }
+
+// isNamed tells a pipe made by mkfifo from one made by pipe(2).
+func isNamed(fd int) bool {
+	var fs unix.Statfs_t
+	return unix.Fstatfs(fd, &fs) == nil && fs.Type != unix.PIPEFS_MAGIC
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
 
 func isOpen(fd int) bool {
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -74,7 +74,7 @@ func (q *Queue) scanSet(set int, events []kevent.Event) (n int, err error) {
 		ev, ready := q.evaluate(note)
 		if !ready {
 			// An edge that is over, or a level that belongs to a closed descriptor.
-			lingering = lingering || note.flags&kevent.EV_CLEAR == 0
+			lingering = lingering || !note.edge()
 			continue
 		}
 		events[n] = ev
@@ -127,13 +127,28 @@ func (q *Queue) evaluate(n *note) (ev kevent.Event, ready bool) {
 		if q.quirks.DeadReaderIsWrite && n.file.writeEnd() {
 			return ev, q.mute(n)
 		}
-		return ev, n.evaluateRead(fd, &ev)
+		ready = n.evaluateRead(fd, &ev)
+		if n.named {
+			ready = q.hideEnd(n, &ev)
+		}
+		return ev, ready
 	default:
 		if q.quirks.DeadReaderIsRead && n.file.writeEnd() && conditions(fd)&unix.POLLERR != 0 {
 			return ev, q.mute(n)
 		}
 		return ev, n.evaluateWrite(fd, &ev)
 	}
+}
+
+// hideEnd takes the end of a named pipe back out of a report. When nothing is
+// left to read the kernel is to say no more than that something has changed.
+func (q *Queue) hideEnd(n *note, ev *kevent.Event) (ready bool) {
+	ev.Flags &^= kevent.EV_EOF
+	if ended := ev.Data == 0; ended != n.ended {
+		n.ended = ended
+		_ = q.arm(n) // it is watched already
+	}
+	return !n.ended
 }
 
 // mute is for a note that will never be reported again: epoll would go on.
