@@ -82,6 +82,21 @@ func TestCallAllocatesItsReply(t *testing.T) {
 	}
 }
 
+// TestFramesLargerThanAReadAllocateNothing: there was a new buffer for each, grown
+// from nothing.
+func TestFramesLargerThanAReadAllocateNothing(t *testing.T) {
+	skipWithRaceDetector(t)
+	for _, size := range []int{64 << 10, 1 << 20} {
+		feed := rpc.DecoderOfLargeFrames(size, 60<<10)
+		if !feed() {
+			t.Fatal("the frame does not come out whole")
+		}
+		if n := testing.AllocsPerRun(100, func() { feed() }); n != 0 {
+			t.Errorf("%d bytes: %v allocations a frame", size, n)
+		}
+	}
+}
+
 // The workers' side: what they have allocated is asked before and after.
 func TestServersAllocateNothing(t *testing.T) {
 	for _, server := range []string{"sync", "async"} {

@@ -7,8 +7,7 @@ import (
 
 // decoder cuts a stream of bytes into frames. A frame that lies whole in the
 // bytes fed is delivered where it is; only one that was begun in one feed and
-// ended in another is copied. The copy grows with the bytes received, never
-// with what a header claims.
+// ended in another is copied, to where it is joined.
 //
 //	d.feed(data)
 //	for d.next() { … d.word, d.payload … }
@@ -21,9 +20,9 @@ type decoder struct {
 	payload    []byte // valid until the next feed or next
 	err        error
 
-	in      []byte // not yet looked at
-	partial []byte // the beginning of a frame
-	whole   bool   // partial has just been delivered
+	in      []byte      // not yet looked at
+	partial frameBuffer // the beginning of a frame
+	whole   bool        // partial has just been delivered
 }
 
 func (d *decoder) feed(data []byte) { d.in = data }
@@ -31,13 +30,12 @@ func (d *decoder) feed(data []byte) { d.in = data }
 // next finds the next whole frame. It returns false when the input is used up,
 // what is left having been kept, and after an error, which is final.
 func (d *decoder) next() bool {
-	if len(d.partial) > 0 || d.err != nil {
+	if len(d.partial.bytes) > 0 || d.err != nil {
 		return d.nextPartial()
 	}
 	header := d.header()
 	if len(d.in) < header {
-		d.partial = append(d.partial, d.in...)
-		d.in = nil
+		d.fill(header)
 		return false
 	}
 	size := binary.BigEndian.Uint32(d.in[header-lengthSize:])
@@ -47,8 +45,7 @@ func (d *decoder) next() bool {
 	}
 	end := header + int(size)
 	if len(d.in) < end {
-		d.partial = append(d.partial, d.in...)
-		d.in = nil
+		d.fill(end)
 		return false
 	}
 	d.hello = false
@@ -65,24 +62,24 @@ func (d *decoder) nextPartial() bool {
 	}
 	if d.whole {
 		d.whole = false
-		d.reset()
+		d.partial.reset()
 		return d.next()
 	}
 	header := d.header()
 	if !d.fill(header) {
 		return false
 	}
-	size := binary.BigEndian.Uint32(d.partial[header-lengthSize:])
+	size := binary.BigEndian.Uint32(d.partial.bytes[header-lengthSize:])
 	if size > d.limit && !d.mayBeHello(size) {
-		d.fail(append(d.partial, d.in[:min(len(d.in), quoteLimit)]...))
+		d.fail(append(d.partial.bytes, d.in[:min(len(d.in), quoteLimit)]...))
 		return false
 	}
 	if !d.fill(header + int(size)) {
 		return false
 	}
 	d.hello = false
-	d.word = d.wordOf(d.partial)
-	d.payload = d.partial[header:]
+	d.word = d.wordOf(d.partial.bytes)
+	d.payload = d.partial.bytes[header:]
 	d.whole = true
 	return true
 }
@@ -110,21 +107,10 @@ func (d *decoder) mayBeHello(size uint32) bool { return d.hello && size <= maxHe
 
 // fill moves input to partial until that has n bytes.
 func (d *decoder) fill(n int) bool {
-	take := min(max(n-len(d.partial), 0), len(d.in))
-	d.partial = append(d.partial, d.in[:take]...)
+	take := min(max(n-len(d.partial.bytes), 0), len(d.in))
+	d.partial.add(d.in[:take], n)
 	d.in = d.in[take:]
-	return len(d.partial) >= n
-}
-
-// partialKept is how large a buffer for split frames may be to be kept: what one
-// read brings. Larger ones were for one large frame.
-const partialKept = 64 << 10
-
-func (d *decoder) reset() {
-	d.partial = d.partial[:0]
-	if cap(d.partial) > partialKept {
-		d.partial = nil
-	}
+	return len(d.partial.bytes) >= n
 }
 
 // pending is how many bytes of an unfinished frame have been received.
@@ -132,11 +118,11 @@ func (d *decoder) pending() int {
 	if d.whole {
 		return 0
 	}
-	return len(d.partial)
+	return len(d.partial.bytes)
 }
 
 // unfinished is the beginning of a frame whose rest has not been fed.
-func (d *decoder) unfinished() []byte { return d.partial[:d.pending()] }
+func (d *decoder) unfinished() []byte { return d.partial.bytes[:d.pending()] }
 
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])

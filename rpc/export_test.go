@@ -38,13 +38,32 @@ func decode(d decoder, pieces [][]byte) (frames []Frame, pending int, err error)
 
 // DecoderKeeps is how large a buffer a decoder holds after the pieces.
 func DecoderKeeps(limit uint32, pieces ...[]byte) int {
+	for largeFrames.Get() != nil { // of other tests: they would be lent
+	}
 	d := decoder{limit: limit}
 	for _, p := range pieces {
 		d.feed(p)
 		for d.next() {
 		}
 	}
-	return cap(d.partial)
+	return cap(d.partial.bytes)
+}
+
+// DecoderOfLargeFrames returns a function that feeds a decoder one frame, in pieces
+// as reads bring them, and reports whether it came out whole.
+func DecoderOfLargeFrames(size, piece int) func() bool {
+	d := decoder{limit: uint32(size)}
+	frame := appendFrame(nil, 1, make([]byte, size))
+	return func() bool {
+		whole := false
+		for rest := frame; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
+			d.feed(rest[:min(piece, len(rest))])
+			for d.next() {
+				whole = len(d.payload) == size
+			}
+		}
+		return whole
+	}
 }
 
 // AppendFrame is the encoder.
