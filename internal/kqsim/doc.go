@@ -5,9 +5,9 @@
 // It follows kqueue(2) where the systems agree, and Quirks where they do not.
 // Only tests import it.
 //
-// What it cannot do: report an exit before the process can be waited for, tell
-// the error of a socket (it says ECONNRESET), notice that a descriptor was closed
-// and its number used again for the very same pipe end or socket.
+// What it cannot do: tell the error of a socket (it says ECONNRESET), notice that
+// a descriptor was closed and its number used again for the very same pipe end or
+// socket.
 package kqsim
 
 import "syscall"

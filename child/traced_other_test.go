@@ -1,0 +1,11 @@
+//go:build !linux
+
+package child_test
+
+import (
+	"errors"
+
+	"github.com/evfork/evfork/child"
+)
+
+func tracerWorker(*child.Worker) error { return errors.ErrUnsupported }
