@@ -62,6 +62,14 @@ func newFixtureWith(t *testing.T, config reactor.Config) *fixture {
 	return &fixture{loop, t}
 }
 
+// closeLoop verifies and closes a loop where there is no test to tell of an error:
+// in a worker, whose end tells.
+func closeLoop(loop *reactor.Loop) {
+	if err := errors.Join(loop.Verify(), loop.Close()); err != nil {
+		panic(err)
+	}
+}
+
 // handClock is a clock that stands still until the test moves it.
 type handClock struct{ now time.Duration }
 

@@ -68,7 +68,7 @@ func letGo(pid, tracer int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unix.Kill(tracer, unix.SIGKILL), loop.Close()) }()
+	defer func() { err = errors.Join(err, unix.Kill(tracer, unix.SIGKILL), loop.Verify(), loop.Close()) }()
 	exited := false
 	if _, err := loop.WatchProcess(pid, func() { exited = true }); err != nil {
 		return err

@@ -143,7 +143,7 @@ func nested() (say string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer loop.Close()
+	defer closeLoop(loop)
 	proc, err := child.Start(loop, child.Config{Worker: "steps", Args: []string{"exit:7"}})
 	if err != nil {
 		return "", err
@@ -160,7 +160,7 @@ func forgetful() {
 		fmt.Println(err)
 		return
 	}
-	defer loop.Close()
+	defer closeLoop(loop)
 	_, err = child.Start(loop, child.Config{Worker: "steps", Args: []string{"wait"}})
 	if broken := loop.Verify(); broken != nil {
 		fmt.Println(broken)

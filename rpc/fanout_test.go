@@ -527,7 +527,7 @@ func TestFanOutOfBadClientsIsRefused(t *testing.T) {
 	f := newFixture(t)
 	other, err := reactor.New(reactor.Config{})
 	must(t, err)
-	defer other.Close()
+	defer closeLoop(other)
 	ours, theirs := socketpair(t)
 	defer unix.Close(theirs)
 	stranger, err := rpc.NewClient(rpc.NewStreamTransport(other, ours, ours), rpc.Config{})

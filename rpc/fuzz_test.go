@@ -262,7 +262,7 @@ func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
 	if err != nil {
 		return err
 	}
-	defer loop.Close()
+	defer closeLoop(loop)
 	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
 		if err := fuzzAnswer(request); err != nil {
 			done.Fail(err)

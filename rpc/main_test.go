@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"testing"
@@ -60,6 +61,14 @@ func newFixture(t *testing.T) *fixture {
 		f.servers.Wait()
 	})
 	return f
+}
+
+// closeLoop verifies and closes a loop where there is no test to tell of an error:
+// in a worker, whose end tells.
+func closeLoop(loop *reactor.Loop) {
+	if err := errors.Join(loop.Verify(), loop.Close()); err != nil {
+		panic(err)
+	}
 }
 
 // until runs the loop on the test's goroutine until cond is true.

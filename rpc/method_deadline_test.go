@@ -20,7 +20,7 @@ func TestTypedHandlersContextHasTheCallsDeadline(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer loop.Close()
+			defer closeLoop(loop)
 			return rpc.ServeAsync(fds, loop, mux.Async())
 		},
 	}

@@ -117,7 +117,7 @@ func serveMux(fds rpc.FDs, p peer, mux *rpc.Mux) error {
 	if err != nil {
 		return err
 	}
-	defer loop.Close()
+	defer closeLoop(loop)
 	return server.ServeAsync(loop, mux.Async())
 }
 

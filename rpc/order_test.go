@@ -256,7 +256,7 @@ func TestSyncWireHoldsBackAsManyRepliesAsAsyncServersMayHold(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				defer loop.Close()
+				defer closeLoop(loop)
 				var first rpc.Done
 				count := 0
 				return server.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {

@@ -182,7 +182,7 @@ func (p peer) serve(fds rpc.FDs) error {
 	if s.loop, err = reactor.New(reactor.Config{}); err != nil {
 		return err
 	}
-	defer s.loop.Close()
+	defer closeLoop(s.loop)
 	return server.ServeAsync(s.loop, s.begin)
 }
 

@@ -109,7 +109,7 @@ func TestAsyncServerWaitsForCallsThatAreElsewhere(t *testing.T) {
 	defer in.Close()
 	loop, err := reactor.New(reactor.Config{})
 	must(t, err)
-	defer loop.Close()
+	defer closeLoop(loop)
 	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventAsync})
 	must(t, err)
 	_, err = in.WriteString(frame(1, "\x05later"))

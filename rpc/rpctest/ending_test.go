@@ -216,6 +216,7 @@ func TestClosedLoopEndsTheTransport(t *testing.T) {
 	tr := rpctest.Start(t, loop, serveSync)
 	l := newLog(t, loop, tr)
 	c := l.call("one")
+	must(t, loop.Verify())
 	must(t, loop.Close())
 	l.onceEach()
 	if !errors.Is(c.err, reactor.ErrClosed) {

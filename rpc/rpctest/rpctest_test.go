@@ -44,6 +44,14 @@ func newLoop(t *testing.T) *reactor.Loop {
 	return loop
 }
 
+// closeLoop verifies and closes a loop where there is no test to tell of an error:
+// in a worker, whose end tells.
+func closeLoop(loop *reactor.Loop) {
+	if err := errors.Join(loop.Verify(), loop.Close()); err != nil {
+		panic(err)
+	}
+}
+
 func until(t *testing.T, loop *reactor.Loop, cond func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -70,7 +78,7 @@ func serveAsync(fds rpc.FDs) error {
 	if err != nil {
 		return err
 	}
-	defer loop.Close()
+	defer closeLoop(loop)
 	return rpc.ServeAsync(fds, loop, func(request rpc.Payload, done rpc.Done) { done.ReplyBytes(request) })
 }
 
