@@ -3,6 +3,7 @@ package rpc
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // decoder cuts a stream of bytes into frames. A frame that lies whole in the
@@ -79,7 +80,7 @@ func (d *decoder) nextPartial() bool {
 	}
 	d.hello = false
 	d.word = d.wordOf(d.partial.bytes)
-	d.payload = d.partial.bytes[header:]
+	d.payload = slices.Clip(d.partial.bytes[header:])
 	d.whole = true
 	return true
 }

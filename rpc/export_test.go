@@ -50,7 +50,8 @@ func DecoderKeeps(limit uint32, pieces ...[]byte) int {
 }
 
 // DecoderOfLargeFrames returns a function that feeds a decoder one frame, in pieces
-// as reads bring them, and reports whether it came out whole.
+// as reads bring them, and reports whether it came out whole, and alone: what is
+// behind it in its buffer may be another child's.
 func DecoderOfLargeFrames(size, piece int) func() bool {
 	d := decoder{limit: uint32(size)}
 	frame := appendFrame(nil, 1, make([]byte, size))
@@ -59,7 +60,7 @@ func DecoderOfLargeFrames(size, piece int) func() bool {
 		for rest := frame; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
 			d.feed(rest[:min(piece, len(rest))])
 			for d.next() {
-				whole = len(d.payload) == size
+				whole = len(d.payload) == size && cap(d.payload) == size
 			}
 		}
 		return whole
