@@ -10,6 +10,7 @@ import (
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 )
 
 var (
@@ -303,7 +304,7 @@ func TestChildThatClosesItsInputAndStaysIsPutDown(t *testing.T) {
 // A child that closes its output first and exits soon after is no offender. The loop's
 // time stands still, so that it is soon, however long the child takes.
 func TestChildThatClosesItsOutputAndExitsIsNotPutDown(t *testing.T) {
-	f := newFixtureWith(t, reactor.Config{Clock: &handClock{}})
+	f := newFixtureWith(t, reactor.Config{Clock: reactortest.NewClock()})
 	k := f.start(shell("exec 1>&-; exit 6"))
 	f.until(k.ended)
 	if exit := k.exitError(t); exit.Reason != nil || exit.State.Code != 6 {

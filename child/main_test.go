@@ -70,12 +70,6 @@ func closeLoop(loop *reactor.Loop) {
 	}
 }
 
-// handClock is a clock that stands still until the test moves it.
-type handClock struct{ now time.Duration }
-
-func (c *handClock) Monotonic() time.Duration { return c.now }
-func (c *handClock) Wall() time.Time          { return time.Unix(0, 0).Add(c.now) }
-
 // until runs the loop until cond is true.
 func (f *fixture) until(cond func() bool) {
 	f.t.Helper()

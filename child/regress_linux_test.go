@@ -8,20 +8,21 @@ import (
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 )
 
 // A loop that was busy for longer than it waits for the exit after an EOF found
 // the timer due and the exit reported in one iteration. The timer came first, so
 // a child that had long exited was said to have been put down by us.
 func TestExitThatCameWhileTheLoopWasBusyIsNoOffence(t *testing.T) {
-	clock := &handClock{}
+	clock := reactortest.NewClock()
 	f := newFixtureWith(t, reactor.Config{Clock: clock})
 	k := f.start(shell("exec 1>&-; read line; exit 6"))
 	f.until(func() bool { return k.eof }) // from here on its exit is expected
 	must(t, k.stream.Write([]byte("now\n")))
 	k.stream.Flush()
 	awaitExited(t, k.PID())
-	clock.now += 300 * time.Millisecond // the loop is busy, for longer than it is patient
+	clock.Advance(300 * time.Millisecond) // the loop is busy, for longer than it is patient
 	f.until(k.ended)
 	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 6 {
 		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)

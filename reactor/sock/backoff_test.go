@@ -64,7 +64,7 @@ func TestWantOfDescriptorsPausesAndGoesOn(t *testing.T) {
 			l, accepted := failing(t, loop, config, errno, errno, errno)
 			client(t, l.Addr())
 			pollUntil(t, loop, func() bool {
-				clock.now += time.Millisecond
+				clock.Advance(time.Millisecond)
 				return *accepted == 1
 			})
 			if s := l.Stats(); s.Backoffs != 3 || s.Errors != 3 {
@@ -151,7 +151,7 @@ func TestListenerWithoutDescriptorsResumesWhenAStreamCloses(t *testing.T) {
 			full = true
 			client(t, l.Addr())
 			pollUntil(t, loop, func() bool { // until the pause is a long one
-				clock.now += time.Millisecond
+				clock.Advance(time.Millisecond)
 				return l.Stats().Backoffs == 6
 			})
 			full = false

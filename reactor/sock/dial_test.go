@@ -214,7 +214,7 @@ func TestConnectionThatHasComeAboutBeatsTheTimeout(t *testing.T) {
 	c, err := l.Accept() // now it is connected
 	must(t, err)
 	defer c.Close()
-	clock.now += time.Minute
+	clock.Advance(time.Minute)
 	pollUntil(t, loop, d.done)
 	must(t, d.err)
 }

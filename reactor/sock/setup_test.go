@@ -16,6 +16,7 @@ import (
 	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 	"github.com/evfork/evfork/reactor/sock"
 )
 
@@ -68,16 +69,10 @@ func newLoop(t testing.TB) *reactor.Loop {
 	return newLoopWith(t, reactor.Config{})
 }
 
-// handClock is a clock that stands still until the test moves it.
-type handClock struct{ now time.Duration }
-
-func (c *handClock) Monotonic() time.Duration { return c.now }
-func (c *handClock) Wall() time.Time          { return time.Unix(0, 0).Add(c.now) }
-
 // newHandLoop makes a loop whose time the test moves.
-func newHandLoop(t testing.TB) (*reactor.Loop, *handClock) {
+func newHandLoop(t testing.TB) (*reactor.Loop, *reactortest.Clock) {
 	t.Helper()
-	clock := &handClock{}
+	clock := reactortest.NewClock()
 	return newLoopWith(t, reactor.Config{Clock: clock}), clock
 }
 
