@@ -44,6 +44,7 @@ func crowdAvailable() error {
 
 func evforkCrowd(idle int) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
+		idle := idle
 		if s.Short {
 			idle = min(idle, crowdWorkersCut)
 		}

@@ -44,9 +44,9 @@ func (p postScenario) evfork(s Sample) (Result, error) {
 		return Result{}, err
 	}
 	return Result{Value: m.callsPerSecond(), Extra: map[string]float64{
-		"allocs/post":           float64(m.allocated.mallocs) / float64(s.Calls),
-		"blocking waits/sample": float64(e.blocked),
-		"write calls/sample":    float64(e.writes),
+		"allocs/post": float64(m.allocated.mallocs) / float64(s.Calls),
+		postWaits:     float64(e.blocked),
+		postWrites:    float64(e.writes),
 	}}, nil
 }
 

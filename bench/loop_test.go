@@ -107,7 +107,7 @@ func TestPostsToAnAwakeLoopMakeNoSystemCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"write calls/sample", "blocking waits/sample"} {
+	for _, name := range []string{postWrites, postWaits} {
 		if count, counted := result.Extra[name]; !counted || count != 0 {
 			t.Errorf("%s: %v, counted: %v", name, count, counted)
 		}

@@ -117,7 +117,7 @@ func perTimer(count int, work func()) (Result, error) {
 	took, err := timeLap(func() error { work(); return nil })
 	allocated := ownAllocations().since(before)
 	result := took.per(count).result()
-	result.Extra["allocs/timer"] = float64(allocated.mallocs) / float64(count)
+	result.Extra[timerAllocs] = float64(allocated.mallocs) / float64(count)
 	result.Extra["B/timer"] = float64(allocated.bytes) / float64(count)
 	return result, err
 }

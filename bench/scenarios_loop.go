@@ -21,7 +21,12 @@ const (
 	memoryStreams  = 4_000 // two descriptors each; 20,000 are allowed on many machines
 )
 
-const nsPerTimer = "ns/timer"
+const (
+	nsPerTimer  = "ns/timer"
+	timerAllocs = "allocs/timer"
+	postWaits   = "blocking waits/sample"
+	postWrites  = "write calls/sample"
+)
 
 // A ringScenario is one configuration of the ring: size socketpairs, of which
 // active carry a byte at the same time, until writes bytes have been passed on.
@@ -106,6 +111,35 @@ func addLoopScenarios(r *Registry) {
 func addLoopScenario(r *Registry, id, title, unit, reference string) {
 	r.AddScenario(Scenario{
 		ID: id, Title: title, Unit: unit, HigherIsBetter: unit == "posts/s",
-		Reference: reference, FixedProcs: machineProcs,
+		Reference: reference, FixedProcs: machineProcs, Targets: loopTargets(id),
 	})
+}
+
+// loopTargets are what is asked of the loop in a scenario.
+func loopTargets(id string) []Target {
+	const none = 0
+	switch id {
+	case "L1-100":
+		return []Target{{Of: nameEvfork, To: nameLibev, Bound: AtMost, Must: 1.15, Aim: 1}}
+	case "L2-start":
+		return []Target{
+			{Of: nameEvfork, To: nameLibev, Bound: AtMost, Must: 2.5},
+			{Of: nameEvfork, To: nameAfterFunc, Bound: AtMost, Must: 1. / 3},
+		}
+	case "L2-reset":
+		return []Target{{Of: nameEvfork, Figure: timerAllocs, Bound: AtMost, Must: noAllocation}}
+	case "L2-fire", "L2-fire-once":
+		return []Target{{Of: nameEvfork, To: nameLibev, Bound: AtMost, Must: 1}}
+	case "L3-4":
+		return []Target{{Of: nameEvfork, Bound: AtLeast, Must: 5e6, Aim: 20e6}}
+	case "L3-4-awake":
+		return []Target{
+			{Of: nameEvfork, Bound: AtLeast, Must: 5e6, Aim: 20e6},
+			{Of: nameEvfork, Figure: postWrites, Bound: AtMost, Must: none},
+			{Of: nameEvfork, Figure: postWaits, Bound: AtMost, Must: none},
+		}
+	case "L4":
+		return []Target{{Of: nameEvfork, Bound: AtMost, Must: none}}
+	}
+	return nil
 }
