@@ -16,7 +16,7 @@ type note struct {
 	triggered bool // EVFILT_USER
 	muted     bool // never to be reported again; see Queue.mute
 	named     bool // of a named pipe whose end is not told of; see Quirks.FIFOStaysOpen
-	ended     bool // it has, and all has been read: only the news of the next writer counts
+	drained   bool // it is empty, with a writer or without: only what comes next counts
 	set       int
 	file      file // EVFILT_READ, EVFILT_WRITE
 	pidfd     int  // EVFILT_PROC; else -1
@@ -57,7 +57,7 @@ func (n *note) bits() (bits uint32) {
 }
 
 // edge reports whether the kernel tells of changes only.
-func (n *note) edge() bool { return n.flags&kevent.EV_CLEAR != 0 || n.ended }
+func (n *note) edge() bool { return n.flags&kevent.EV_CLEAR != 0 || n.drained }
 
 func (n *note) event() kevent.Event {
 	return kevent.Event{Ident: n.ident, Filter: n.filter, Flags: n.flags, Udata: n.udata}

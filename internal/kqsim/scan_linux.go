@@ -144,11 +144,11 @@ func (q *Queue) evaluate(n *note) (ev kevent.Event, ready bool) {
 // left to read the kernel is to say no more than that something has changed.
 func (q *Queue) hideEnd(n *note, ev *kevent.Event) (ready bool) {
 	ev.Flags &^= kevent.EV_EOF
-	if ended := ev.Data == 0; ended != n.ended {
-		n.ended = ended
+	if drained := ev.Data == 0; drained != n.drained {
+		n.drained = drained
 		_ = q.arm(n) // it is watched already
 	}
-	return !n.ended
+	return !n.drained
 }
 
 // mute is for a note that will never be reported again: epoll would go on.

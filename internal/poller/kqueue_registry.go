@@ -28,7 +28,10 @@ func (p *kqueue) Add(fd int, gen uint32, interest Interest) error {
 	// What the kernel has may be of an earlier life of the number, whose Remove it
 	// has not been told: filters that went when that was closed, if it was. Adding
 	// them again is right in both cases; so the generation must differ.
-	*r = kqueueReg{interest: interest, socket: socket, writeEnd: !socket && isWriteOnly(fd), gen: gen, haveGen: ^gen, have: r.have, dirty: r.dirty}
+	*r = kqueueReg{
+		interest: interest, socket: socket, writeEnd: !socket && isWriteOnly(fd),
+		gen: gen, haveGen: ^gen, have: r.have, dirty: r.dirty,
+	}
 	if err := p.apply(int32(fd)); err != nil {
 		p.withdraw(int32(fd))
 		return err
