@@ -3,11 +3,11 @@ package reactor
 import "golang.org/x/sys/unix"
 
 // ReadFD reads once from a non-blocking descriptor, for callbacks of WatchFD: at
-// most 256 KiB into buf. It returns 0 and nil at the end of the file, and
-// unix.EAGAIN, unwrapped, when there is nothing to read; other errors are
-// *OpError. On Linux it does not tell Go's scheduler, which makes unix.Read
-// slower by some hundred nanoseconds: called on a descriptor that blocks, it would
-// keep other goroutines from running. It may be called on any goroutine, and
+// most 256 KiB into buf, which stays the caller's. It returns 0 and nil at the end
+// of the file, and unix.EAGAIN, unwrapped, when there is nothing to read; other
+// errors are *OpError. On Linux it does not tell Go's scheduler, which costs
+// unix.Read about 100 ns (docs/performance.md): on a descriptor that blocks, it
+// would keep other goroutines from running. It may be called on any goroutine, and
 // allocates nothing but its errors.
 func ReadFD(fd int, buf []byte) (int, error) {
 	buf = buf[:min(len(buf), maxTransfer)]

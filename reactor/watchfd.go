@@ -42,10 +42,10 @@ type FDWatcher struct {
 
 // WatchFD starts a watcher for a non-blocking descriptor, which stays the
 // caller's: stop the watcher before closing it. fn gets the conditions that are
-// both asked for and reported; ReadFD and WriteFD are made for it. Descriptors that the kernel cannot watch
-// (regular files: EPERM) are refused with an *OpError; an interest that is empty,
-// and a number that cannot be a descriptor, with ErrInvalid; any on a closed loop
-// with ErrClosed.
+// both asked for and reported; ReadFD and WriteFD are made for it. Descriptors
+// that the kernel cannot watch (regular files: EPERM) are refused with an
+// *OpError; an interest that is empty, and a number that cannot be a descriptor,
+// with ErrInvalid; any on a closed loop with ErrClosed.
 func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher, error) {
 	w := &FDWatcher{}
 	w.init(l, fd, interest, fn)
