@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
@@ -17,10 +18,12 @@ type frameWriter struct {
 	queue   [][]byte    // chunks; all but the last are full
 	other   [][]byte    // empty: the other half of the double buffer
 	free    [][]byte    // chunks to be used again
+	frames  int         // in the queue
 	queued  int         // bytes in the queue, and in what is being written of an earlier one
 	writing bool        // by one of those who queue
 	atLimit atomic.Bool // no more should be queued; changed under mu
 	err     error       // final
+	took    writingTime
 }
 
 // writerLimit is how much may wait to be written, unless configured, before those who
@@ -34,9 +37,14 @@ const chunkSize = 128 << 10
 // chunksKept is how many chunks a writer keeps that has nothing to write.
 const chunksKept = writerLimit / chunkSize
 
-// corkLimit is how much of a batch of replies is held back: the parent can work
-// on these while the rest is made. The same as a stream's.
-const corkLimit = 8 << 10
+// How much of a batch of replies is held back, in bytes: the parent can work on these
+// while the rest is made. corkLimit is the same as a stream's; up to corkFrames long replies are
+// worth more, because each write that blocks is a switch to the parent.
+const (
+	corkLimit  = 8 << 10
+	corkFrames = 8
+	corkMost   = 32 << 10
+)
 
 func newFrameWriter(fd, limit int) *frameWriter {
 	w := &frameWriter{fd: fd, limit: limit}
@@ -56,14 +64,20 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 		w.noteRoom()
 		return nil // it is taken along
 	}
-	if !prompt && w.queued < corkLimit {
+	if !prompt && w.corked() {
 		return nil
 	}
 	return w.flushLocked()
 }
 
+// corked reports whether what is queued may wait for more.
+func (w *frameWriter) corked() bool {
+	return w.queued < corkLimit || w.frames < corkFrames && w.queued < corkMost
+}
+
 // append queues a frame.
 func (w *frameWriter) append(word uint32, payload []byte) {
+	w.frames++
 	w.queued += headerSize + len(payload)
 	last := len(w.queue) - 1
 	if last < 0 || len(w.queue[last])+headerSize > chunkSize {
@@ -138,7 +152,7 @@ func (w *frameWriter) flushLocked() error {
 	w.writing = true
 	for len(w.queue) > 0 && w.err == nil {
 		out := w.queue
-		w.queue = w.other
+		w.queue, w.frames = w.other, 0
 		for i, chunk := range out {
 			out[i] = nil
 			if w.err == nil {
@@ -169,6 +183,7 @@ func (w *frameWriter) writeLocked(chunk []byte) error {
 
 // write writes all of p, through the scheduler: the descriptor blocks.
 func (w *frameWriter) write(p []byte) error {
+	defer w.took.since(time.Now())
 	for len(p) > 0 {
 		n, err := syscall.Write(w.fd, p)
 		if err == syscall.EINTR {
