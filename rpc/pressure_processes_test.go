@@ -85,6 +85,9 @@ func eachPressure(t *testing.T, p pressure) {
 	wires := []rpc.Wire{rpc.Evfork}
 	if os.Getenv("EVFORK_TORTURE") != "" {
 		p.Total = 1 << 30
+		if raceDetector {
+			p.Total = 256 << 20 // it takes several times as long
+		}
 		wires = append(wires, rpc.AnyEventAsync, rpc.AnyEventSync)
 	}
 	for _, p.Server = range []string{"sync", "async", "goroutines"} {
