@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
+	g.workers.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error
@@ -57,14 +59,16 @@ type goroutineServer struct {
 	limit   int
 	ctx     context.Context // ended by the first error
 	cancel  context.CancelCauseFunc
-	pool    sync.Pool // of *[]byte, requests
+	pool    sync.Pool       // of *[]byte, requests
+	calls   []goroutineCall // the reader's: the next ones
 
 	mu      sync.Mutex
-	change  sync.Cond // something has ended, or the backlog is shorter
+	change  sync.Cond // a call or a worker has ended, or the backlog is shorter
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
 	backlog backlog
+	workers goroutineWorkers
 }
 
 // goroutineCall is a call that has a goroutine, and its ctx.
@@ -82,6 +86,8 @@ type goroutineCall struct {
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
+		// A read that blocks keeps the processor for a while, and workers are waiting for one.
+		runtime.Gosched()
 		more, err := reader.read()
 		if !more || err != nil {
 			return err
@@ -106,24 +112,35 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// begin starts a call, or has it wait for its turn. It returns when the backlog
-// has room for another.
+// begin has a call wait for a worker. It returns when the backlog has room for
+// another.
 func (g *goroutineServer) begin(call *incoming) {
-	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
+	c := g.newCall()
+	c.id, c.request = call.id, g.copyOf(call.payload)
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.ended:
-	case g.room():
-		g.enter(c)
-		go g.run(c)
-	default:
-		g.backlog.push(c)
-		for g.backlog.full() && !g.ended {
-			g.change.Wait()
-		}
+	if g.ended {
+		return
 	}
+	g.backlog.push(c)
+	g.bring()
+	for g.backlog.full() && !g.ended {
+		g.change.Wait()
+	}
+}
+
+// newCall makes calls some at a time. They are not used again: a goroutine that the handler
+// has left behind may still have the ctx.
+func (g *goroutineServer) newCall() *goroutineCall {
+	const atATime = 16
+	if len(g.calls) == 0 {
+		g.calls = make([]goroutineCall, atATime)
+	}
+	c := &g.calls[0]
+	g.calls = g.calls[1:]
+	c.server = g
+	return c
 }
 
 // copyOf copies a request into a buffer that is used again when the handler
@@ -142,49 +159,19 @@ func (g *goroutineServer) enter(c *goroutineCall) {
 	g.running = append(g.running, c)
 }
 
-// leave is the end of a call, with over as answerInTurn returned it. It returns the
-// next one for this goroutine, and begins others if there is room for more.
-func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// leave is the end of a call, with over as answerInTurn returned it.
+func (g *goroutineServer) leave(c *goroutineCall, over int) {
 	last := len(g.running) - 1
 	g.running[c.place] = g.running[last]
 	g.running[c.place].place = c.place
 	g.running[last] = nil
 	g.running = g.running[:last]
 	g.waiting += 1 - over
-	for !g.ended && !g.backlog.empty() && g.room() {
-		c := g.backlog.pop()
-		g.enter(c)
-		if next == nil {
-			next = c
-		} else {
-			go g.run(c)
-		}
-	}
-	if next != nil || len(g.running) == 0 {
-		g.change.Broadcast()
-	}
-	return next
+	g.change.Broadcast()
 }
 
 // room reports whether another call may begin.
 func (g *goroutineServer) room() bool { return len(g.running)+g.waiting < g.limit }
-
-// run answers a call, and then those that have waited meanwhile.
-func (g *goroutineServer) run(c *goroutineCall) {
-	for c != nil {
-		reply, err := g.invoke(c)
-		c.noMoreParts()
-		over, err := g.answerInTurn(c.id, reply, err, true)
-		if err != nil {
-			g.cancel(err)
-		}
-		c.end()
-		g.recycle(c)
-		c = g.leave(c, over)
-	}
-}
 
 func (g *goroutineServer) recycle(c *goroutineCall) {
 	if cap(*c.request) <= requestKept {
@@ -234,13 +221,17 @@ func (g *goroutineServer) cancelCall(id uint32) {
 func (g *goroutineServer) wait() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ctx.Err() != nil {
-		g.ended = true
-		g.change.Broadcast()
-	}
-	for len(g.running) > 0 {
+	for {
+		g.ended = g.ctx.Err() != nil
+		if len(g.running) == 0 && (g.ended || g.backlog.empty()) {
+			break
+		}
 		g.change.Wait()
 	}
 	g.ended = true
+	g.dismiss()
 	g.change.Broadcast()
+	for g.workers.count > 0 {
+		g.change.Wait()
+	}
 }

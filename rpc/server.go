@@ -216,6 +216,13 @@ func (w *frameWriter) flush() error {
 	return w.flushLocked()
 }
 
+// push has what is queued written, but does not wait for what another has begun to write.
+func (w *frameWriter) push() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flushLocked()
+}
+
 func (w *frameWriter) flushLocked() error {
 	if w.writing {
 		return w.err // it is taken along
