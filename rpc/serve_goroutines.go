@@ -9,12 +9,12 @@ import (
 // defaultGoroutines is the limit of ServeGoroutines unless given.
 const defaultGoroutines = 1024
 
-// ServeGoroutines answers each call on a goroutine of its own, at most limit at
-// a time (0: 1024); beyond that up to 1 MiB of calls wait, for the sake of the
-// cancels behind them, and then it stops reading, and the pipe pushes back.
-// Replies leave promptly, in the order of completion. It returns like ServeSync,
-// after the last handler has. Calls that were cancelled, or whose deadline has
-// passed, while they waited are not handled.
+// ServeGoroutines answers each call on a goroutine that has no other meanwhile, at most
+// limit at a time (0: 1024); beyond that up to 1 MiB of calls wait, for the sake of the
+// cancels behind them, and then it stops reading, and the pipe pushes back. Replies leave in the
+// order of completion, promptly, unless ServerConfig.FlushEach says that they may wait a
+// moment for others. It returns like ServeSync, after the last handler has. Calls that were
+// cancelled, or whose deadline has passed, while they waited are not handled.
 func ServeGoroutines(fds FDs, handler Handler, limit int) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
-	g.workers.pace = newPace(s.config.FlushEach, nil)
+	g.runners.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error
@@ -59,16 +59,15 @@ type goroutineServer struct {
 	limit   int
 	ctx     context.Context // ended by the first error
 	cancel  context.CancelCauseFunc
-	pool    sync.Pool       // of *[]byte, requests
-	calls   []goroutineCall // the reader's: the next ones
+	pool    sync.Pool // of *[]byte, requests
 
 	mu      sync.Mutex
-	change  sync.Cond // a call or a worker has ended, or the backlog is shorter
+	change  sync.Cond // a call or a runner has ended, or the backlog is shorter
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
 	backlog backlog
-	workers goroutineWorkers
+	runners goroutineRunners
 }
 
 // goroutineCall is a call that has a goroutine, and its ctx.
@@ -86,7 +85,8 @@ type goroutineCall struct {
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
-		// A read that blocks keeps the processor for a while, and workers are waiting for one.
+		// A read that blocks keeps its processor until the runtime's monitor takes it away, 20 µs later
+		// at best (sysmon in runtime/proc.go): first those may have it who wait for one.
 		runtime.Gosched()
 		more, err := reader.read()
 		if !more || err != nil {
@@ -112,11 +112,11 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// begin has a call wait for a worker. It returns when the backlog has room for
+// begin has a call wait for a runner. It returns when the backlog has room for
 // another.
 func (g *goroutineServer) begin(call *incoming) {
-	c := g.newCall()
-	c.id, c.request = call.id, g.copyOf(call.payload)
+	// It is not used again: a goroutine that the handler has left behind may still have the ctx.
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -128,19 +128,6 @@ func (g *goroutineServer) begin(call *incoming) {
 	for g.backlog.full() && !g.ended {
 		g.change.Wait()
 	}
-}
-
-// newCall makes calls some at a time. They are not used again: a goroutine that the handler
-// has left behind may still have the ctx.
-func (g *goroutineServer) newCall() *goroutineCall {
-	const atATime = 16
-	if len(g.calls) == 0 {
-		g.calls = make([]goroutineCall, atATime)
-	}
-	c := &g.calls[0]
-	g.calls = g.calls[1:]
-	c.server = g
-	return c
 }
 
 // copyOf copies a request into a buffer that is used again when the handler
@@ -231,7 +218,7 @@ func (g *goroutineServer) wait() {
 	g.ended = true
 	g.dismiss()
 	g.change.Broadcast()
-	for g.workers.count > 0 {
+	for g.runners.count > 0 {
 		g.change.Wait()
 	}
 }
