@@ -24,7 +24,6 @@ import (
 type plan struct {
 	kind   reflect.Kind
 	bytes  bool        // a slice of bytes: a byte string
-	texts  bool        // a []string
 	elem   *plan       // of a slice
 	fields []fieldPlan // of a struct, in their order
 	// omits says that fields may be left out, which Append does not do here.
@@ -77,7 +76,6 @@ func newPlan(t reflect.Type, begun map[reflect.Type]*plan) *plan {
 	case reflect.Slice:
 		p.elem = newPlan(t.Elem(), begun)
 		p.bytes = t.Elem().Kind() == reflect.Uint8
-		p.texts = t == reflect.TypeFor[[]string]()
 		if p.elem != nil {
 			p.omits = p.elem.omits
 			return p

@@ -149,28 +149,17 @@ func (d *plainDecoder) list(p *plan, v reflect.Value) bool {
 	if !ok || n > maxElements || n > uint64(len(d.data)) {
 		return false
 	}
-	if p.texts {
-		return d.texts(v.Addr().Interface().(*[]string), int(n))
+	if v.SetZero(); n == 0 {
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // not nil
+		return true
 	}
-	v.Set(reflect.MakeSlice(v.Type(), int(n), int(n)))
+	v.Grow(int(n)) // MakeSlice would allocate the slice's header, too
+	v.SetLen(int(n))
 	for i := range int(n) {
 		if !d.decode(p.elem, v.Index(i)) {
 			return false
 		}
 	}
-	return true
-}
-
-func (d *plainDecoder) texts(to *[]string, n int) bool {
-	all := make([]string, n)
-	for i := range all {
-		text, ok := d.text()
-		if !ok {
-			return false
-		}
-		all[i] = string(text)
-	}
-	*to = all
 	return true
 }
 
