@@ -104,6 +104,7 @@ func (g *goroutineServer) letGo() {
 func (g *goroutineServer) handle(runner *goroutineRunner) {
 	pace := &g.runners.pace
 	c := g.backlog.pop()
+	g.change.Broadcast() // the reader may have waited for room
 	g.enter(c)
 	g.bring()
 	cheap := pace.batching()

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -140,5 +141,41 @@ func TestGoroutinesFlushEachReply(t *testing.T) {
 	expect(t, file, frame(1, "cheap")) // the last one
 	if late > 0 {
 		t.Errorf("%d of %d replies had not been written when the next handler was called", late, calls)
+	}
+}
+
+// The reader waits while the backlog is full, and goes on when a call leaves that, not when
+// one ends: behind it may be the cancels that the running ones wait for.
+func TestReaderGoesOnWhenACallLeavesTheBacklog(t *testing.T) {
+	const (
+		calls      = 4096 // fill the backlog, and come with one read
+		cancelKind = 0x30000000
+	)
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 2*calls, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	_, err := file.WriteString(hello)
+	must(t, err)
+	expect(t, file, ourHello)
+	for range 5 {
+		var frames, cancels strings.Builder
+		for id := range uint32(calls) {
+			frames.WriteString(frame(1+id, ""))
+			cancels.WriteString(frame(cancelKind|(1+id), ""))
+		}
+		_, err := file.WriteString(frames.String() + cancels.String())
+		must(t, err)
+		for range calls {
+			var header [8]byte
+			_, err := io.ReadFull(file, header[:])
+			must(t, err)
+			word, size := binary.BigEndian.Uint32(header[:]), binary.BigEndian.Uint32(header[4:])
+			if word&^0x0fffffff != errorKind {
+				t.Fatalf("the answer is %x", header)
+			}
+			_, err = io.CopyN(io.Discard, file, int64(size))
+			must(t, err)
+		}
 	}
 }

@@ -154,7 +154,9 @@ func (g *goroutineServer) leave(c *goroutineCall, over int) {
 	g.running[last] = nil
 	g.running = g.running[:last]
 	g.waiting += 1 - over
-	g.change.Broadcast()
+	if len(g.running) == 0 {
+		g.change.Broadcast()
+	}
 }
 
 // room reports whether another call may begin.

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"math/rand"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/quick"
 	"time"
@@ -173,14 +174,19 @@ func encodings(t testing.TB) [][]byte {
 		"\x81\x5f\x41a\xff", "\xa1\x61n\x61\xff", "\x81\x61\xff", "\x9a\xff\xff\xff\xff", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "\x5b\xff\xff\xff\xff\xff\xff\xff\xff",
 		"\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\xf9\x3c\x00", "\xf8\x15", "\x1f", "\x1c", "\xe0", "", "\x00\x00", "\xfa\x7f\xc0\x00\x01", "\xfb\x7f\xf0\x00\x00\x00\x00\x00\x01",
 		"\xa1\x41x\x01", "\xa0", "\x80", "\x40",
+		"\x1c" + strings.Repeat("\x00", 16), "\x1f" + strings.Repeat("\x00", 128),
 	} {
 		all = append(all, []byte(s))
 	}
 	return all
 }
 
+// telling are bytes that mean something as a head, or are at the limit of a meaning.
+var telling = []byte("\x00\x01\x17\x18\x19\x1a\x1b\x1c\x1f\x20\x37\x38\x3b\x40\x41\x58\x5f\x60\x61\x62\x78\x7b\x7f\x80\x81\x98\x9b\x9f" +
+	"\xa0\xa1\xb8\xbf\xc0\xc2\xd8\xe0\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa\xfb\xfe\xffnxyYX")
+
 // Whatever comes, Decode does what package cbor does. Every byte of many encodings, and some
-// of the long ones, is replaced by every other one, and each is cut there.
+// of the long ones, is replaced by others, and each is cut there.
 func TestPlainDecodingAgrees(t *testing.T) {
 	for _, encoded := range encodings(t) {
 		agreeAll(t, encoded)
@@ -190,8 +196,8 @@ func TestPlainDecodingAgrees(t *testing.T) {
 			}
 			agreeAll(t, encoded[:i])
 			changed := bytes.Clone(encoded)
-			for b := range 256 {
-				changed[i] = byte(b)
+			for _, b := range telling {
+				changed[i] = b
 				switch {
 				case len(encoded) > 32:
 					agree[everything](t, changed)
@@ -209,6 +215,11 @@ func FuzzPlainDecodingAgrees(f *testing.F) {
 		f.Add(encoded)
 	}
 	f.Fuzz(agreeAll)
+}
+
+func TestPlainListsHaveTheLimitOfOthers(t *testing.T) {
+	agree[[]int8](t, append([]byte("\x9a\x00\x10\x00\x00"), make([]byte, 1<<20)...))
+	agree[[]int8](t, append([]byte("\x9a\x00\x10\x00\x01"), make([]byte, 1<<20+1)...))
 }
 
 // What Append makes is what package cbor makes, and is decoded without it.
