@@ -59,7 +59,11 @@ func (g *goroutineServer) work(runner *goroutineRunner) {
 	g.letGo() // who held replies back may have a long call now
 	for {
 		for g.mayBegin() {
-			g.handle(runner)
+			if g.writer.atLimit.Load() {
+				g.waitForRoom()
+			} else {
+				g.handle(runner)
+			}
 		}
 		g.letGo()
 		if g.mayBegin() {
@@ -74,6 +78,13 @@ func (g *goroutineServer) work(runner *goroutineRunner) {
 		g.rest(runner)
 		g.letGo()
 	}
+}
+
+// waitForRoom keeps a runner from a call whose reply could not be queued.
+func (g *goroutineServer) waitForRoom() {
+	g.mu.Unlock()
+	g.writer.waitForRoom()
+	g.mu.Lock()
 }
 
 // rest waits until the runner is needed, or the server ends.
