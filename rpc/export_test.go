@@ -160,3 +160,16 @@ func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }
+
+// IsFull reports whether a server takes no more events: whoever has one waits, or is told
+// so by ServeAsync, on whose loop IsFull is called. If there is but one, as with
+// ServeSync, it waits whenever it writes.
+func IsFull(s *Server, alone bool) bool {
+	w, ok := s.out.(*frameWriter)
+	if !ok {
+		return s.out.full()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writing && (alone || w.atLimit.Load())
+}

@@ -4,7 +4,6 @@ package cborcodec
 
 import (
 	"bytes"
-	"reflect"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -45,18 +44,6 @@ func (Codec) Name() string { return "cbor" }
 
 // Append implements rpc.Codec.
 func (Codec) Append(buf []byte, value any) ([]byte, error) {
-	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer && !v.IsNil() {
-		if p := planOf(v.Type().Elem()); p != nil && !p.omits {
-			if out, ok := appendPlain(buf, p, v.Elem()); ok {
-				return out, nil
-			}
-		}
-	}
-	return appendAny(buf, value)
-}
-
-// appendAny is Append by package cbor.
-func appendAny(buf []byte, value any) ([]byte, error) {
 	mode, err := encMode()
 	if err != nil {
 		return nil, err
@@ -75,19 +62,6 @@ func appendAny(buf []byte, value any) ([]byte, error) {
 
 // Decode implements rpc.Codec.
 func (Codec) Decode(data []byte, value any) error {
-	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer && !v.IsNil() {
-		if p := planOf(v.Type().Elem()); p != nil {
-			if decodePlain(p, data, v.Elem()) {
-				return nil
-			}
-			v.Elem().SetZero()
-		}
-	}
-	return decodeAny(data, value)
-}
-
-// decodeAny is Decode by package cbor.
-func decodeAny(data []byte, value any) error {
 	mode, err := decMode()
 	if err != nil {
 		return err
