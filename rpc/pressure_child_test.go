@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +21,8 @@ type pressed struct {
 	server   *rpc.Server
 	loop     *reactor.Loop // of the async server
 	waiting  []*pressedCall
-	oneStops atomic.Bool // of the handlers
-	payload  []byte      // of events and replies that are copied before the next
+	stopping sync.Mutex // of the handlers, one stops, and the others wait for it
+	payload  []byte     // of events and replies that are copied before the next
 }
 
 // pressedCall is a call of the async server that waits for room.
@@ -134,15 +134,21 @@ func (c *pressed) goOn() {
 // take notes that a request is being handled, and returns its number.
 func (c *pressed) take(request rpc.Payload) uint64 {
 	handled := c.handled.Add(int64(len(request)))
-	if c.Stops == "child" && c.oneStops.CompareAndSwap(false, true) {
-		if c.stopIsDue(handled, c.stops.Load()) {
-			if err := c.stopSelf(); err != nil {
-				panic(err)
-			}
-		}
-		c.oneStops.Store(false)
+	if c.Stops == "child" {
+		c.stopIfDue(handled)
 	}
 	return binary.BigEndian.Uint64(request)
+}
+
+// stopIfDue stops the process if so many bytes say that it should.
+func (c *pressed) stopIfDue(handled int64) {
+	c.stopping.Lock()
+	defer c.stopping.Unlock()
+	if c.stopIsDue(handled, c.stops.Load()) {
+		if err := c.stopSelf(); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // wrote notes that the server has taken so many bytes.
