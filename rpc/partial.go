@@ -103,27 +103,32 @@ func (c *goroutineCall) noMoreParts() {
 	c.answered = true
 }
 
-// Value has SendPart find the call.
+// Value has SendPart and CallParent find the call.
 func (c *goroutineCall) Value(key any) any {
-	if key == (partKey{}) {
+	switch key.(type) {
+	case partKey:
 		return partSender(c)
+	case upcallKey:
+		return upcaller(c)
 	}
 	return c.callContext.Value(key)
 }
 
-// syncContext is the ctx of all calls of a syncServer, one after the other. It never
-// ends.
+// syncContext is the ctx of all calls of a syncServer, one after the other.
 type syncContext struct {
-	context.Context
+	callContext
 	server *syncServer
 }
 
-// Value has SendPart find the call.
+// Value has SendPart and CallParent find the call.
 func (c *syncContext) Value(key any) any {
-	if key == (partKey{}) {
+	switch key.(type) {
+	case partKey:
 		return partSender(c)
+	case upcallKey:
+		return upcaller(c)
 	}
-	return nil
+	return c.callContext.Value(key)
 }
 
 // sendPart implements partSender.

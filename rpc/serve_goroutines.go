@@ -32,6 +32,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
+	s.upcalls.goroutines = true
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error
@@ -44,11 +45,22 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 		// The reader may be blocked until the parent writes or closes. It is not
 		// waited for, and begins no call any more.
 	}
+	g.endUpcalls()
 	g.wait()
 	if err == nil {
 		err = context.Cause(ctx)
 	}
 	return s.finish(err)
+}
+
+// endUpcalls ends the calls to the parent, before the handlers that wait for them are
+// waited for.
+func (g *goroutineServer) endUpcalls() {
+	why := context.Cause(g.ctx)
+	if why == nil {
+		why = errInputEnded
+	}
+	g.upcalls.end(why)
 }
 
 type goroutineServer struct {

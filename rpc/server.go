@@ -68,6 +68,7 @@ type Server struct {
 	greeted         bool        // the parent's hello has come, or none is due
 	parts           bool        // the parent takes partial replies
 	timebase        timebase
+	upcalls         upcalls // to the parent
 	writer          *frameWriter
 	out             sink
 }
@@ -88,8 +89,10 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	s.order = newReplyOrder(s)
+	s.upcalls.init(s)
 	if config.Wire != Evfork {
 		s.greeted = true
+		s.upcalls.grant(0)
 		return s, nil
 	}
 	s.hello = ourHello(config.Codec, config.Build)

@@ -73,6 +73,7 @@ const (
 	kindPart      kind = 2  // part of a reply
 	kindCancel    kind = 3  // nobody waits for the call any more
 	kindMetaCall  kind = 4  // call with metadata
+	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
 	kindExtension kind = 14 // ignored, whatever it is
 	kindHello     kind = 15
 
