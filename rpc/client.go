@@ -16,6 +16,15 @@ type Config struct {
 	// OnEvent gets the child's events, in their order among the replies. The
 	// payload is a view. nil: an event is a protocol violation.
 	OnEvent func(event Payload)
+	// OnCall begins to answer a call that the child makes (CallParent, Server.GoParent), as
+	// ServeAsync has calls begun in a child: on the loop, by calling done, before
+	// or after it returns. It must not block, and not wait for a call to the child. A
+	// Mux's Async is one. A panic is the loop's matter, like that of any other callback: it
+	// is not the child's. nil: a child that makes calls is told that nobody takes them.
+	OnCall AsyncHandler
+	// MaxUpcalls limits the calls of the child without an answer. It states this in the hello; a
+	// child that does not keep to it violates the protocol. 0: 64.
+	MaxUpcalls int
 	// OnError is called if the child ends otherwise than in an orderly way, or
 	// with calls lost, after these have ended. The error is a *LostError.
 	OnError func(err error)
@@ -37,7 +46,7 @@ type Config struct {
 	// is dropped in any case.
 	AbandonTimeout time.Duration
 
-	// Sentinels names errors that the child's handlers may return. nil: none.
+	// Sentinels names errors that the child's handlers, or OnCall's, may return. nil: none.
 	Sentinels Sentinels
 	// Codec and Build are stated in the hello, and compared with the child's: one
 	// that states others is put down. Codec "" is "string"; Build "" is not stated.
@@ -65,6 +74,7 @@ type Client struct {
 	calls     callTable
 	queue     callQueue // of Call and WaitReady
 	hello     hello     // ours
+	upcalls   childCalls
 
 	timebase    timebase
 	timer       *reactor.Timer // of the first deadline; nil until there is one
@@ -116,6 +126,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	c.timebase = newTimebase(c.loop.Now())
 	if config.Wire == Evfork {
 		c.hello = ourHello(config.Codec, config.Build)
+		c.initUpcalls()
 		if err := stream.Write(c.hello.append(nil)); err != nil {
 			stream.Close()
 			return nil, err
@@ -174,7 +185,7 @@ func (c *Client) refusal() error {
 	if c.unable != nil {
 		return c.unable
 	}
-	if c.calls.count >= c.config.MaxInFlight {
+	if c.calls.count >= c.config.MaxInFlight || c.holdsBack() {
 		return ErrFull
 	}
 	return nil
@@ -222,14 +233,18 @@ func (c *Client) InFlight() int { return c.calls.count }
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
 // exits; then OnDestroy is called. A child that does not exit by itself once it
-// has answered is ended by the transport (for processes: the ladder).
+// has answered is ended by the transport (for processes: the ladder). With
+// Config.OnCall the child's calls are answered until it has answered ours; those that
+// it has open then end with ErrShutdown.
 func (c *Client) Shutdown() {
 	if c.closing || c.endErr != nil {
 		return
 	}
 	c.closing = true
 	c.refuse(ErrShutdown)
-	c.stream.CloseWrite()
+	if c.config.OnCall == nil {
+		c.stream.CloseWrite()
+	}
 	c.checkDone()
 }
 
@@ -237,6 +252,7 @@ func (c *Client) Shutdown() {
 func (c *Client) checkDone() {
 	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
 		c.stopping = true
+		c.stream.CloseWrite() // now, if the child's calls were still answered
 		c.transport.Stop()
 	}
 }
@@ -279,6 +295,7 @@ func (c *Client) refuse(err error) {
 }
 
 func (c *Client) onDrain() {
+	c.sendUnsent()
 	c.tellCancels()
 	c.queue.serve()
 }
@@ -306,6 +323,12 @@ func (c *Client) frame(word uint32, payload Payload) error {
 	case kindError:
 	case kindPart:
 		return c.part(id, payload)
+	case kindUpcall:
+		return c.called(id, payload)
+	case kindCancel:
+		return c.upcallCancelled(id)
+	case kindHold:
+		return c.holdCalls(id)
 	case kindExtension:
 		return nil
 	default:
@@ -373,6 +396,7 @@ func (c *Client) end(cause error) {
 	// Deferred, because a panic in a callback must not keep others waiting.
 	defer c.report()
 	defer c.settle()
+	defer c.endUpcalls()
 	defer c.endCanceled()
 	c.lose(lost, cause, consumed)
 }

@@ -32,7 +32,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
-	s.upcalls.goroutines = true
+	s.upcalls.goroutines, s.upcalls.onOpen = true, g.readOn
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error
@@ -119,10 +119,17 @@ func (g *goroutineServer) readCalls() error {
 }
 
 // begin starts a call, or has it wait for its turn. It returns when the backlog
-// has room for another.
+// has room for another, or must be exceeded.
 func (g *goroutineServer) begin(call *incoming) {
 	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
 	c.parent, c.deadline = g.ctx, call.deadline
+	if g.take(c) {
+		g.tell()
+	}
+}
+
+// take takes a call for begin, and reports whether there is something to tell the parent.
+func (g *goroutineServer) take(c *goroutineCall) (tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -132,10 +139,27 @@ func (g *goroutineServer) begin(call *incoming) {
 		go g.run(c)
 	default:
 		g.backlog.push(c)
-		for g.backlog.full() && !g.ended {
+		// The answers for which handlers wait may be behind it.
+		for g.backlog.full() && !g.ended && !g.upcalls.anyOpen() {
 			g.change.Wait()
 		}
+		tell = g.wantsHold(g.backlog.size)
 	}
+	return tell
+}
+
+// tell has the parent know whether to hold calls back.
+func (g *goroutineServer) tell() {
+	if err := g.tellHold(); err != nil {
+		g.cancel(err)
+	}
+}
+
+// readOn is for a call to the parent that has been opened: see take.
+func (g *goroutineServer) readOn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.change.Broadcast()
 }
 
 // copyOf copies a request into a buffer that is used again when the handler
@@ -155,8 +179,9 @@ func (g *goroutineServer) enter(c *goroutineCall) {
 }
 
 // leave is the end of a call, with over as answerInTurn returned it. It returns the
-// next one for this goroutine, and begins others if there is room for more.
-func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall) {
+// next one for this goroutine, and begins others if there is room for more; tell means
+// that there is something to tell the parent.
+func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall, tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last := len(g.running) - 1
@@ -177,7 +202,7 @@ func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall
 	if next != nil || len(g.running) == 0 {
 		g.change.Broadcast()
 	}
-	return next
+	return next, g.wantsHold(g.backlog.size)
 }
 
 // room reports whether another call may begin.
@@ -194,7 +219,10 @@ func (g *goroutineServer) run(c *goroutineCall) {
 		}
 		c.end()
 		g.recycle(c)
-		c = g.leave(c, over)
+		var tell bool
+		if c, tell = g.leave(c, over); tell {
+			g.tell()
+		}
 	}
 }
 
@@ -231,7 +259,11 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c := g.backlog.remove(id)
+	tell := g.wantsHold(g.backlog.size)
 	g.mu.Unlock()
+	if tell {
+		g.tell()
+	}
 	if c == nil {
 		return
 	}

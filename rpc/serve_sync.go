@@ -27,8 +27,7 @@ func (s *Server) ServeSync(handler Handler) error {
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
 	for {
-		y.wait.readInMainLoop()
-		more, err := y.reader.read()
+		more, err := y.readBatch()
 		if !more || err != nil {
 			return s.finish(err)
 		}
@@ -112,6 +111,11 @@ func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 func (y *syncServer) serveCall(call *incoming, batching bool) error {
 	y.calls++
 	y.current = call.id
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return err
+		}
+	}
 	if y.ahead.take(call.id) {
 		return y.answer(call.id, nil, ErrCanceled, !batching)
 	}

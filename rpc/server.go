@@ -69,6 +69,7 @@ type Server struct {
 	parts           bool        // the parent takes partial replies
 	timebase        timebase
 	upcalls         upcalls // to the parent
+	hold            holdBack
 	writer          *frameWriter
 	out             sink
 }
