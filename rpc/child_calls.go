@@ -90,8 +90,12 @@ func (c *Client) partOfOpen(uint32, Payload) error { return ErrNoParts }
 func (c *Client) sendAnswer(word uint32, payload Payload) error {
 	if len(c.upcalls.unsent) == 0 {
 		err := c.notQueued(c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload)))
-		if err != ErrFull {
+		switch err {
+		case nil, ErrTooLarge:
 			return err
+		case ErrFull:
+		default: // the child is going
+			return &LostError{Cause: err, Started: true}
 		}
 	}
 	c.upcalls.unsent = appendFrame(c.upcalls.unsent, word, payload)
