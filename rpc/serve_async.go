@@ -12,7 +12,7 @@ import (
 
 // AsyncHandler begins to answer a call, on the loop: it calls done, before or
 // after it returns, and must not block. The request is a view that is valid
-// until the handler returns.
+// until the handler returns. It is a child's, under ServeAsync, or a parent's, as Config.OnCall.
 type AsyncHandler func(request Payload, done Done)
 
 // ServeAsync runs the loop and has each call begun as soon as it is read, so
@@ -216,7 +216,8 @@ func (a *asyncServer) onClose(err error) {
 }
 
 // Done answers one call. Its methods belong to the loop's goroutine; the first
-// to be called ends the call, later ones return ErrDone.
+// to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
+// if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.
 type Done struct {
 	open *openCalls
 	slot int

@@ -122,7 +122,8 @@ func (d Done) deadlineContext() context.Context {
 }
 
 // OnCancel has fn called on the loop when the caller cancels the call, with
-// ErrCanceled, or at its deadline, with ErrDeadline; once, and not after the call has been
+// ErrCanceled, or at its deadline, with ErrDeadline, or in a parent when the child is
+// gone, with a *LostError; once, and not after the call has been
 // answered. The call has still to be answered, which costs nothing: the answer is
 // dropped. A second OnCancel replaces the first; nil removes it.
 func (d Done) OnCancel(fn func(err error)) {
