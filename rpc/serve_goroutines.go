@@ -32,7 +32,8 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
-	s.upcalls.goroutines, s.upcalls.onOpen = true, g.readOn
+	s.upcalls.onOpen = g.readOn
+	s.upcalls.serves(servingGoroutines)
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
 	var err error

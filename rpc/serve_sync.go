@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -24,6 +21,7 @@ func ServeSync(fds FDs, handler Handler) error {
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach)}
 	y.ctx.parent, y.ctx.server = context.Background(), y
+	s.upcalls.serves(servingOtherwise)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
 	for {
@@ -135,7 +133,10 @@ func (y *syncServer) serveCall(call *incoming, batching bool) error {
 		err = y.answer(call.id, reply, err, true)
 		y.lookAhead() // only now: it moves the request, of which the reply may be a part
 	}
-	return errors.Join(err, y.wait.failed)
+	if err == nil {
+		err = y.wait.failed
+	}
+	return err
 }
 
 // handle calls the handler, with a ctx that ends at the call's deadline, and when

@@ -46,8 +46,11 @@ func (s *Server) GoParentWith(to Completion, options CallOptions, payload []byte
 		return CallID{}, err
 	}
 	a := u.async
-	if a == nil {
+	switch {
+	case a == nil:
 		return CallID{}, errNotHere
+	case a.err != nil:
+		return CallID{}, &LostError{Cause: a.err}
 	}
 	if !s.greeted || a.full() || !u.tryEnter() {
 		u.loop.starved = true
@@ -90,6 +93,7 @@ func (s *Server) CancelParent(call CallID) bool {
 
 // serveAsync tells that the server is one.
 func (u *upcalls) serveAsync(a *asyncServer) {
+	u.serves(servingOtherwise)
 	u.async = a
 	u.loop.base = newTimebase(a.loop.Now())
 	u.onOpen = func() {

@@ -133,6 +133,9 @@ func (s *Server) callParent(ctx context.Context, payload []byte) (Payload, error
 
 // enter takes the room for a call of a goroutine, and waits for it.
 func (u *upcalls) enter(ctx context.Context) error {
+	if err := u.mayWait(); err != nil {
+		return err
+	}
 	select {
 	case <-u.granted:
 	case <-u.over:
@@ -140,11 +143,8 @@ func (u *upcalls) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return endOf(ctx)
 	}
-	if err := u.refusal(); err != nil {
+	if err := u.mayWait(); err != nil {
 		return err
-	}
-	if !u.goroutines {
-		return errNotHere
 	}
 	select {
 	case u.room <- struct{}{}:

@@ -29,17 +29,32 @@ type upcalls struct {
 	granted chan struct{} // closed when room exists
 	over    chan struct{} // closed by end
 
-	goroutines bool         // the server is ServeGoroutines: any goroutine may wait
-	async      *asyncServer // nil under the others
-	onOpen     func()       // a call is open, perhaps the first; nil: nothing
+	async  *asyncServer // nil under the other servers; the loop's own
+	onOpen func()       // a call is open, perhaps the first; nil: nothing
 
 	mu      sync.Mutex
+	mode    serveMode
 	table   callTable
 	serial  uint64        // of the last call
 	room    chan struct{} // as long as calls may be open, with an element for each that is
 	refused error         // why none can be made; nil while they can
 
 	loop loopUpcalls // of the async server
+}
+
+// serveMode is which server a Server is.
+type serveMode uint8
+
+const (
+	notServing serveMode = iota
+	servingOtherwise
+	servingGoroutines // any goroutine may wait
+)
+
+func (u *upcalls) serves(mode serveMode) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mode = mode
 }
 
 func (u *upcalls) init(s *Server) {
@@ -71,6 +86,16 @@ func (u *upcalls) anyOpen() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.table.count > 0
+}
+
+// mayWait is why a goroutine that is no handler's may not wait, or nil.
+func (u *upcalls) mayWait() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.refused == nil && u.mode == servingOtherwise {
+		return errNotHere
+	}
+	return u.refused
 }
 
 // tryEnter takes the room for a call, after grant, if there is any.
