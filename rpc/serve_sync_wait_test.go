@@ -197,6 +197,16 @@ func readBytes(r io.Reader, n int) string {
 	return string(b[:n])
 }
 
+// The parent is asked to go on even if what waited were no calls.
+func TestSyncServerHoldsCallsBackAndLetsThemGo(t *testing.T) {
+	newFixture(t)
+	cancels := strings.Repeat(frame(cancelKind|2, ""), 1<<17) // 1 MiB
+	talk(t, helloTaking("1"), syncTalk{steps: []string{
+		ask1 + frame(2, "\x01b") + cancels, asked1 + frame(holdKind|1, ""),
+		yes1, frame(1, "\x03ask\x03one\x03yes") + errorReply(2, rpc.ErrCanceled, rpc.KindCanceled) + frame(holdKind, ""),
+	}}, 1<<20)
+}
+
 // A handler's request stays as it is, and nothing is lost, while any number of bytes
 // come behind it.
 func TestRequestOutlivesWhatIsReadInsideItsHandler(t *testing.T) {
