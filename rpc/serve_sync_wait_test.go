@@ -139,7 +139,8 @@ func TestSyncServerReadsOnWhileAHandlerWaits(t *testing.T) {
 func talk(t *testing.T, hello string, c syncTalk, piece int) {
 	t.Helper()
 	ours, theirs := socketpair(t)
-	must(t, unix.SetsockoptTimeval(ours, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(guard / time.Second)}))
+	patience := unix.NsecToTimeval(int64(guard))
+	must(t, unix.SetsockoptTimeval(ours, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience))
 	file := fileOf(ours)
 	defer file.Close()
 	ended, a := make(chan error), asking{hurry: make(chan struct{}, 1)}
