@@ -109,6 +109,11 @@ func (c *CallTable) Drain() (ids []uint32) {
 	return ids
 }
 
+// RelateClocks is relateClocks.
+func RelateClocks(since func() time.Duration, monotonic func() int64) (clock int64, slack time.Duration) {
+	return relateClocks(since, monotonic)
+}
+
 // Busy is a busy counter.
 type Busy struct{ busy }
 
@@ -121,7 +126,7 @@ func (b *Busy) Idle() bool  { return b.idle() }
 // Pace is a pace whose samples are given instead of measured.
 type Pace struct{ pace }
 
-func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach)} }
+func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach, nil)} }
 
 // Observe is n calls that took d together.
 func (p *Pace) Observe(n int, d time.Duration) {
@@ -152,3 +157,16 @@ func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }
+
+// IsFull reports whether a server takes no more events: whoever has one waits, or is told
+// so by ServeAsync, on whose loop IsFull is called. If there is but one, as with
+// ServeSync, it waits whenever it writes.
+func IsFull(s *Server, alone bool) bool {
+	w, ok := s.out.(*frameWriter)
+	if !ok {
+		return s.out.full()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writing && (alone || w.atLimit.Load())
+}

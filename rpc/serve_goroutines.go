@@ -107,6 +107,7 @@ func (g *goroutineServer) readCalls() error {
 			}
 			switch k {
 			case kindCall:
+				g.writer.waitForRoom()
 				g.begin(&call)
 			case kindCancel:
 				g.cancelCall(call.id)

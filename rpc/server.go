@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"sync"
 	"syscall"
 	"time"
 
@@ -154,96 +153,6 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 		return err
 	}
 	return s.send(kindError.word(id), encodeRemoteError(err, s.config.Sentinels, int(s.maxFrame)), prompt)
-}
-
-// frameWriter is the sink of the servers whose descriptors block. Whoever finds
-// nobody writing writes, and goes on with what others have queued meanwhile.
-type frameWriter struct {
-	fd      int
-	limit   int // of what may be queued behind a write
-	mu      sync.Mutex
-	written sync.Cond // a write has ended
-	buf     []byte    // queued
-	spare   []byte    // the other half of the double buffer
-	writing bool
-	err     error // final
-}
-
-// writerLimit is how much may be queued behind a write, unless configured, before those who
-// queue have to wait: with them the server stops reading, and the pipe pushes back.
-const writerLimit = 1 << 20
-
-// corkLimit is how much of a batch of replies is held back: the parent can work
-// on these while the rest is made. The same as a stream's.
-const corkLimit = 8 << 10
-
-func newFrameWriter(fd, limit int) *frameWriter {
-	w := &frameWriter{fd: fd, limit: limit}
-	w.written.L = &w.mu
-	return w
-}
-
-func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.writing && len(w.buf) >= w.limit && w.err == nil {
-		w.written.Wait()
-	}
-	w.buf = appendFrame(w.buf, word, payload)
-	if !prompt && len(w.buf) < corkLimit {
-		return w.err
-	}
-	return w.flushLocked()
-}
-
-// full is false: whoever queues too much waits in frame.
-func (w *frameWriter) full() bool { return false }
-
-func (w *frameWriter) flush() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.writing && w.err == nil {
-		w.written.Wait()
-	}
-	return w.flushLocked()
-}
-
-func (w *frameWriter) flushLocked() error {
-	if w.writing {
-		return w.err // it is taken along
-	}
-	w.writing = true
-	for len(w.buf) > 0 && w.err == nil {
-		out := w.buf
-		w.buf = w.spare[:0]
-		w.mu.Unlock()
-		err := w.write(out)
-		w.mu.Lock()
-		w.err = err
-		w.spare = out
-		if cap(out) > writerLimit {
-			w.spare = nil
-		}
-		w.written.Broadcast()
-	}
-	w.writing = false
-	w.written.Broadcast()
-	return w.err
-}
-
-// write writes all of p, through the scheduler: the descriptor blocks.
-func (w *frameWriter) write(p []byte) error {
-	for len(p) > 0 {
-		n, err := syscall.Write(w.fd, p)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return &writeError{err}
-		}
-		p = p[n:]
-	}
-	return nil
 }
 
 // writeError is a reply that could not be written: the parent is gone.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -19,46 +18,6 @@ func costScenarios() []Scenario {
 		{ID: "never-read", Title: "echo of up to 64 MiB to a client that never reads: what it takes in", Run: neverRead},
 		{ID: "after-burst", Title: "1,000 connections echo 256 kB each, then idle: heap that stays", Run: afterBurst},
 	}
-}
-
-// A usage is the share of one processor that a process used or waited for.
-type usage struct{ percent float64 }
-
-func (u usage) String() string { return fmt.Sprintf("%.0f %% CPU", u.percent) }
-
-// busy is far above timers and the garbage collector, also on a machine where
-// every wake-up waits for a processor, and far below a busy loop.
-func (u usage) busy() bool { return u.percent > 50 }
-
-func (u usage) verdict() Verdict {
-	if u.busy() {
-		return bad(spins, "spins: %s", u)
-	}
-	return good("%s", u)
-}
-
-// usageWindows is how many times a usage is measured: a busy loop is there each
-// time, and work that ends is not, so that the least counts.
-const usageWindows = 5
-
-// usage measures for a period.
-func (t *Trial) usage(p *Process, period time.Duration) (usage, error) {
-	least := usage{math.Inf(1)}
-	for range usageWindows {
-		before, err := cpuDemand(p.cmd.Process.Pid)
-		if err != nil {
-			return usage{}, err
-		}
-		began := time.Now()
-		time.Sleep(period / usageWindows)
-		after, err := cpuDemand(p.cmd.Process.Pid)
-		if err != nil {
-			return usage{}, err
-		}
-		percent := 100 * float64(after-before) / float64(time.Since(began))
-		least.percent = max(min(least.percent, percent), 0) // a thread that ended takes its time along
-	}
-	return least, nil
 }
 
 // quietUsage lets what went before die down first.
@@ -82,7 +41,7 @@ func (t *Trial) echoing(clients int) (*Process, []net.Conn, Verdict, error) {
 		if err != nil {
 			return nil, nil, Verdict{}, err
 		}
-		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
+		if verdict := t.roundTrip(c); verdict.Kind != fine {
 			return p, nil, verdict, nil
 		}
 		conns = append(conns, c)
@@ -149,8 +108,7 @@ func neverRead(t *Trial) (Verdict, error) {
 	}
 	taken, buf := int64(0), make([]byte, 64<<10)
 	for taken < offered {
-		conns[0].SetWriteDeadline(time.Now().Add(t.period(2 * time.Second)))
-		n, err := conns[0].Write(buf)
+		n, err := t.writeAll(conns[0], buf)
 		taken += int64(n)
 		if err != nil {
 			break
@@ -246,9 +204,8 @@ func (t *Trial) burstOnce(c net.Conn, p pattern, size int64, random *rand.Rand) 
 	v, buf := newVerifier(p), make([]byte, 32<<10)
 	var ended error
 	for v.at < size && ended == nil {
-		c.SetReadDeadline(time.Now().Add(t.Stall))
 		var n int
-		n, ended = c.Read(buf)
+		n, ended = t.readSome(c, buf)
 		v.take(buf[:n])
 	}
 	if err := <-sent; err != nil && ended == nil {
