@@ -4,6 +4,9 @@ import "time"
 
 // The unexported parts, for the external tests.
 
+// IdleRunners is how many goroutines without a call a server keeps.
+const IdleRunners = idleRunners
+
 // Frame is what a decoder finds.
 type Frame struct {
 	Word    uint32

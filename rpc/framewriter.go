@@ -146,6 +146,16 @@ func (w *frameWriter) flush() error {
 	return w.flushLocked()
 }
 
+// push has what is queued written, but does not wait for what another has begun to write.
+func (w *frameWriter) push() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writing {
+		return w.err // it is taken along
+	}
+	return w.flushLocked()
+}
+
 // flushLocked writes what is queued, and what is queued meanwhile. Nobody else must be
 // writing.
 func (w *frameWriter) flushLocked() error {

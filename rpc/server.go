@@ -29,7 +29,8 @@ type ServerConfig struct {
 	MaxFrame int
 	// FlushEach writes every reply at once. 0: replies of handlers that take
 	// less than 10 µs on the average are written once per batch of calls read.
-	// It does not matter to ServeGoroutines, which always writes promptly.
+	// Under ServeGoroutines such a reply waits while another call can be begun, and no longer than
+	// the scheduler takes to give a goroutine its turn.
 	FlushEach bool
 	// MaxConcurrent limits the calls that ServeAsync has begun and that have not been
 	// answered; beyond that up to 1 MiB of calls wait, for the sake of the cancels
