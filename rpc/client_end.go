@@ -6,14 +6,18 @@ import "fmt"
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
 // exits; then OnDestroy is called. A child that does not exit by itself once it
-// has answered is ended by the transport (for processes: the ladder).
+// has answered is ended by the transport (for processes: the ladder). With
+// Config.OnCall the child's calls are answered until it has answered ours; those that
+// it has open then end with ErrShutdown.
 func (c *Client) Shutdown() {
 	if c.closing || c.endErr != nil {
 		return
 	}
 	c.closing = true
 	c.refuse(ErrShutdown)
-	c.stream.CloseWrite()
+	if c.config.OnCall == nil {
+		c.stream.CloseWrite()
+	}
 	c.checkDone()
 }
 
@@ -21,6 +25,7 @@ func (c *Client) Shutdown() {
 func (c *Client) checkDone() {
 	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
 		c.stopping = true
+		c.stream.CloseWrite() // now, if the child's calls were still answered
 		c.transport.Stop()
 	}
 }
@@ -46,6 +51,7 @@ func (c *Client) end(cause error) {
 	// Deferred, because a panic in a callback must not keep others waiting.
 	defer c.report()
 	defer c.settle()
+	defer c.endUpcalls()
 	defer c.endCanceled()
 	c.lose(lost, cause, consumed)
 }

@@ -122,8 +122,16 @@ func (d *decoder) pending() int {
 	return len(d.partial.bytes)
 }
 
-// unfinished is the beginning of a frame whose rest has not been fed.
-func (d *decoder) unfinished() []byte { return d.partial.bytes[:d.pending()] }
+// takeUnfinished appends what has been fed and not delivered to buf, and forgets it.
+func (d *decoder) takeUnfinished(buf []byte) []byte {
+	if n := d.pending(); n > 0 {
+		buf = append(buf, d.partial.bytes[:n]...)
+		d.partial.reset()
+	}
+	buf = append(buf, d.in...)
+	d.in = nil
+	return buf
+}
 
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])

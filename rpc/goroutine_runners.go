@@ -120,12 +120,16 @@ func (g *goroutineServer) handle(runner *goroutineRunner) {
 	pace := &g.runners.pace
 	c := g.backlog.pop()
 	g.change.Broadcast() // the reader may have waited for room
+	tell := g.wantsHold(g.backlog.size)
 	g.enter(c)
 	g.bring()
 	cheap := pace.batching()
 	timed := !cheap || runner.calls%paceSample == 0
 	runner.calls++
 	g.mu.Unlock()
+	if tell {
+		g.tell()
+	}
 	var begun time.Time
 	if timed {
 		begun = time.Now()

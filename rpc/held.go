@@ -6,6 +6,7 @@ package rpc
 type held struct {
 	active bool
 	data   []byte
+	unseen int  // bytes at its end that sift has not looked at
 	eof    bool // it came behind the data
 	posted bool // goOn is on its way
 	ahead  lookahead
@@ -25,28 +26,58 @@ func (a *asyncServer) hold() {
 	h.active = true
 	if again {
 		h.data = a.decoder.in
+		a.decoder.in = nil
 	} else {
-		h.data = append(h.data[:0], a.decoder.in...)
-		a.ahead(a.decoder.unfinished(), true)
-		a.ahead(h.data, false)
+		h.data = a.decoder.takeUnfinished(h.data[:0])
+		a.ahead(h.data, true)
+		h.unseen = len(h.data)
 	}
-	a.decoder.in = nil
+	a.siftHeld()
 	a.readOn()
+}
+
+// siftHeld has the frames take effect that are for running handlers.
+func (a *asyncServer) siftHeld() {
+	if a.config.Wire != Evfork || !a.greeted || a.err != nil {
+		return
+	}
+	h := &a.held
+	var err error
+	if h.data, h.unseen, err = a.sift(h.data, min(h.unseen, len(h.data))); err != nil {
+		a.fail(err)
+	}
 }
 
 // keep is onData while input is held.
 func (a *asyncServer) keep(data []byte) {
 	a.held.data = append(a.held.data, data...)
+	a.held.unseen += len(data)
 	a.ahead(data, false)
+	a.siftHeld()
 	a.readOn()
 }
 
-// readOn reads on while there is room.
+// readOn reads on while there is room, or answers of the parent are to come.
 func (a *asyncServer) readOn() {
-	if len(a.held.data) >= maxBacklog || a.stream.Congested() {
+	if a.err != nil {
+		return
+	}
+	waiting := len(a.held.data)
+	if waiting >= maxBacklog && !a.upcalls.anyOpen() || a.stream.Congested() {
 		a.stream.Pause() // let the pipe push back
 	} else {
 		a.stream.Resume()
+	}
+	a.holdOrGoOn(waiting)
+}
+
+// holdOrGoOn has the parent hold calls back while many wait.
+func (a *asyncServer) holdOrGoOn(waiting int) {
+	if !a.wantsHold(waiting) {
+		return
+	}
+	if err := a.tellHold(); err != nil {
+		a.fail(err)
 	}
 }
 
@@ -82,6 +113,10 @@ func (a *asyncServer) goOn() {
 	if a.held.active || a.err != nil {
 		return
 	}
+	if cap(h.data) > 2*maxBacklog {
+		h.data = nil
+	}
+	a.holdOrGoOn(0)
 	if h.eof {
 		a.onEOF()
 		return

@@ -15,7 +15,7 @@ func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Befo
 // accept checks a frame of the parent and takes it apart, into call, which is the
 // caller's to use again: returning it would copy it for every call. kindCall: call is a
 // call, of either kind; kindCancel: call.id is what was cancelled; kindExtension: there is
-// nothing to do.
+// nothing left to do.
 func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
 	if !s.greeted {
 		return kindExtension, s.meet(word, payload)
@@ -40,6 +40,8 @@ func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, e
 				call.deadline = s.timebase.deadline(&m)
 			}
 			return kindCall, err
+		case kindUpcall, kindError:
+			return kindExtension, s.upcalls.answered(k, call.id, payload)
 		}
 	}
 	if k == kindExtension {
@@ -55,7 +57,12 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	if err != nil {
 		return err
 	}
+	if err = s.hello.meet(&theirs); err != nil {
+		return err
+	}
 	s.parts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
-	return s.hello.meet(&theirs)
+	s.upcalls.grant(theirs.takesCalls())
+	s.upcalls.feed()
+	return nil
 }

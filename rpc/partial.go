@@ -74,15 +74,19 @@ func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values..
 
 // PartBytes is Part with a payload that has been encoded already; it is copied.
 func (d Done) PartBytes(part []byte) error {
-	a := d.server
-	s := &a.open.slots[d.slot]
-	switch {
-	case s.gen != d.gen:
+	s := &d.open.slots[d.slot]
+	if s.gen != d.gen {
 		return ErrDone
-	case a.full():
+	}
+	return d.open.owner.partOfOpen(s.id, part)
+}
+
+// partOfOpen implements callOwner.
+func (a *asyncServer) partOfOpen(id uint32, part Payload) error {
+	if a.full() {
 		return ErrFull
 	}
-	return a.sendPart(s.id, part)
+	return a.sendPart(id, part)
 }
 
 // sendPart implements partSender: a part of the reply to a call that has a
@@ -103,27 +107,32 @@ func (c *goroutineCall) noMoreParts() {
 	c.answered = true
 }
 
-// Value has SendPart find the call.
+// Value has SendPart and CallParent find the call.
 func (c *goroutineCall) Value(key any) any {
-	if key == (partKey{}) {
+	switch key.(type) {
+	case partKey:
 		return partSender(c)
+	case upcallKey:
+		return upcaller(c)
 	}
 	return c.callContext.Value(key)
 }
 
-// syncContext is the ctx of all calls of a syncServer, one after the other. It never
-// ends.
+// syncContext is the ctx of all calls of a syncServer, one after the other.
 type syncContext struct {
-	context.Context
+	callContext
 	server *syncServer
 }
 
-// Value has SendPart find the call.
+// Value has SendPart and CallParent find the call.
 func (c *syncContext) Value(key any) any {
-	if key == (partKey{}) {
+	switch key.(type) {
+	case partKey:
 		return partSender(c)
+	case upcallKey:
+		return upcaller(c)
 	}
-	return nil
+	return c.callContext.Value(key)
 }
 
 // sendPart implements partSender.

@@ -12,7 +12,7 @@ import (
 
 // AsyncHandler begins to answer a call, on the loop: it calls done, before or
 // after it returns, and must not block. The request is a view that is valid
-// until the handler returns.
+// until the handler returns. It is a child's, under ServeAsync, or a parent's, as Config.OnCall.
 type AsyncHandler func(request Payload, done Done)
 
 // ServeAsync runs the loop and has each call begun as soon as it is read, so
@@ -46,12 +46,15 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	}
 	a.stream = stream
 	s.out = a
+	a.open.owner, a.open.loop = a, loop
+	s.upcalls.serveAsync(a)
 	defer loop.Hold()() // calls may be open that nothing on the loop knows of
 	err = loop.RunUntil(context.Background(), func() bool { return a.ended })
 	if err == nil && !a.ended {
 		err = errStopped
 	}
 	stream.Close()
+	a.endUpcalls()
 	a.open.endAll()
 	return s.finish(errors.Join(a.err, err))
 }
@@ -99,6 +102,9 @@ func (a *asyncServer) process(data []byte) {
 }
 
 func (a *asyncServer) onDrain() {
+	if a.held.active {
+		a.readOn()
+	}
 	a.mayGoOn()
 	if a.config.OnDrain != nil {
 		a.config.OnDrain()
@@ -114,7 +120,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 	var call incoming
 	defer func() {
 		if r := recover(); r != nil {
-			if current.server == nil || current.Fail(recovered(r)) == ErrDone {
+			if current.open == nil || current.Fail(recovered(r)) == ErrDone {
 				panic(r) // nobody else would hear of it
 			}
 			done = false
@@ -128,6 +134,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 		if !a.decoder.next() {
 			break
 		}
+		current = Done{} // a panic of a function that is called back is not the last call's
 		k, err := a.accept(a.decoder.word, a.decoder.payload, &call)
 		switch {
 		case err != nil:
@@ -136,13 +143,11 @@ func (a *asyncServer) beginCalls() (done bool) {
 			a.calls++
 			a.busy.called()
 			current = a.open.add(call.id)
-			current.server = a
 			if a.dropped(current, &call) {
 				continue
 			}
 			a.handler(call.payload, current)
 		case k == kindCancel:
-			current = Done{} // a panic of OnCancel's function is not its
 			a.held.ahead.passed(call.id)
 			a.cancelCall(call.id)
 		}
@@ -172,6 +177,7 @@ func (a *asyncServer) flush() error {
 }
 
 func (a *asyncServer) onEOF() {
+	a.upcalls.end(errInputEnded)
 	if a.held.active {
 		a.held.eof = true
 		return
@@ -205,15 +211,17 @@ func (a *asyncServer) onClose(err error) {
 	if a.err == nil && err != nil {
 		a.err = fmt.Errorf("rpc: connection to the parent: %w", err)
 	}
+	a.endUpcalls()
 	a.ended = true
 }
 
 // Done answers one call. Its methods belong to the loop's goroutine; the first
-// to be called ends the call, later ones return ErrDone.
+// to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
+// if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.
 type Done struct {
-	server *asyncServer
-	slot   int
-	gen    uint32
+	open *openCalls
+	slot int
+	gen  uint32
 }
 
 // Reply answers with a STRING list.
@@ -238,14 +246,18 @@ func (d Done) Fail(err error) error {
 var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
-	a := d.server
-	id, notify, ok := a.open.take(d.slot, d.gen)
+	id, notify, ok := d.open.take(d.slot, d.gen)
 	if !ok {
 		return ErrDone
 	}
 	if notify != nil {
 		notify.end()
 	}
+	return d.open.owner.answerOpen(id, reply, failure)
+}
+
+// answerOpen implements callOwner.
+func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error {
 	a.busy.answered()
 	_, err := a.answerInTurn(id, reply, failure, true)
 	if err != nil {

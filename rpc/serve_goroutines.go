@@ -33,6 +33,8 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
+	s.upcalls.onOpen = g.readOn
+	s.upcalls.serves(servingGoroutines)
 	g.runners.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
 	go func() { read <- g.readCalls() }()
@@ -46,11 +48,22 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 		// The reader may be blocked until the parent writes or closes. It is not
 		// waited for, and begins no call any more.
 	}
+	g.endUpcalls()
 	g.wait()
 	if err == nil {
 		err = context.Cause(ctx)
 	}
 	return s.finish(err)
+}
+
+// endUpcalls ends the calls to the parent, before the handlers that wait for them are
+// waited for.
+func (g *goroutineServer) endUpcalls() {
+	why := context.Cause(g.ctx)
+	if why == nil {
+		why = errInputEnded
+	}
+	g.upcalls.end(why)
 }
 
 type goroutineServer struct {
@@ -114,21 +127,44 @@ func (g *goroutineServer) readCalls() error {
 }
 
 // begin has a call wait for a runner. It returns when the backlog has room for
-// another.
+// another, or must be exceeded.
 func (g *goroutineServer) begin(call *incoming) {
 	// It is not used again: a goroutine that the handler has left behind may still have the ctx.
 	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
 	c.parent, c.deadline = g.ctx, call.deadline
+	if g.take(c) {
+		g.tell()
+	}
+}
+
+// take takes a call for begin, and reports whether there is something to tell the parent.
+func (g *goroutineServer) take(c *goroutineCall) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
-		return
+		return false
 	}
 	g.backlog.push(c)
 	g.bring()
-	for g.backlog.full() && !g.ended {
+	// The answers for which handlers wait may be behind it.
+	for g.backlog.full() && !g.ended && !g.upcalls.anyOpen() {
 		g.change.Wait()
 	}
+	return g.wantsHold(g.backlog.size)
+}
+
+// tell has the parent know whether to hold calls back.
+func (g *goroutineServer) tell() {
+	if err := g.tellHold(); err != nil {
+		g.cancel(err)
+	}
+}
+
+// readOn is for a call to the parent that has been opened: see take.
+func (g *goroutineServer) readOn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.change.Broadcast()
 }
 
 // copyOf copies a request into a buffer that is used again when the handler
@@ -196,7 +232,11 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c := g.backlog.remove(id)
+	tell := g.wantsHold(g.backlog.size)
 	g.mu.Unlock()
+	if tell {
+		g.tell()
+	}
 	if c == nil {
 		return
 	}

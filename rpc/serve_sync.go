@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -23,9 +20,12 @@ func ServeSync(fds FDs, handler Handler) error {
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, &s.writer.took)}
-	y.ctx = syncContext{context.Background(), y}
+	y.ctx.parent, y.ctx.server = context.Background(), y
+	s.upcalls.serves(servingOtherwise)
+	defer y.closeWaker()
+	defer s.upcalls.end(errInputEnded)
 	for {
-		more, err := y.reader.read()
+		more, err := y.readBatch()
 		if !more || err != nil {
 			return s.finish(err)
 		}
@@ -57,6 +57,7 @@ type syncServer struct {
 
 	ctx      syncContext
 	handling bool // the handler of current has not returned
+	wait     syncWait
 }
 
 // serveBatch answers what one read has brought, and what comes meanwhile. While handlers are
@@ -114,6 +115,11 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 func (y *syncServer) serveCall(call *incoming) error {
 	y.calls++
 	y.current = call.id
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return err
+		}
+	}
 	if y.ahead.take(call.id) {
 		return y.answer(call.id, nil, ErrCanceled, !y.batching)
 	}
@@ -127,33 +133,36 @@ func (y *syncServer) serveCall(call *incoming) error {
 	reply, err := y.handle(call)
 	y.handling = false
 	if y.batching {
-		return y.answer(call.id, reply, err, false)
+		err = y.answer(call.id, reply, err, false)
+	} else {
+		y.pace.stop(1)
+		err = y.answer(call.id, reply, err, true)
+		y.lookAhead()   // only now: it moves the request, of which the reply may be a part
+		y.setBatching() // a batch that is looked ahead from may never end
 	}
-	y.pace.stop(1)
-	err = y.answer(call.id, reply, err, true)
-	y.lookAhead()   // only now: it moves the request, of which the reply may be a part
-	y.setBatching() // a batch that is looked ahead from may never end
+	if err == nil {
+		err = y.wait.failed
+	}
 	return err
 }
 
-// handle calls the handler, with a ctx that ends at the call's deadline.
+// handle calls the handler, with a ctx that ends at the call's deadline, and when
+// it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
-	if call.deadline.IsZero() {
-		return y.handler(&y.ctx, call.payload)
-	}
-	return y.handleUntil(call.deadline, call.payload)
-}
-
-func (y *syncServer) handleUntil(deadline time.Time, request Payload) (Payload, error) {
-	ctx, cancel := context.WithDeadline(&y.ctx, deadline)
-	defer cancel()
-	return y.handler(ctx, request)
+	y.ctx.renew(call.deadline)
+	return y.handler(&y.ctx, call.payload)
 }
 
 // lookAhead looks for cancels of the calls that wait behind a slow one.
 func (y *syncServer) lookAhead() {
-	if y.config.Wire == Evfork && len(y.reader.decoder.in) > 0 {
-		y.ahead.scan(y.reader.readAhead())
+	waits := len(y.reader.decoder.in)
+	if y.config.Wire != Evfork || waits == 0 {
+		return
+	}
+	if data := y.reader.readAhead(); len(data) > 0 {
+		y.wait.own = false
+		y.wait.unseen = min(y.wait.unseen, waits) + len(data)
+		y.noteCancels(data)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // ctx ends at the call's deadline, if it has one. Under ServeGoroutines it also
 // ends when the caller cancels the call, and when a reply cannot be written, the
 // parent being gone, but not at an orderly shutdown; it must not be used after the handler has
-// returned. Under ServeSync a cancel comes too late for a call that has been begun.
+// returned. Under ServeSync it ends when the handler returns, and a cancel comes too late for a
+// call that has been begun, unless the handler waits in CallParent.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -41,17 +42,17 @@ type ServerConfig struct {
 	// is read: then Event returns ErrFull under ServeAsync, and waits under
 	// the others. Calls that were begun before can still be answered. 0: 1 MiB.
 	MaxBuffered int
-	// OnDrain is called by ServeAsync, on its loop, when Event can be called again after it has
-	// returned ErrFull. nil: nothing.
+	// OnDrain is called by ServeAsync, on its loop, when Event or GoParent can be called again after
+	// it has returned ErrFull. nil: nothing.
 	OnDrain func()
-	// Sentinels names errors that handlers may return. nil: none.
+	// Sentinels names errors that handlers may return, and those of the parent. nil: none.
 	Sentinels Sentinels
 	// Codec and Build are stated in the hello, and compared with the parent's: the
 	// Serve method returns an error if that states others. Codec "" is "string"; Build
 	// "" is not stated.
 	Codec, Build string
-	// Done is called when the input is at EOF and every call has been answered,
-	// before the Serve function returns. nil: nothing.
+	// Done is called when the input is at EOF, every call has been answered, and every call
+	// to the parent has ended, before the Serve function returns. nil: nothing.
 	Done func()
 }
 
@@ -68,6 +69,8 @@ type Server struct {
 	greeted         bool        // the parent's hello has come, or none is due
 	parts           bool        // the parent takes partial replies
 	timebase        timebase
+	upcalls         upcalls // to the parent
+	hold            holdBack
 	writer          *frameWriter
 	out             sink
 }
@@ -88,8 +91,10 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	s.order = newReplyOrder(s)
+	s.upcalls.init(s)
 	if config.Wire != Evfork {
 		s.greeted = true
+		s.upcalls.grant(0)
 		return s, nil
 	}
 	s.hello = ourHello(config.Codec, config.Build)
