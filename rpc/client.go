@@ -72,7 +72,10 @@ type Client struct {
 	armedFor    time.Duration
 	canceled    []Completion // of calls that Cancel has ended, and that have not been told
 	untold      []uint32     // calls whose cancel has not been sent
-	understands struct{ metadata, cancel bool }
+	understands struct{ metadata, cancel, credits bool }
+	peerWindow  int64 // the credit for the parts of each call's request, the child says
+	streams     streams
+	news        streamNews // of Streams
 
 	greeted  bool          // the child's hello has come, or none is due
 	closing  bool          // Shutdown
@@ -113,6 +116,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	}
 	c.stream, c.loop = stream, stream.Loop()
 	c.queue.init(c)
+	c.news.init(c)
 	c.timebase = newTimebase(c.loop.Now())
 	if config.Wire == Evfork {
 		c.hello = ourHello(config.Codec, config.Build)
@@ -221,7 +225,7 @@ func (c *Client) notQueued(err error) error {
 func (c *Client) InFlight() int { return c.calls.count }
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
-// exits; then OnDestroy is called. A child that does not exit by itself once it
+// exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A child that does not exit by itself once it
 // has answered is ended by the transport (for processes: the ladder).
 func (c *Client) Shutdown() {
 	if c.closing || c.endErr != nil {
@@ -229,7 +233,7 @@ func (c *Client) Shutdown() {
 	}
 	c.closing = true
 	c.refuse(ErrShutdown)
-	c.stream.CloseWrite()
+	c.closeInput()
 	c.checkDone()
 }
 
@@ -280,6 +284,7 @@ func (c *Client) refuse(err error) {
 
 func (c *Client) onDrain() {
 	c.tellCancels()
+	c.serveStreams()
 	c.queue.serve()
 }
 
@@ -306,6 +311,8 @@ func (c *Client) frame(word uint32, payload Payload) error {
 	case kindError:
 	case kindPart:
 		return c.part(id, payload)
+	case kindCredit:
+		return c.creditCame(id, payload)
 	case kindExtension:
 		return nil
 	default:
@@ -335,12 +342,15 @@ func (c *Client) meet(word uint32, payload Payload) error {
 	}
 	c.understands.metadata = theirs.has(featureMetadata)
 	c.understands.cancel = theirs.has(featureCancel)
+	c.understands.credits = c.understands.metadata && theirs.has(featureCredits)
+	c.peerWindow = theirs.window
 	c.greet()
 	for i := range c.calls.entries {
 		if e := &c.calls.entries[i]; e.to != nil && e.isAbandoned() {
 			c.sendCancel(e.id) // it ended before the child could be told
 		}
 	}
+	c.serveStreams()
 	return nil
 }
 

@@ -72,8 +72,15 @@ func AppendFrame(buf []byte, word uint32, payload []byte) []byte {
 	return appendFrame(buf, word, payload)
 }
 
-// AppendHello is the hello of this side.
-func AppendHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
+// AppendHello is the hello of a server.
+func AppendHello(buf []byte) []byte {
+	h := ourHello("", "")
+	h.window = defaultPartsWindow
+	return h.append(buf)
+}
+
+// AppendClientHello is the hello of a client.
+func AppendClientHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
 
 // MaxFrame is the limit in force for a configured one.
 func MaxFrame(configured int) uint32 { return maxFrame(configured) }

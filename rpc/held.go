@@ -1,15 +1,25 @@
 package rpc
 
-// held is the input that an async server has read and not yet looked at, because
-// so many calls run, or so many replies wait to be written, that no other may begin.
-// It reads on to a limit, for the sake of the cancels behind the calls.
+import "github.com/valyala/bytebufferpool"
+
+// held is the calls that an async server has read and not begun, because so many calls
+// run, or so many replies wait to be written, that no other may begin. It reads on to a
+// limit, for the sake of the frames behind them that are about the calls which run.
 type held struct {
-	active bool
-	data   []byte
-	eof    bool // it came behind the data
+	calls  backlog[*heldCall]
+	eof    bool // it came behind them
 	posted bool // goOn is on its way
-	ahead  lookahead
 }
+
+// heldCall is a call with a copy of its request.
+type heldCall struct {
+	call    incoming
+	request *bytebufferpool.ByteBuffer
+}
+
+// number and length implement waitingCall.
+func (h *heldCall) number() uint32 { return h.call.id }
+func (h *heldCall) length() int    { return len(h.request.B) }
 
 // stalled reports whether no call may begin now.
 func (a *asyncServer) stalled() bool {
@@ -18,73 +28,82 @@ func (a *asyncServer) stalled() bool {
 	return a.stream.Congested() || size >= a.maxBuffered() || limit > 0 && a.open.count+calls >= limit
 }
 
-// hold keeps what the decoder has not looked at. It may have been held before.
-func (a *asyncServer) hold() {
-	h := &a.held
-	again := h.active
-	h.active = true
-	if again {
-		h.data = a.decoder.in
-	} else {
-		h.data = append(h.data[:0], a.decoder.in...)
-		a.ahead(a.decoder.unfinished(), true)
-		a.ahead(h.data, false)
+// hold keeps a call for later.
+func (a *asyncServer) hold(call *incoming) {
+	if a.held.calls.full() && a.mustReadOn() {
+		a.dropHeld(call, errTooManyWait)
+		return
 	}
-	a.decoder.in = nil
-	a.readOn()
+	h := &heldCall{call: *call, request: bytebufferpool.Get()}
+	h.request.Set(call.payload)
+	h.call.payload = h.request.B
+	a.held.calls.push(h)
 }
 
-// keep is onData while input is held.
-func (a *asyncServer) keep(data []byte) {
-	a.held.data = append(a.held.data, data...)
-	a.ahead(data, false)
-	a.readOn()
+// takeHeld returns the call that may begin now; nil if there is none.
+func (a *asyncServer) takeHeld() *heldCall {
+	if a.held.calls.empty() || a.stalled() {
+		return nil
+	}
+	return a.held.calls.pop()
 }
 
-// readOn reads on while there is room.
+// dropHeld answers a call that is not begun.
+func (a *asyncServer) dropHeld(call *incoming, why error) {
+	call.parts.over()
+	if _, err := a.answerInTurn(call.id, nil, why, true); err != nil {
+		a.fail(err)
+	}
+}
+
+// cancelHeld drops a call that waits, if it does.
+func (a *asyncServer) cancelHeld(id uint32) {
+	if h, ok := a.held.calls.remove(id); ok {
+		a.dropHeld(&h.call, ErrCanceled)
+		bytebufferpool.Put(h.request)
+		a.mayGoOn()
+	}
+}
+
+// readOn reads on while there is room, and lets the pipe push back when there is none.
 func (a *asyncServer) readOn() {
-	if len(a.held.data) >= maxBacklog || a.stream.Congested() {
-		a.stream.Pause() // let the pipe push back
+	if a.stream.Congested() || a.held.calls.full() && !a.mustReadOn() {
+		a.stream.Pause()
 	} else {
 		a.stream.Resume()
 	}
 }
 
-// ahead has the cancels in what is held take effect: those of calls that run at
-// once, the others when their calls' turn comes.
-func (a *asyncServer) ahead(data []byte, first bool) {
-	if a.config.Wire != Evfork {
-		return
+// mustReadOn reports whether only the parent can have a call end: every one that is open
+// waits for parts or credit, which may lie behind the calls that are held.
+func (a *asyncServer) mustReadOn() bool {
+	for i := range a.open.slots {
+		if s := &a.open.slots[i]; s.gen%2 == 1 && !s.parts.waits() {
+			return false
+		}
 	}
-	l := &a.held.ahead
-	if first {
-		l.have, l.skip = 0, 0
-	}
-	for _, id := range l.scan(data) {
-		a.cancelCall(id)
-	}
+	return a.open.count > 0
 }
 
-// mayGoOn has what is held looked at, in the next iteration, if calls may begin again.
+// mayGoOn has the calls that are held begun, in the next iteration, if calls may begin again.
 func (a *asyncServer) mayGoOn() {
-	if a.held.active && !a.held.posted && a.err == nil && !a.stalled() {
-		a.held.posted = a.loop.Post(a.goOnFunc) == nil
+	h := &a.held
+	waits := !h.calls.empty()
+	if h.posted || a.err != nil || !waits && !h.eof || waits && a.stalled() {
+		return
 	}
+	h.posted = a.loop.Post(a.goOnFunc) == nil
 }
 
 func (a *asyncServer) goOn() {
 	h := &a.held
 	h.posted = false
-	if !h.active || a.err != nil || a.stalled() {
+	if a.err != nil {
 		return
 	}
-	a.process(h.data)
-	if a.held.active || a.err != nil {
-		return
+	a.process(nil)
+	if h.eof && h.calls.empty() && a.err == nil {
+		h.eof = false
+		a.endInput()
 	}
-	if h.eof {
-		a.onEOF()
-		return
-	}
-	a.stream.Resume()
 }

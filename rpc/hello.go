@@ -22,6 +22,7 @@ const (
 	helloBuild    = "build"
 	helloFeatures = "features"
 	helloClock    = "clock"
+	helloWindow   = "window"
 )
 
 // defaultCodec is what both sides say unless they are told otherwise.
@@ -30,6 +31,7 @@ const defaultCodec = "string"
 // The features of this package's two sides.
 const (
 	featureCancel   = "cancel"
+	featureCredits  = "credits"
 	featureMetadata = "metadata"
 	featureParts    = "parts"
 )
@@ -40,6 +42,7 @@ type hello struct {
 	codec, build    string // "": not stated
 	clock           string // see clockName
 	features        []string
+	window          int64 // the credit for the parts of each call's request; of a child
 }
 
 // ourHello is this side's.
@@ -49,18 +52,23 @@ func ourHello(codec, build string) hello {
 	}
 	return hello{
 		version: helloVersion, oldest: oldestVersion, codec: codec, build: build, clock: clockName(),
-		features: []string{featureCancel, featureMetadata, featureParts},
+		features: []string{featureCancel, featureCredits, featureMetadata, featureParts},
 	}
 }
 
 // append appends the hello as a frame.
 func (h *hello) append(buf []byte) []byte {
 	values := []string{helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest)}
+	window := ""
+	if h.window > 0 {
+		window = strconv.FormatInt(h.window, 10)
+	}
 	for _, field := range [...][2]string{
 		{helloCodec, h.codec},
 		{helloBuild, h.build},
 		{helloFeatures, strings.Join(h.features, " ")},
 		{helloClock, h.clock},
+		{helloWindow, window},
 	} {
 		if field[1] != "" {
 			values = append(values, field[0], field[1])
@@ -103,6 +111,10 @@ func (h *hello) set(name, value string) {
 		h.features = strings.Fields(value)
 	case helloClock:
 		h.clock = value
+	case helloWindow:
+		if n, err := strconv.ParseUint(value, 10, 63); err == nil {
+			h.window = clampCredit(n)
+		}
 	}
 }
 

@@ -10,8 +10,9 @@ type openCalls struct {
 
 type openCall struct {
 	id     uint32
-	gen    uint32  // odd while the slot is taken
-	notify *notify // of what happens to the call; nil unless asked for
+	gen    uint32     // odd while the slot is taken
+	notify *notify    // of what happens to the call; nil unless asked for
+	parts  *callParts // of a streamed call; nil for others
 }
 
 // add returns the Done of a new call, but for the server.
@@ -40,7 +41,7 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
 	s.gen++
 	o.count--
 	o.free = append(o.free, slot)
-	n, s.notify = s.notify, nil
+	n, s.notify, s.parts = s.notify, nil, nil
 	if o.byID != nil {
 		delete(o.byID, s.id)
 	}

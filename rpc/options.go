@@ -47,7 +47,13 @@ func (c *Client) sendWith(to Completion, options CallOptions, due time.Duration,
 	buf = append(buf, noHeader[:c.config.Wire.callHeaderSize()]...)
 	if !options.Deadline.IsZero() && c.understands.metadata {
 		k = kindMetaCall
-		buf = appendMetadata(buf, c.timebase.absolute(due), due-c.timebase.at(c.loop.Now()))
+		m := c.boundedBy(due)
+		buf = m.append(buf)
 	}
 	return c.send(k, append(buf, payload...), start, to)
+}
+
+// boundedBy is the metadata of a call whose deadline is at due.
+func (c *Client) boundedBy(due time.Duration) metadata {
+	return metadata{bounded: true, absolute: c.timebase.absolute(due), left: due - c.timebase.at(c.loop.Now())}
 }

@@ -33,6 +33,7 @@ type peer struct {
 	mirror     bool                // replies are the requests, nothing else is done
 	buffered   int                 // ServerConfig.MaxBuffered
 	concurrent int                 // ServerConfig.MaxConcurrent
+	window     int                 // ServerConfig.Window
 	marks      string              // file in which the byte at the number in each request is set
 	floods     bool                // a mirror sends many events every now and then
 	saw        func(args []string) // is told of every request; only in this process
@@ -67,7 +68,7 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
 	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks,
-		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent)}
+		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent), strconv.Itoa(p.window)}
 }
 
 func parsePeer(args []string) peer {
@@ -76,7 +77,8 @@ func parsePeer(args []string) peer {
 	limit, _ := strconv.Atoi(args[3])
 	buffered, _ := strconv.Atoi(args[7])
 	concurrent, _ := strconv.Atoi(args[8])
-	return peer{buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
+	window, _ := strconv.Atoi(args[9])
+	return peer{window: window, buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
 		mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
 }
 
@@ -161,6 +163,7 @@ func (p peer) serve(fds rpc.FDs) error {
 	s := &service{peer: p, gate: make(chan struct{})}
 	server, err := rpc.NewServer(fds, rpc.ServerConfig{
 		Wire: p.wire, MaxFrame: p.maxFrame, MaxBuffered: p.buffered, MaxConcurrent: p.concurrent, OnDrain: s.onDrain,
+		Window:    p.window,
 		Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
 	})
 	if err != nil {
@@ -263,6 +266,9 @@ func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload,
 		<-ctx.Done()
 		s.server.Event(ctx.Err().Error())
 		return nil, fmt.Errorf("stopped: %w", ctx.Err())
+	}
+	if reply, err, ok := s.handleParts(ctx, args); ok {
+		return rpc.Strings(reply...), err
 	}
 	if args[0] == "parts" {
 		for _, part := range args[1:] {
@@ -374,6 +380,8 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "count", "sum", "pipe":
+		(&asyncParts{service: s, done: done, args: args}).begin()
 	case "parts":
 		for _, part := range args[1:] {
 			if err := done.Part(part); err != nil {

@@ -77,15 +77,9 @@ type asyncServer struct {
 	goOnFunc func() // goOn, made once
 }
 
-func (a *asyncServer) onData(data []byte) {
-	if a.held.active {
-		a.keep(data)
-		return
-	}
-	a.process(data)
-}
+func (a *asyncServer) onData(data []byte) { a.process(data) }
 
-// process begins the calls in data, until no more may begin.
+// process acts on what was held and on the frames in data.
 func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
@@ -96,10 +90,15 @@ func (a *asyncServer) process(data []byte) {
 	if a.decoder.err != nil {
 		a.fail(a.decoder.err)
 	}
+	if a.err == nil {
+		a.readOn()
+	}
 }
 
 func (a *asyncServer) onDrain() {
+	a.readOn()
 	a.mayGoOn()
+	a.partsRoom()
 	if a.config.OnDrain != nil {
 		a.config.OnDrain()
 	}
@@ -121,34 +120,45 @@ func (a *asyncServer) beginCalls() (done bool) {
 		}
 	}()
 	for a.err == nil {
-		if a.stalled() {
-			a.hold()
-			return true
+		if h := a.takeHeld(); h != nil {
+			a.begin(&h.call, &current)
+			bytebufferpool.Put(h.request)
+			continue
 		}
 		if !a.decoder.next() {
 			break
 		}
 		k, err := a.accept(a.decoder.word, a.decoder.payload, &call)
+		current = Done{} // a panic of what is called for another frame is not its
 		switch {
 		case err != nil:
 			a.fail(err)
+		case k == kindCall && (a.stalled() || !a.held.calls.empty()):
+			a.hold(&call)
 		case k == kindCall:
-			a.calls++
-			a.busy.called()
-			current = a.open.add(call.id)
-			current.server = a
-			if a.dropped(current, &call) {
-				continue
-			}
-			a.handler(call.payload, current)
+			a.begin(&call, &current)
 		case k == kindCancel:
-			current = Done{} // a panic of OnCancel's function is not its
-			a.held.ahead.passed(call.id)
 			a.cancelCall(call.id)
+		case call.parts != nil:
+			current = call.parts.async.done
+			a.partsCame(k, call.parts)
 		}
 	}
-	a.held.active = false
 	return true
+}
+
+// begin calls the handler for a call; current is set before.
+func (a *asyncServer) begin(call *incoming, current *Done) {
+	a.calls++
+	a.busy.called()
+	*current = a.open.add(call.id)
+	current.server = a
+	a.open.slots[current.slot].parts = call.parts
+	if a.dropped(*current, call) {
+		return
+	}
+	a.handler(call.payload, *current)
+	a.handlerReturned(*current)
 }
 
 // frame is the sink: frames leave at the end of the iteration, or at once.
@@ -172,7 +182,13 @@ func (a *asyncServer) flush() error {
 }
 
 func (a *asyncServer) onEOF() {
-	if a.held.active {
+	a.inputEnded()
+	a.endInput()
+}
+
+// endInput is the end of the input, when all that has come has been begun.
+func (a *asyncServer) endInput() {
+	if !a.held.calls.empty() {
 		a.held.eof = true
 		return
 	}
@@ -198,6 +214,7 @@ func (a *asyncServer) fail(err error) {
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
 		a.open.endAll()
+		a.partsTable.breakOff(err)
 	}
 }
 
@@ -239,10 +256,12 @@ var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
 	a := d.server
+	parts := a.open.slots[d.slot].parts
 	id, notify, ok := a.open.take(d.slot, d.gen)
 	if !ok {
 		return ErrDone
 	}
+	parts.over()
 	if notify != nil {
 		notify.end()
 	}

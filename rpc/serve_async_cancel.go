@@ -14,6 +14,7 @@ type notify struct {
 	ctx      *callContext // nil until asked for
 	timer    *reactor.Timer
 	onCancel func(err error)
+	onRoom   func()
 	why      error // ErrCanceled or ErrDeadline, once it is so
 	deadline time.Time
 }
@@ -22,9 +23,6 @@ type notify struct {
 // notes the deadline.
 func (a *asyncServer) dropped(d Done, call *incoming) bool {
 	switch {
-	case a.held.ahead.take(call.id):
-		d.Fail(ErrCanceled)
-		return true
 	case call.deadline.IsZero():
 		return false
 	case call.late():
@@ -39,7 +37,8 @@ func (a *asyncServer) dropped(d Done, call *incoming) bool {
 func (a *asyncServer) cancelCall(id uint32) {
 	s := a.open.find(id)
 	if s == nil {
-		return // it has been answered
+		a.cancelHeld(id) // or it has been answered
+		return
 	}
 	if s.notify == nil {
 		s.notify = &notify{loop: a.loop}
@@ -65,7 +64,7 @@ func (n *notify) happened(why error) {
 
 // end is the end of the call, by its answer or with the server.
 func (n *notify) end() {
-	n.onCancel = nil
+	n.onCancel, n.onRoom = nil, nil
 	n.stopTimer()
 	if n.ctx != nil {
 		n.ctx.end()

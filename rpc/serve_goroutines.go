@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
@@ -33,7 +34,11 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
 	read := make(chan error, 1)
-	go func() { read <- g.readCalls() }()
+	go func() {
+		err := g.readCalls()
+		g.partsTable.breakOff(cmp.Or(err, errParentLeft))
+		read <- err
+	}()
 	var err error
 	select {
 	case err = <-read:
@@ -64,7 +69,8 @@ type goroutineServer struct {
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
-	backlog backlog
+	stuck   int // of those that run, how many wait for parts or credit
+	backlog backlog[*goroutineCall]
 }
 
 // goroutineCall is a call that has a goroutine, and its ctx.
@@ -74,10 +80,16 @@ type goroutineCall struct {
 	id      uint32
 	place   int // in running
 	request *[]byte
+	parts   *callParts // nil unless the call is a streamed one
+	waits   int        // its goroutines that wait for parts or credit; the server's mu
 
 	parting  sync.Mutex // orders parts before the answer
 	answered bool
 }
+
+// number and length implement waitingCall.
+func (c *goroutineCall) number() uint32 { return c.id }
+func (c *goroutineCall) length() int    { return len(*c.request) }
 
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
@@ -106,23 +118,28 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// begin starts a call, or has it wait for its turn. It returns when the backlog
-// has room for another.
+// begin starts a call, or has it wait for its turn, for which it waits until the backlog
+// has room.
 func (g *goroutineServer) begin(call *incoming) {
-	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload), parts: call.parts}
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	for g.backlog.full() && !g.ended && !g.mustReadOn() {
+		g.change.Wait()
+	}
+	full := g.backlog.full() && !g.ended
 	switch {
-	case g.ended:
+	case g.ended || full:
 	case g.room():
 		g.enter(c)
 		go g.run(c)
 	default:
 		g.backlog.push(c)
-		for g.backlog.full() && !g.ended {
-			g.change.Wait()
-		}
+	}
+	g.mu.Unlock()
+	if full {
+		g.recycle(c)
+		g.refuseFull(call)
 	}
 }
 
@@ -218,12 +235,13 @@ func (g *goroutineServer) cancelCall(id uint32) {
 			return
 		}
 	}
-	c := g.backlog.remove(id)
+	c, ok := g.backlog.remove(id)
 	g.mu.Unlock()
-	if c == nil {
+	if !ok {
 		return
 	}
 	g.recycle(c)
+	c.parts.over()
 	if _, err := g.answerInTurn(id, nil, ErrCanceled, true); err != nil {
 		g.cancel(err)
 	}
