@@ -25,6 +25,7 @@ func (d Done) OnParts(part func(part Payload), end func()) {
 	}
 	if s.parts == nil {
 		s.parts = &callParts{server: d.server.Server, id: s.id, ended: true}
+		d.server.partsTable.open.Add(1)
 	}
 	s.parts.async.onPart, s.parts.async.onEnd = part, end
 }
@@ -149,16 +150,7 @@ func (a *asyncServer) grant(p *callParts, cost int64) {
 	}
 }
 
-// waits reports whether a call can be waiting for parts or credit.
-func (p *callParts) waits() bool {
-	if p == nil {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.ended || p.limited && p.credit <= 0
-}
-
+// hasCredit reports whether sending a part would not have to wait.
 func (p *callParts) hasCredit() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

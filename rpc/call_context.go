@@ -58,7 +58,30 @@ func (c *callContext) Deadline() (time.Time, bool) {
 func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
 
 // Err implements context.Context.
-func (c *callContext) Err() error { return c.made().Err() }
+func (c *callContext) Err() error {
+	if c.goesOn() {
+		return nil
+	}
+	return c.made().Err()
+}
+
+// goesOn reports whether nobody has looked at the ctx and it has not ended either.
+func (c *callContext) goesOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ctx == nil && !c.ended && c.parent.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline))
+}
+
+// renew ends the ctx and begins another, for the next call of a server that handles one
+// at a time.
+func (c *callContext) renew(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.ctx, c.cancel, c.ended, c.deadline = nil, nil, false, deadline
+}
 
 // Value implements context.Context. It asks the real one, so that contexts derived
 // from this one need no goroutine.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // callParts is a streamed call in a server: the credit for the parts of its reply, and
@@ -38,8 +39,12 @@ type callParts struct {
 type partsTable struct {
 	mu    sync.Mutex
 	calls map[uint32]*callParts
-	gone  error // nothing comes any more
+	gone  error        // nothing comes any more
+	open  atomic.Int32 // those that have not been answered
 }
+
+// mustReadOn reports whether handlers may be waiting for what comes behind other calls.
+func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 }
 
 // errParentLeft is how the waiting for credit or parts ends when the parent has closed
 // its side.
@@ -62,6 +67,7 @@ func (s *Server) addParts(id uint32, m *metadata) (*callParts, error) {
 	}
 	p.broken = t.gone
 	t.calls[id] = p
+	t.open.Add(1)
 	return p, nil
 }
 
@@ -92,6 +98,9 @@ func (p *callParts) over() {
 		return
 	}
 	p.mu.Lock()
+	if !p.answered {
+		p.server.partsTable.open.Add(-1)
+	}
 	p.answered = true
 	p.queue.clear()
 	ended := p.ended

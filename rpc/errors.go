@@ -68,7 +68,7 @@ func (e *LostError) Unwrap() error { return e.Cause }
 // RemoteError is how a call ends whose handler returned an error or panicked.
 // errors.Is finds the sentinels that the handler's error was and that both sides
 // have in their Sentinels; for the kinds KindDeadline and KindCanceled also
-// ErrDeadline and ErrCanceled, and package context's errors; for KindFull ErrFull.
+// ErrDeadline and ErrCanceled, and package context's errors.
 type RemoteError struct {
 	Message string
 	Kind    string // one of those below, of a Mux's refusals, or another of another implementation
@@ -77,14 +77,13 @@ type RemoteError struct {
 	sentinels error // all of them, joined
 }
 
-// The kinds of RemoteError, beside those of a Mux. The last three are also those of
+// The kinds of RemoteError, beside those of a Mux. The last two are also those of
 // calls that the child dropped without beginning them.
 const (
 	KindError    = "error"
 	KindPanic    = "panic"
 	KindDeadline = "deadline" // the error is context.DeadlineExceeded
 	KindCanceled = "canceled" // the error is context.Canceled
-	KindFull     = "full"     // too many calls wait behind streamed ones; the error is ErrFull
 )
 
 // Is makes errors.Is find the sentinels.
@@ -96,10 +95,6 @@ func (e *RemoteError) Is(target error) bool {
 		}
 	case KindCanceled:
 		if target == ErrCanceled || target == context.Canceled {
-			return true
-		}
-	case KindFull:
-		if target == ErrFull {
 			return true
 		}
 	}

@@ -30,10 +30,6 @@ func (a *asyncServer) stalled() bool {
 
 // hold keeps a call for later.
 func (a *asyncServer) hold(call *incoming) {
-	if a.held.calls.full() && a.mustReadOn() {
-		a.dropHeld(call, errTooManyWait)
-		return
-	}
 	h := &heldCall{call: *call, request: bytebufferpool.Get()}
 	h.request.Set(call.payload)
 	h.call.payload = h.request.B
@@ -72,17 +68,6 @@ func (a *asyncServer) readOn() {
 	} else {
 		a.stream.Resume()
 	}
-}
-
-// mustReadOn reports whether only the parent can have a call end: every one that is open
-// waits for parts or credit, which may lie behind the calls that are held.
-func (a *asyncServer) mustReadOn() bool {
-	for i := range a.open.slots {
-		if s := &a.open.slots[i]; s.gen%2 == 1 && !s.parts.waits() {
-			return false
-		}
-	}
-	return a.open.count > 0
 }
 
 // mayGoOn has the calls that are held begun, in the next iteration, if calls may begin again.

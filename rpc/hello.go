@@ -23,6 +23,7 @@ const (
 	helloFeatures = "features"
 	helloClock    = "clock"
 	helloWindow   = "window"
+	helloCalls    = "calls"
 )
 
 // defaultCodec is what both sides say unless they are told otherwise.
@@ -30,6 +31,7 @@ const defaultCodec = "string"
 
 // The features of this package's two sides.
 const (
+	featureCalls    = "calls"
 	featureCancel   = "cancel"
 	featureCredits  = "credits"
 	featureMetadata = "metadata"
@@ -43,6 +45,7 @@ type hello struct {
 	clock           string // see clockName
 	features        []string
 	window          int64 // the credit for the parts of each call's request; of a child
+	calls           int   // of the child that may be open, if the features have featureCalls
 }
 
 // ourHello is this side's.
@@ -69,12 +72,21 @@ func (h *hello) append(buf []byte) []byte {
 		{helloFeatures, strings.Join(h.features, " ")},
 		{helloClock, h.clock},
 		{helloWindow, window},
+		{helloCalls, countOrNone(h.calls)},
 	} {
 		if field[1] != "" {
 			values = append(values, field[0], field[1])
 		}
 	}
 	return appendFrame(buf, kindHello.word(0), Strings(values...))
+}
+
+// countOrNone is "" for none.
+func countOrNone(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // parseHello reads the first frame of the other side.
@@ -87,7 +99,7 @@ func parseHello(word uint32, payload Payload) (hello, error) {
 	if err != nil || len(values) < 2 || len(values)%2 != 0 || values[0] != helloMagic {
 		return hello{}, violation("the hello is malformed")
 	}
-	h := hello{version: versionNumber(values[1])}
+	h := hello{version: numberIn(values[1])}
 	h.oldest = h.version
 	for i := 2; i < len(values); i += 2 {
 		h.set(values[i], values[i+1])
@@ -102,7 +114,7 @@ func parseHello(word uint32, payload Payload) (hello, error) {
 func (h *hello) set(name, value string) {
 	switch name {
 	case helloOldest:
-		h.oldest = versionNumber(value)
+		h.oldest = numberIn(value)
 	case helloCodec:
 		h.codec = value
 	case helloBuild:
@@ -115,11 +127,13 @@ func (h *hello) set(name, value string) {
 		if n, err := strconv.ParseUint(value, 10, 63); err == nil {
 			h.window = clampCredit(n)
 		}
+	case helloCalls:
+		h.calls = numberIn(value)
 	}
 }
 
-// versionNumber is 0 for what is none.
-func versionNumber(s string) int {
+// numberIn is 0 for what is no number.
+func numberIn(s string) int {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
 		return 0
@@ -128,6 +142,14 @@ func versionNumber(s string) int {
 }
 
 func (h *hello) has(feature string) bool { return slices.Contains(h.features, feature) }
+
+// takesCalls is how many calls of the child may be open; 0: the side takes none.
+func (h *hello) takesCalls() int {
+	if !h.has(featureCalls) {
+		return 0
+	}
+	return h.calls
+}
 
 // sharesClock reports whether monotonic of one side means the same to the other.
 func (h *hello) sharesClock(theirs *hello) bool { return h.clock != "" && h.clock == theirs.clock }

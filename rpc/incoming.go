@@ -17,7 +17,7 @@ func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Befo
 // caller's to use again: returning it would copy it for every call. kindCall: call is a
 // call, of either kind; kindCancel: call.id is what was cancelled; kindPart and kindPartsEnd: a
 // part of a request, or the end, has come to call.parts, and kindCredit credit, if that is not
-// nil; kindExtension: there is nothing to do.
+// nil; kindExtension: there is nothing left to do.
 func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
 	if !s.greeted {
 		return kindExtension, s.meet(word, payload)
@@ -44,6 +44,8 @@ func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, e
 		case kindCredit:
 			call.parts, err = s.acceptCredit(call.id, payload)
 			return k, err
+		case kindUpcall, kindError:
+			return kindExtension, s.upcalls.answered(k, call.id, payload)
 		}
 	}
 	if k == kindExtension {
@@ -74,7 +76,11 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	if err != nil {
 		return err
 	}
+	if err = s.hello.meet(&theirs); err != nil {
+		return err
+	}
 	s.parts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
-	return s.hello.meet(&theirs)
+	s.upcalls.grant(theirs.takesCalls())
+	return nil
 }

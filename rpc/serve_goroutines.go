@@ -33,6 +33,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
+	s.upcalls.goroutines = true
 	read := make(chan error, 1)
 	go func() {
 		err := g.readCalls()
@@ -49,11 +50,22 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 		// The reader may be blocked until the parent writes or closes. It is not
 		// waited for, and begins no call any more.
 	}
+	g.endUpcalls()
 	g.wait()
 	if err == nil {
 		err = context.Cause(ctx)
 	}
 	return s.finish(err)
+}
+
+// endUpcalls ends the calls to the parent, before the handlers that wait for them are
+// waited for.
+func (g *goroutineServer) endUpcalls() {
+	why := context.Cause(g.ctx)
+	if why == nil {
+		why = errInputEnded
+	}
+	g.upcalls.end(why)
 }
 
 type goroutineServer struct {
@@ -69,7 +81,6 @@ type goroutineServer struct {
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
-	stuck   int // of those that run, how many wait for parts or credit
 	backlog backlog[*goroutineCall]
 }
 
@@ -81,7 +92,6 @@ type goroutineCall struct {
 	place   int // in running
 	request *[]byte
 	parts   *callParts // nil unless the call is a streamed one
-	waits   int        // its goroutines that wait for parts or credit; the server's mu
 
 	parting  sync.Mutex // orders parts before the answer
 	answered bool
@@ -118,28 +128,23 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// begin starts a call, or has it wait for its turn, for which it waits until the backlog
-// has room.
+// begin starts a call, or has it wait for its turn. It returns when the backlog
+// has room for another, or must be exceeded.
 func (g *goroutineServer) begin(call *incoming) {
 	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload), parts: call.parts}
 	c.parent, c.deadline = g.ctx, call.deadline
 	g.mu.Lock()
-	for g.backlog.full() && !g.ended && !g.mustReadOn() {
-		g.change.Wait()
-	}
-	full := g.backlog.full() && !g.ended
+	defer g.mu.Unlock()
 	switch {
-	case g.ended || full:
+	case g.ended:
 	case g.room():
 		g.enter(c)
 		go g.run(c)
 	default:
 		g.backlog.push(c)
-	}
-	g.mu.Unlock()
-	if full {
-		g.recycle(c)
-		g.refuseFull(call)
+		for g.backlog.full() && !g.ended && !g.mustReadOn() {
+			g.change.Wait()
+		}
 	}
 }
 

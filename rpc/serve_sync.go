@@ -2,7 +2,7 @@ package rpc
 
 import (
 	"context"
-	"time"
+	"errors"
 )
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
@@ -23,8 +23,11 @@ func ServeSync(fds FDs, handler Handler) error {
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach)}
-	y.ctx = syncContext{context.Background(), y}
+	y.ctx.parent, y.ctx.server = context.Background(), y
+	defer y.closeWaker()
+	defer s.upcalls.end(errInputEnded)
 	for {
+		y.wait.readInMainLoop()
 		more, err := y.reader.read()
 		if !more || err != nil {
 			return s.finish(err)
@@ -55,6 +58,7 @@ type syncServer struct {
 
 	ctx      syncContext
 	handling bool // the handler of current has not returned
+	wait     syncWait
 }
 
 // serveBatch answers what one read has brought. While handlers are cheap the
@@ -81,6 +85,7 @@ func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			y.handling = false
+			y.ctx.parts.over()
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 		}
 	}()
@@ -109,9 +114,11 @@ func (y *syncServer) serveCall(call *incoming, batching bool) error {
 	y.calls++
 	y.current = call.id
 	if y.ahead.take(call.id) {
+		call.parts.over()
 		return y.answer(call.id, nil, ErrCanceled, !batching)
 	}
 	if call.late() {
+		call.parts.over()
 		return y.answer(call.id, nil, ErrDeadline, !batching)
 	}
 	if !batching {
@@ -120,33 +127,35 @@ func (y *syncServer) serveCall(call *incoming, batching bool) error {
 	y.handling = true
 	reply, err := y.handle(call)
 	y.handling = false
+	call.parts.over()
 	if batching {
-		return y.answer(call.id, reply, err, false)
+		err = y.answer(call.id, reply, err, false)
+	} else {
+		y.pace.stop(1)
+		err = y.answer(call.id, reply, err, true)
+		y.lookAhead() // only now: it moves the request, of which the reply may be a part
 	}
-	y.pace.stop(1)
-	err = y.answer(call.id, reply, err, true)
-	y.lookAhead() // only now: it moves the request, of which the reply may be a part
-	return err
+	return errors.Join(err, y.wait.failed)
 }
 
-// handle calls the handler, with a ctx that ends at the call's deadline.
+// handle calls the handler, with a ctx that ends at the call's deadline, and when
+// it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
-	if call.deadline.IsZero() {
-		return y.handler(&y.ctx, call.payload)
-	}
-	return y.handleUntil(call.deadline, call.payload)
-}
-
-func (y *syncServer) handleUntil(deadline time.Time, request Payload) (Payload, error) {
-	ctx, cancel := context.WithDeadline(&y.ctx, deadline)
-	defer cancel()
-	return y.handler(ctx, request)
+	y.ctx.renew(call.deadline)
+	y.ctx.parts = call.parts
+	return y.handler(&y.ctx, call.payload)
 }
 
 // lookAhead looks for cancels of the calls that wait behind a slow one.
 func (y *syncServer) lookAhead() {
-	if y.config.Wire == Evfork && len(y.reader.decoder.in) > 0 {
-		y.ahead.scan(y.reader.readAhead())
+	waits := len(y.reader.decoder.in)
+	if y.config.Wire != Evfork || waits == 0 {
+		return
+	}
+	if data := y.reader.readAhead(); len(data) > 0 {
+		y.wait.own = false
+		y.wait.unseen = min(y.wait.unseen, waits) + len(data)
+		y.noteCancels(data)
 	}
 }
 

@@ -72,6 +72,7 @@ type Server struct {
 	parts           bool        // the parent takes partial replies
 	timebase        timebase
 	partsTable      partsTable
+	upcalls         upcalls // to the parent
 	writer          *frameWriter
 	out             sink
 }
@@ -92,8 +93,10 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	s.order = newReplyOrder(s)
+	s.upcalls.init(s)
 	if config.Wire != Evfork {
 		s.greeted = true
+		s.upcalls.grant(0)
 		return s, nil
 	}
 	s.hello = ourHello(config.Codec, config.Build)

@@ -10,7 +10,7 @@ import (
 // eachStreamServer runs a test against the servers, here and in a process.
 func eachStreamServer(t *testing.T, test func(t *testing.T, p peer)) {
 	for _, transport := range []string{"pipes", "socketpair"} {
-		for _, server := range []string{"async", "goroutines"} {
+		for _, server := range []string{"sync", "async", "goroutines"} {
 			p := peer{transport: transport, server: server}
 			t.Run(p.String(), func(t *testing.T) { test(t, p) })
 		}

@@ -75,6 +75,7 @@ const (
 	kindMetaCall  kind = 4  // call with metadata
 	kindCredit    kind = 6  // so many bytes of parts more
 	kindPartsEnd  kind = 10 // no parts of a request follow
+	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
 	kindExtension kind = 14 // ignored, whatever it is
 	kindHello     kind = 15
 

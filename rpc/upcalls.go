@@ -1,0 +1,169 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Upcalls are the calls that a child makes to its parent. Their ids are of the
+// child's own space. The parent's hello says how many may be without an answer at a
+// time, so that what it owes is bounded: it never stops reading, whatever its own
+// writes do.
+
+// ErrNoCalls: the other side takes no calls of its child: its Config.OnCall is not
+// set, or it speaks an AnyEvent wire. Or the call was made where none can be made: see
+// CallParent and Server.GoParent.
+var ErrNoCalls = errors.New("rpc: the parent takes no calls")
+
+// errNotHere is returned by what cannot be used under a server, or outside its handlers.
+var errNotHere = fmt.Errorf("%w from here", ErrNoCalls)
+
+// errInputEnded is why a child can make no calls any more: the parent could not answer.
+var errInputEnded = fmt.Errorf("%w: the parent has closed its side", ErrShutdown)
+
+// upcalls are those of one child that have been made and not answered. All servers
+// use them; what is called back by its Completions is the server's matter.
+type upcalls struct {
+	server  *Server
+	granted chan struct{} // closed when room exists
+	over    chan struct{} // closed by end
+
+	goroutines bool // the server is ServeGoroutines: any goroutine may wait
+
+	mu      sync.Mutex
+	table   callTable
+	serial  uint64        // of the last call
+	room    chan struct{} // as long as calls may be open, with an element for each that is
+	refused error         // why none can be made; nil while they can
+}
+
+func (u *upcalls) init(s *Server) {
+	u.server = s
+	u.granted, u.over = make(chan struct{}), make(chan struct{})
+	u.table = newCallTable(Evfork)
+}
+
+// grant is what the parent's hello says.
+func (u *upcalls) grant(calls int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.room = make(chan struct{}, calls)
+	if calls == 0 && u.refused == nil {
+		u.refused = ErrNoCalls
+	}
+	close(u.granted)
+}
+
+// refusal is why no call can be made, or nil.
+func (u *upcalls) refusal() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.refused
+}
+
+// tryEnter takes the room for a call, after grant, if there is any.
+func (u *upcalls) tryEnter() bool {
+	select {
+	case u.room <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave gives the room of a call back.
+func (u *upcalls) leave() { <-u.room }
+
+// begin makes a call for which there is room, and which has none any more if it fails.
+func (u *upcalls) begin(to Completion, payload []byte) (CallID, error) {
+	id, err := u.add(to)
+	if err == nil {
+		if err = u.server.send(kindUpcall.word(id.id), payload, true); err != nil {
+			u.mu.Lock()
+			u.table.take(id.id)
+			u.mu.Unlock()
+		}
+	}
+	if err != nil {
+		u.leave()
+		return CallID{}, err
+	}
+	return id, nil
+}
+
+func (u *upcalls) add(to Completion) (CallID, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.refused != nil {
+		return CallID{}, u.refused
+	}
+	id := u.table.reserve()
+	u.serial++
+	u.table.add(id, to, u.serial)
+	return CallID{id, u.serial}, nil
+}
+
+// answered ends a call with a frame of the parent, a reply or an error reply.
+func (u *upcalls) answered(k kind, id uint32, payload Payload) error {
+	u.mu.Lock()
+	to := u.table.take(id)
+	u.mu.Unlock()
+	if to == nil {
+		return violation("the parent sent a frame of kind %d with id %d, and no such call is open", k, id)
+	}
+	u.leave()
+	if k == kindError {
+		to.Complete(nil, decodeRemoteError(payload, u.server.config.Sentinels))
+	} else {
+		to.Complete(payload, nil)
+	}
+	return nil
+}
+
+// abandon ends a call without an answer, and tells the parent. It returns nil if
+// the call has ended before.
+func (u *upcalls) abandon(id CallID) Completion {
+	u.mu.Lock()
+	e := u.table.find(id.id)
+	if e == nil || e.end != id.end || e.isAbandoned() {
+		u.mu.Unlock()
+		return nil
+	}
+	to := u.table.abandon(e)
+	u.mu.Unlock()
+	// If it cannot be sent the server ends, and hears of that elsewhere.
+	_ = u.server.send(kindCancel.word(id.id), nil, true)
+	return to
+}
+
+// end ends all calls: the parent can answer no more, and why.
+func (u *upcalls) end(why error) {
+	u.mu.Lock()
+	select {
+	case <-u.over:
+		u.mu.Unlock()
+		return
+	default:
+	}
+	if u.refused == nil {
+		u.refused = why
+	}
+	lost := u.table.drain()
+	close(u.over)
+	u.mu.Unlock()
+	loseUpcalls(lost, &LostError{Cause: why, Started: true})
+}
+
+func loseUpcalls(lost []call, err error) {
+	defer func() {
+		if len(lost) > 0 { // a callback has panicked
+			loseUpcalls(lost, err)
+		}
+	}()
+	for len(lost) > 0 {
+		to := lost[0].to
+		lost = lost[1:]
+		to.Complete(nil, err)
+	}
+}
