@@ -380,7 +380,7 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
-	case "count", "sum", "pipe":
+	case "count", "count and fail", "sum", "pipe":
 		(&asyncParts{service: s, done: done, args: args}).begin()
 	case "parts":
 		for _, part := range args[1:] {

@@ -3,9 +3,14 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/rpc"
 )
@@ -13,6 +18,7 @@ import (
 // The streamed calls of the tests' servers:
 //
 //	count n size   sends n parts of so many bytes, and replies how many
+//	count and fail the same, but fails at the end
 //	sum            replies how many parts the request has, and their bytes
 //	pipe           sends each part of the request back, and replies how many
 
@@ -26,12 +32,15 @@ func partOf(i, size int) []byte {
 // handleParts answers for ServeSync and ServeGoroutines.
 func (s *service) handleParts(ctx context.Context, args []string) (reply []string, err error, ok bool) {
 	switch args[0] {
-	case "count":
+	case "count", "count and fail":
 		n, size := numbers(args)
 		for i := range n {
 			if err := rpc.SendPart(ctx, partOf(i, size)); err != nil {
 				return nil, s.tell(err), true
 			}
+		}
+		if args[0] == "count and fail" {
+			return nil, errors.New("as told"), true
 		}
 		return []string{args[1]}, nil, true
 	case "sum", "pipe":
@@ -75,7 +84,8 @@ type asyncParts struct {
 
 func (a *asyncParts) begin() {
 	a.done.OnCancel(func(err error) { a.done.Fail(a.service.tell(err)) })
-	if a.args[0] == "count" {
+	if strings.HasPrefix(a.args[0], "count") {
+		a.done.PauseParts()
 		a.count()
 		return
 	}
@@ -91,6 +101,10 @@ func (a *asyncParts) count() {
 		if a.stop(a.done.PartBytes(partOf(a.n, size)), a.count) {
 			return
 		}
+	}
+	if a.args[0] == "count and fail" {
+		a.done.Fail(errors.New("as told"))
+		return
 	}
 	a.done.Reply(a.args[1])
 }
@@ -137,5 +151,56 @@ func (a *asyncParts) pipe() {
 
 // request is the payload of a call of theirs.
 func request(args ...any) rpc.Payload {
-	return rpc.Strings(strings.Fields(fmt.Sprintln(args...))...)
+	var values []string
+	for _, a := range args {
+		values = append(values, fmt.Sprint(a))
+	}
+	return rpc.Strings(values...)
+}
+
+// Frames of streamed calls.
+const (
+	partKind   = 0x20000000
+	metaKind   = 0x40000000
+	creditKind = 0x60000000
+	endKind    = 0xa0000000
+)
+
+// windowCall is the frame of a streamed call.
+func windowCall(id uint32, window uint64, input bool, request rpc.Payload) string {
+	list := rpc.Strings("window", string(bigEndian(window)))
+	if input {
+		list = rpc.AppendStrings(list, "input", "")
+	}
+	return frame(metaKind|id, string(rpc.Strings(string(list)))+string(request))
+}
+
+func bigEndian(n uint64) []byte {
+	b := make([]byte, 8)
+	for i := range b {
+		b[i] = byte(n >> (56 - 8*i))
+	}
+	return b
+}
+
+func credit(id uint32, n uint64) string { return frame(creditKind|id, string(bigEndian(n))) }
+
+// heard is how many bytes a stranger could read.
+func heard(file *os.File) int {
+	buf := make([]byte, 1<<16)
+	n, _, err := unix.Recvfrom(int(file.Fd()), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// hears runs the loop until a stranger can read so many bytes, and returns these.
+func (f *fixture) hears(file *os.File, n int) string {
+	f.t.Helper()
+	f.until(func() bool { return heard(file) >= n })
+	buf := make([]byte, n)
+	_, err := io.ReadFull(file, buf)
+	must(f.t, err)
+	return string(buf)
 }
