@@ -204,6 +204,7 @@ func TestShutdownLetsStreamedCallsGoOn(t *testing.T) {
 			t.Errorf("%d parts, %q, %v", n, reply, err)
 		}
 		must(t, c.ShutdownWait(t.Context()))
+		must(t, f.Do(t.Context(), func() {})) // OnDestroy comes last
 		if w.destroyed != 1 || w.failed != 0 {
 			t.Errorf("OnDestroy %d times, OnError %d times: %v", w.destroyed, w.failed, w.err)
 		}
