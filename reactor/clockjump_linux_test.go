@@ -80,7 +80,7 @@ func TestDescriptorsOfWatchersAreTheLoopsOwn(t *testing.T) {
 
 // TestTheKernelIsAskedToTellOfJumps: one timerfd for any number of watchers, with
 // TFD_TIMER_ABSTIME|TFD_TIMER_CANCEL_ON_SET on CLOCK_REALTIME, for as long as
-// there are any. That it does tell cannot be tested without setting the clock.
+// there are any. That it does tell shows TestTheKernelTellsThatTheClockWasSet, where that may set the clock.
 func TestTheKernelIsAskedToTellOfJumps(t *testing.T) {
 	loop := newLoop(t)
 	if n := len(timerfds(t)); n != 0 {

@@ -144,7 +144,7 @@ func (l *Loop) release() error {
 	l.poller = nil
 	l.dropPending()
 	for !l.timers.empty() {
-		l.timers.pop().t.Stop()
+		l.timers.popAny().Stop()
 	}
 	for _, list := range []*[]*Hook{&l.hooks.prepare, &l.hooks.check, &l.hooks.idle, &l.hooks.cleanup} {
 		for len(*list) > 0 {

@@ -58,6 +58,16 @@ func (h *timerHeap) pop() timerEntry {
 	return e
 }
 
+// popAny takes out any timer, without a look at the others; there is one.
+func (h *timerHeap) popAny() *Timer {
+	if h.burst.live > 0 {
+		return h.burst.pop().t
+	}
+	t := h.dropLast().t
+	t.index = outside
+	return t
+}
+
 // place gives a timer a deadline, wherever it is or was, and a new place in start order.
 func (h *timerHeap) place(t *Timer, when int64) {
 	if t.index >= 0 {

@@ -128,7 +128,7 @@ func (b *Busy) Idle() bool  { return b.idle() }
 // Pace is a pace whose samples are given instead of measured.
 type Pace struct{ pace }
 
-func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach)} }
+func NewPace(flushEach bool) *Pace { return &Pace{newPace(flushEach, nil)} }
 
 // Observe is n calls that took d together.
 func (p *Pace) Observe(n int, d time.Duration) {

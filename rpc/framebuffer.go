@@ -21,7 +21,11 @@ var largeFrames sync.Pool
 
 // add appends a part of a frame that will have size bytes.
 func (b *frameBuffer) add(part []byte, size int) {
-	if need := len(b.bytes) + len(part); size > partialKept && (need > cap(b.bytes) || b.lent == nil) {
+	switch need := len(b.bytes) + len(part); {
+	case size <= partialKept:
+	case b.lent == nil:
+		b.borrow(need) // not more: small, which is kept, may have been made for longer frames
+	case need > cap(b.bytes):
 		b.borrow(min(max(need, 2*cap(b.bytes)), size))
 	}
 	b.bytes = append(b.bytes, part...)

@@ -350,6 +350,8 @@ func FuzzErrorReplyRoundTrip(f *testing.F) {
 func FuzzDecoderMemory(f *testing.F) {
 	seedBytes(f, func(data []byte) { f.Add(data, byte(0)); f.Add(data, byte(3)) })
 	f.Add([]byte("\x00\x00\x00\x01\x03\xff\xff\xff"+strings.Repeat("x", 1000)), byte(100))
+	// The large buffer was once twice what the small one had grown to.
+	f.Add([]byte(frame(1, strings.Repeat("x", 89))+"\x00\x00\x00\x02\x03\xff\xff\xff"+"x"), byte(83))
 	f.Fuzz(func(t *testing.T, data []byte, piece byte) {
 		var pieces [][]byte
 		for p := range slices.Chunk(data, int(piece)+1) {

@@ -30,7 +30,7 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 
 // ServeAsync is the function of the same name for a server with a configuration.
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
-	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach)}
+	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach, nil)}
 	a.decoder = s.newDecoder()
 	a.goOnFunc = a.goOn
 	stream, err := loop.NewStream(s.readFD, s.writeFD, reactor.StreamConfig{

@@ -22,7 +22,7 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach)}
+	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, &s.writer.took)}
 	y.ctx.parent, y.ctx.server = context.Background(), y
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
@@ -53,35 +53,41 @@ type syncServer struct {
 	reader  *frameReader
 	ahead   lookahead
 	pace    pace
-	calls   int    // of this batch, so far
 	current uint32 // the call that is being handled
+
+	batching bool // replies wait for others, and the time of all is measured together
+	calls    int  // measured together so far
 
 	ctx      syncContext
 	handling bool // the handler of current has not returned
 	wait     syncWait
 }
 
-// serveBatch answers what one read has brought. While handlers are cheap the
-// whole batch is timed and its replies leave together; else each of them is.
+// serveBatch answers what one read has brought, and what comes meanwhile. While handlers are
+// cheap they are timed together and their replies leave together; else each for itself.
 func (y *syncServer) serveBatch() error {
-	batching := y.pace.batching()
-	y.calls = 0
-	y.pace.start()
+	y.setBatching()
 	for done := false; !done; {
 		var err error
-		if done, err = y.serveFrames(batching); err != nil {
+		if done, err = y.serveFrames(); err != nil {
 			return err
 		}
 	}
-	if batching {
+	if y.batching {
 		y.pace.stop(y.calls)
 	}
 	return y.reader.decoder.err
 }
 
+// setBatching decides whether the replies from now on wait for others.
+func (y *syncServer) setBatching() {
+	y.batching, y.calls = y.pace.batching(), 0
+	y.pace.start()
+}
+
 // serveFrames answers calls until none is left (done) or a handler panics. One
 // deferred function for all of them is cheaper than one for each.
-func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
+func (y *syncServer) serveFrames() (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			y.handling = false
@@ -98,7 +104,7 @@ func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 		}
 		switch k {
 		case kindCall:
-			err = y.serveCall(&call, batching)
+			err = y.serveCall(&call)
 		case kindCancel:
 			y.ahead.passed(call.id)
 		}
@@ -110,30 +116,31 @@ func (y *syncServer) serveFrames(batching bool) (done bool, err error) {
 }
 
 // serveCall answers one call, if somebody still waits for it.
-func (y *syncServer) serveCall(call *incoming, batching bool) error {
+func (y *syncServer) serveCall(call *incoming) error {
 	y.calls++
 	y.current = call.id
 	if y.ahead.take(call.id) {
 		call.parts.over()
-		return y.answer(call.id, nil, ErrCanceled, !batching)
+		return y.answer(call.id, nil, ErrCanceled, !y.batching)
 	}
 	if call.late() {
 		call.parts.over()
-		return y.answer(call.id, nil, ErrDeadline, !batching)
+		return y.answer(call.id, nil, ErrDeadline, !y.batching)
 	}
-	if !batching {
+	if !y.batching {
 		y.pace.start()
 	}
 	y.handling = true
 	reply, err := y.handle(call)
 	y.handling = false
 	call.parts.over()
-	if batching {
+	if y.batching {
 		err = y.answer(call.id, reply, err, false)
 	} else {
 		y.pace.stop(1)
 		err = y.answer(call.id, reply, err, true)
-		y.lookAhead() // only now: it moves the request, of which the reply may be a part
+		y.lookAhead()   // only now: it moves the request, of which the reply may be a part
+		y.setBatching() // a batch that is looked ahead from may never end
 	}
 	return errors.Join(err, y.wait.failed)
 }

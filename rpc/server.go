@@ -167,18 +167,25 @@ type frameWriter struct {
 	mu      sync.Mutex
 	written sync.Cond // a write has ended
 	buf     []byte    // queued
+	frames  int       // in buf
 	spare   []byte    // the other half of the double buffer
 	writing bool
 	err     error // final
+	took    writingTime
 }
 
 // writerLimit is how much may be queued behind a write, unless configured, before those who
 // queue have to wait: with them the server stops reading, and the pipe pushes back.
 const writerLimit = 1 << 20
 
-// corkLimit is how much of a batch of replies is held back: the parent can work
-// on these while the rest is made. The same as a stream's.
-const corkLimit = 8 << 10
+// How much of a batch of replies is held back, in bytes: the parent can work on these
+// while the rest is made. corkLimit is the same as a stream's; up to corkFrames long replies are
+// worth more, because each write that blocks is a switch to the parent.
+const (
+	corkLimit  = 8 << 10
+	corkFrames = 8
+	corkMost   = 32 << 10
+)
 
 func newFrameWriter(fd, limit int) *frameWriter {
 	w := &frameWriter{fd: fd, limit: limit}
@@ -193,10 +200,16 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 		w.written.Wait()
 	}
 	w.buf = appendFrame(w.buf, word, payload)
-	if !prompt && len(w.buf) < corkLimit {
+	w.frames++
+	if !prompt && w.corked() {
 		return w.err
 	}
 	return w.flushLocked()
+}
+
+// corked reports whether what is queued may wait for more.
+func (w *frameWriter) corked() bool {
+	return len(w.buf) < corkLimit || w.frames < corkFrames && len(w.buf) < corkMost
 }
 
 // full is false: whoever queues too much waits in frame.
@@ -218,7 +231,7 @@ func (w *frameWriter) flushLocked() error {
 	w.writing = true
 	for len(w.buf) > 0 && w.err == nil {
 		out := w.buf
-		w.buf = w.spare[:0]
+		w.buf, w.frames = w.spare[:0], 0
 		w.mu.Unlock()
 		err := w.write(out)
 		w.mu.Lock()
@@ -236,6 +249,7 @@ func (w *frameWriter) flushLocked() error {
 
 // write writes all of p, through the scheduler: the descriptor blocks.
 func (w *frameWriter) write(p []byte) error {
+	defer w.took.since(time.Now())
 	for len(p) > 0 {
 		n, err := syscall.Write(w.fd, p)
 		if err == syscall.EINTR {

@@ -1,0 +1,92 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+)
+
+// What goroutines do with a client: they hand over a waiter, and wait.
+
+// Call calls the child's function with a STRING list of arguments and waits for
+// the reply, which is the caller's own. While the client is full it waits for
+// room. When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if
+// that has one, and the call is abandoned: it counts as in flight until the child has answered
+// it. On the Evfork wire the child is told, as with Cancel, and ctx's deadline
+// travels with the call. Goroutine-safe; on the loop's own goroutine it would
+// wait for itself.
+func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
+	w := c.queue.waiter()
+	w.request = AppendStrings(w.request[:0], args...)
+	return c.call(ctx, w)
+}
+
+// CallBytes is Call with a payload that has been encoded already. Goroutine-safe.
+func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
+	w := c.queue.waiter()
+	w.request = append(w.request[:0], payload...)
+	return c.call(ctx, w)
+}
+
+func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
+	if w.patient = ctx.Done() == nil; !w.patient {
+		w.state.Store(waiting)
+		if ctx.Err() != nil {
+			c.queue.recycle(w)
+			return nil, endOf(ctx)
+		}
+		w.deadline = deadlineOf(ctx)
+	}
+	if err := c.queue.submit(w); err != nil {
+		c.queue.recycle(w)
+		return nil, err
+	}
+	if w.patient {
+		<-w.ready
+	} else if !w.wait(ctx) {
+		c.queue.giveUp(w)
+		return nil, endOf(ctx)
+	}
+	reply, err := w.reply, w.err
+	c.queue.recycle(w)
+	return reply, err
+}
+
+// makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
+// travels.
+func (c *Client) makeCall(w *waiter) error {
+	if w.patient || w.deadline.IsZero() {
+		err := c.refusal()
+		if err == nil {
+			w.id, err = c.sendWith(w, CallOptions{}, 0, w.request)
+		}
+		return err
+	}
+	err := c.refusal()
+	if err == nil {
+		w.id, err = c.sendWith(w, CallOptions{Deadline: w.deadline}, c.timebase.at(w.deadline), w.request)
+	}
+	return err
+}
+
+// ShutdownWait shuts the client down and waits until the child is gone and every
+// call has ended, which may have happened before. It returns nil after an orderly
+// end, and else what OnError is told. Goroutine-safe; the loop must be running.
+func (c *Client) ShutdownWait(ctx context.Context) error {
+	err := c.loop.Post(c.Shutdown)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return c.result
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.loop.Done():
+	}
+	select {
+	case <-c.ended: // that came first
+		return c.result
+	default:
+		return ErrClosed
+	}
+}

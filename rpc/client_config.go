@@ -1,0 +1,48 @@
+package rpc
+
+import "time"
+
+// Config configures a Client. The zero value is useful for children that
+// report no events.
+type Config struct {
+	// Wire is what the other side speaks. 0: Evfork.
+	Wire Wire
+	// OnEvent gets the child's events, in their order among the replies. The
+	// payload is a view. nil: an event is a protocol violation.
+	OnEvent func(event Payload)
+	// OnError is called if the child ends otherwise than in an orderly way, or
+	// with calls lost, after these have ended. The error is a *LostError.
+	OnError func(err error)
+	// OnDestroy is called when every call has been answered and the child is
+	// gone. Exactly one of OnError and OnDestroy is called, last.
+	OnDestroy func()
+
+	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
+	MaxFrame int
+	// MaxInFlight limits the calls without an end. 0: 65,536.
+	MaxInFlight int
+	// MaxBuffered limits the bytes of calls that the child's pipe has not yet
+	// taken. 0: 64 MiB, and at least one frame.
+	MaxBuffered int
+
+	// AbandonTimeout is how long the child may take to answer a call that was
+	// cancelled, or whose deadline has passed, before it is put down with
+	// ErrUnresponsive; its other calls are lost. 0: as long as it likes. The answer
+	// is dropped in any case.
+	AbandonTimeout time.Duration
+
+	// Sentinels names errors that the child's handlers may return. nil: none.
+	Sentinels Sentinels
+	// Codec and Build are stated in the hello, and compared with the child's: one
+	// that states others is put down. Codec "" is "string"; Build "" is not stated.
+	Codec, Build string
+}
+
+const (
+	defaultMaxInFlight = 1 << 16
+	defaultMaxBuffered = 64 << 20
+
+	// highWater is how many bytes of calls may be queued before Call waits, and
+	// never more than MaxBuffered: OnDrain has to mean that there is room.
+	highWater = 1 << 20
+)

@@ -1,0 +1,89 @@
+package rpc
+
+import "fmt"
+
+// The end of a client: Shutdown, which leads to it, and the transport's last word.
+
+// Shutdown takes no more calls. The child finishes those it has, answers, and
+// exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A child that does not exit by itself once it
+// has answered is ended by the transport (for processes: the ladder).
+func (c *Client) Shutdown() {
+	if c.closing || c.endErr != nil {
+		return
+	}
+	c.closing = true
+	c.refuse(ErrShutdown)
+	c.closeInput()
+	c.checkDone()
+}
+
+// checkDone stops the child when it has nothing left to do for us.
+func (c *Client) checkDone() {
+	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
+		c.stopping = true
+		c.transport.Stop()
+	}
+}
+
+// end is the transport's last word: nothing more will come.
+func (c *Client) end(cause error) {
+	if c.endErr != nil {
+		return
+	}
+	n := c.decoder.pending()
+	truncated := n > 0 && !c.broken
+	if truncated {
+		cause = fmt.Errorf("%w; its output ended in the middle of a frame, after %d bytes", cause, n)
+	}
+	c.stopTimer()
+	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
+	lost := c.calls.drain()
+	c.endErr = &LostError{Cause: cause}
+	c.unable = c.endErr // a better reason than any before
+	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
+		c.result = &LostError{Cause: cause, Started: len(lost) > 0}
+	}
+	// Deferred, because a panic in a callback must not keep others waiting.
+	defer c.report()
+	defer c.settle()
+	defer c.endCanceled()
+	c.lose(lost, cause, consumed)
+}
+
+// lose ends the calls in flight, of which the child has read the first consumed
+// bytes.
+func (c *Client) lose(lost []call, cause error, consumed uint64) {
+	defer func() {
+		if len(lost) > 0 { // a callback has panicked
+			c.lose(lost, cause, consumed)
+		}
+	}()
+	for len(lost) > 0 {
+		l := lost[0]
+		lost = lost[1:]
+		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
+	}
+}
+
+// settle lets those go who wait for room or for the end.
+func (c *Client) settle() {
+	close(c.ended)
+	c.loop.Yielding()
+	c.refuse(c.endErr)
+}
+
+// refuse takes no more calls, and ends those that were waiting for room.
+func (c *Client) refuse(err error) {
+	c.unable = err
+	c.queue.refuse(err)
+}
+
+// report makes the one callback that ends the client.
+func (c *Client) report() {
+	switch {
+	case c.result == nil && c.config.OnDestroy != nil:
+		c.config.OnDestroy()
+	case c.result != nil && c.config.OnError != nil:
+		c.config.OnError(c.result)
+	}
+}

@@ -1,0 +1,93 @@
+package rpc
+
+import "fmt"
+
+// What comes from the child: its hello, replies, parts of them, and events.
+
+func (c *Client) onData(data []byte) {
+	c.decoder.feed(data)
+	for !c.broken && c.decoder.next() {
+		if err := c.frame(c.decoder.word, c.decoder.payload); err != nil {
+			c.violated(err)
+		}
+	}
+	if c.decoder.err != nil {
+		c.violated(c.decoder.err)
+	}
+	c.queue.serve()
+	c.checkDone()
+}
+
+// frame acts on one frame of the child.
+func (c *Client) frame(word uint32, payload Payload) error {
+	if !c.greeted {
+		return c.meet(word, payload)
+	}
+	k, id := c.config.Wire.split(word)
+	switch k {
+	case kindCall:
+		if id == eventID {
+			return c.event(payload)
+		}
+	case kindError:
+	case kindPart:
+		return c.part(id, payload)
+	case kindCredit:
+		return c.creditCame(id, payload)
+	case kindExtension:
+		return nil
+	default:
+		return violation("frame of unknown kind %d", k)
+	}
+	to := c.takeAnswered(id)
+	if to == nil {
+		text := printable(appendFrame(nil, word, payload))
+		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}
+	}
+	if k == kindError {
+		to.Complete(nil, decodeRemoteError(payload, c.config.Sentinels))
+	} else {
+		to.Complete(payload, nil)
+	}
+	return nil
+}
+
+// meet takes the child's hello.
+func (c *Client) meet(word uint32, payload Payload) error {
+	theirs, err := parseHello(word, payload)
+	if err == nil {
+		err = c.hello.meet(&theirs)
+	}
+	if err != nil {
+		return err
+	}
+	c.understands.metadata = theirs.has(featureMetadata)
+	c.understands.cancel = theirs.has(featureCancel)
+	c.understands.credits = c.understands.metadata && theirs.has(featureCredits)
+	c.peerWindow = theirs.window
+	c.greet()
+	for i := range c.calls.entries {
+		if e := &c.calls.entries[i]; e.to != nil && e.isAbandoned() {
+			c.sendCancel(e.id) // it ended before the child could be told
+		}
+	}
+	c.serveStreams()
+	return nil
+}
+
+func (c *Client) event(payload Payload) error {
+	if c.config.OnEvent == nil {
+		return violation("an event came, and Config.OnEvent is not set")
+	}
+	c.config.OnEvent(payload)
+	return nil
+}
+
+// violated puts down a child that cannot be understood any more. Its calls end
+// when it is gone.
+func (c *Client) violated(err error) {
+	if !c.broken {
+		c.broken = true
+		c.transport.Abort(err)
+	}
+}

@@ -1,0 +1,116 @@
+package rpc
+
+import (
+	"encoding/binary"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// What goes to the child: calls, each encoded at its place in the stream.
+
+// Go calls the child's function with a STRING list of arguments. It queues the
+// call and returns; done is called once, with the reply, which is a view, or
+// with the error that ended the call. An error of Go itself (ErrFull,
+// ErrShutdown, ErrTooLarge, or what became of the child) means that the call was
+// not made. A nil done ignores how the call ends.
+func (c *Client) Go(done func(reply Payload, err error), args ...string) error {
+	return c.GoTo(callbackFunc(done), args...)
+}
+
+// GoBytes is Go with a payload that has been encoded already.
+func (c *Client) GoBytes(done func(reply Payload, err error), payload []byte) error {
+	return c.GoBytesTo(callbackFunc(done), payload)
+}
+
+// GoTo is Go with an interface instead of a func: nothing is allocated, not even
+// a closure of the caller's. A nil Completion ignores how the call ends.
+func (c *Client) GoTo(to Completion, args ...string) error {
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = AppendStrings(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), args...)
+	_, err := c.send(kindCall, buf, start, to)
+	return err
+}
+
+// GoBytesTo is GoBytes with an interface instead of a func. It does not allocate.
+func (c *Client) GoBytesTo(to Completion, payload []byte) error {
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = append(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), payload...)
+	_, err := c.send(kindCall, buf, start, to)
+	return err
+}
+
+// noHeader is room for a header that is filled in when the payload is known.
+const noHeader = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// refusal is why a call cannot be made now, or nil.
+func (c *Client) refusal() error {
+	if c.unable != nil {
+		return c.unable
+	}
+	if c.calls.count >= c.config.MaxInFlight {
+		return ErrFull
+	}
+	return nil
+}
+
+// isGoing reports whether no call can be made any more, and the end of the client,
+// which tells the reason, has yet to come.
+func (c *Client) isGoing() bool { return c.unable != nil && c.endErr == nil && !c.closing }
+
+// send completes the header of the frame at buf[start:], which was encoded in
+// the stream's own buffer, and queues it, or rolls it back.
+func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, err error) {
+	header := c.config.Wire.callHeaderSize()
+	size := len(buf) - start - header
+	if uint64(size) > uint64(c.maxFrame) {
+		c.stream.Commit(buf[:start])
+		return 0, ErrTooLarge
+	}
+	id = c.calls.reserve()
+	if header == lengthSize {
+		binary.BigEndian.PutUint32(buf[start:], uint32(size))
+	} else {
+		binary.BigEndian.PutUint64(buf[start:], uint64(k.word(id))<<32|uint64(size))
+	}
+	if err := c.stream.Commit(buf); err != nil {
+		return 0, c.notQueued(err)
+	}
+	if to == nil {
+		to = callbackFunc(nil)
+	}
+	c.calls.add(id, to, c.stream.Accepted())
+	return id, nil
+}
+
+// notQueued translates the stream's refusal of a frame.
+func (c *Client) notQueued(err error) error {
+	if err != reactor.ErrBufferFull {
+		return err
+	}
+	if c.stream.Buffered() == 0 {
+		return ErrTooLarge // waiting would not help
+	}
+	return ErrFull
+}
+
+func (c *Client) onDrain() {
+	c.tellCancels()
+	c.serveStreams()
+	c.queue.serve()
+}
+
+// onWriteError means that the child is going. Calls that wait for room learn from
+// its end why.
+func (c *Client) onWriteError(err error) {
+	if c.unable == nil {
+		c.unable = &LostError{Cause: err}
+	}
+}

@@ -1,0 +1,157 @@
+package rpc
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// waiter is a call by a goroutine, or a function that waits for room. Waiters
+// are pooled; one is recycled when the goroutine and the loop have both let go. An
+// abandoned one comes to the loop twice: as a call, and as the news that it
+// was given up; whichever is later recycles it.
+type waiter struct {
+	next    *waiter
+	client  *Client
+	ready   chan struct{} // of capacity 1
+	request []byte
+	state   atomic.Int32
+	patient bool   // the goroutine cannot abandon the call: its ctx has no end
+	id      uint32 // of the call, once it has been made; the loop's own
+	let     bool   // the call, or the news, has been dealt with; the loop's own
+	err     error
+	reply   Payload
+	fn      func()
+
+	deadline time.Time
+	small    [smallRequest]byte // what request begins with: one cache line with the rest
+}
+
+// smallRequest is how long a request may be to lie in the waiter itself.
+const smallRequest = 64
+
+// The states of a waiter: it leaves waiting once, by the loop or by its goroutine.
+const (
+	waiting   int32 = iota
+	completed       // by the loop: the goroutine recycles it
+	givenUp         // by the goroutine: the loop recycles it
+)
+
+// wait reports whether the call ended before ctx did. It is not inlined: the
+// select's frame would lie on the stack of every waiting goroutine, and there
+// may be thousands of them, none of whose stacks is in the cache.
+//
+//go:noinline
+func (w *waiter) wait(ctx context.Context) bool {
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		if w.state.CompareAndSwap(waiting, givenUp) {
+			return false
+		}
+		<-w.ready
+	}
+	return true
+}
+
+func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
+
+// Complete implements Completion.
+func (w *waiter) Complete(reply Payload, err error) {
+	if w.isGivenUp() {
+		w.client.queue.letGo(w)
+		return
+	}
+	w.err = err
+	if err == nil {
+		w.reply = append(make(Payload, 0, len(reply)), reply...)
+	}
+	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
+		w.client.queue.letGo(w)
+		return
+	}
+	w.client.loop.Yielding()
+	w.ready <- struct{}{}
+}
+
+// letGo recycles a waiter that was given up when it comes for the second time.
+func (q *callQueue) letGo(w *waiter) {
+	if w.let {
+		q.recycle(w)
+		return
+	}
+	w.let = true
+}
+
+// giveUp tells the loop that a goroutine waits no more. If the loop has ended, the
+// waiter is left to the garbage collector.
+func (q *callQueue) giveUp(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.posted && q.client.loop.Post(q.take) != nil {
+		return
+	}
+	q.posted = true
+	q.given = append(q.given, w)
+}
+
+// takeGivenUp abandons the calls whose goroutines have gone, but those that
+// still wait for room, which are not made when their turn comes.
+func (q *callQueue) takeGivenUp(list []*waiter) {
+	for i, w := range list {
+		list[i] = nil
+		if w.id != 0 && !w.let {
+			q.client.abandonCall(w.id)
+			w.let = true
+		}
+		q.letGo(w)
+	}
+	q.givenUp = list[:0]
+}
+
+// requestKept is how large a request buffer may be to be pooled.
+const requestKept = 64 << 10
+
+func (q *callQueue) recycle(w *waiter) {
+	w.reply, w.err = nil, nil
+	w.id, w.let = 0, false
+	if cap(w.request) > requestKept {
+		w.request = w.small[:0]
+	}
+	q.pool.Put(w)
+}
+
+// waiter returns a pooled waiter.
+func (q *callQueue) waiter() *waiter { return q.pool.Get().(*waiter) }
+
+// waiterList is a queue of waiters.
+type waiterList struct{ head, tail *waiter }
+
+func (l *waiterList) add(w *waiter) {
+	if l.tail == nil {
+		l.head = w
+	} else {
+		l.tail.next = w
+	}
+	l.tail = w
+}
+
+func (l *waiterList) shift() *waiter {
+	w := l.head
+	l.head = w.next
+	if l.head == nil {
+		l.tail = nil
+	}
+	w.next = nil
+	return w
+}
+
+func (l *waiterList) unshift(w *waiter) {
+	w.next = l.head
+	l.head = w
+	if l.tail == nil {
+		l.tail = w
+	}
+}
+
+func (l *waiterList) empty() bool { return l.head == nil }
