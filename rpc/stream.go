@@ -108,6 +108,18 @@ func (s *Stream) giveUp(why error) {
 	s.client.news.tell(s)
 }
 
+// spoil ends the stream with an error also if the child has answered by now: a part cannot
+// be understood.
+func (s *Stream) spoil(why error) {
+	s.giveUp(why)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = why
+		s.parts.clear()
+	}
+}
+
 // Cancel ends the call with ErrCanceled, unless it has ended; the child is told.
 func (s *Stream) Cancel() { s.giveUp(ErrCanceled) }
 
