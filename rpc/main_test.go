@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"progress": progressWorker,
 		"typed":    typedWorker,
 		"area":     areaWorker,
+		"numbers":  numbersWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
