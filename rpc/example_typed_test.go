@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
@@ -106,7 +107,8 @@ func ExampleMethod_FanOut() {
 	// 23 <nil>
 }
 
-// A handler that answers later serves on a loop of its own.
+// A handler that answers later serves on a loop of its own. It need not go on if
+// nobody waits for the answer any more.
 func ExampleMethod_HandleAsync() {
 	worker := func(w *child.Worker) error {
 		loop, err := reactor.New(reactor.Config{})
@@ -116,7 +118,11 @@ func ExampleMethod_HandleAsync() {
 		defer loop.Close()
 		mux := rpc.NewMux()
 		area.HandleAsync(mux, func(r rectangle, answer rpc.Answer[int]) {
-			loop.AfterFunc(0, func() { answer.Reply(r.Width * r.Height) })
+			slow := loop.AfterFunc(time.Second, func() { answer.Reply(r.Width * r.Height) })
+			answer.OnCancel(func(err error) {
+				slow.Stop()
+				answer.Fail(err)
+			})
 		})
 		return rpc.ServeAsync(w, loop, mux.Async())
 	}

@@ -116,6 +116,11 @@ func (c *CallTable) Drain() (ids []uint32) {
 	return ids
 }
 
+// RelateClocks is relateClocks.
+func RelateClocks(since func() time.Duration, monotonic func() int64) (clock int64, slack time.Duration) {
+	return relateClocks(since, monotonic)
+}
+
 // Busy is a busy counter.
 type Busy struct{ busy }
 

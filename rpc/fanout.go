@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -16,6 +17,12 @@ type FanOutConfig struct {
 	// jobs are spread evenly; short ones want more, so that workers do not wait
 	// for their next.
 	Window int
+	// Timeout limits how long the call of a job may take, from when it is given to a child,
+	// the wait there for those before it included: after it the job's result is
+	// ErrDeadline, and the child is told, as with Client.GoWith. The child is given other
+	// jobs even if it has not answered; Config.AbandonTimeout gets rid of one that hangs.
+	// 0: no limit.
+	Timeout time.Duration
 	// StopOnError ends the taking of jobs at the first result with an error. Jobs
 	// that have been taken are finished.
 	StopOnError bool
@@ -42,8 +49,8 @@ type Result[Req, Resp any] struct {
 	Req  Req // the job
 	Resp Resp
 	// Err is the end of the job's call if that was not a reply: what a Call would
-	// have returned. A *LostError is always one whose call may have been started;
-	// ErrNoWorkers is that of a job that was not.
+	// have returned, or ctx's error if that ended first. A *LostError is always one whose
+	// call may have been started; ErrNoWorkers is that of a job that was not.
 	Err error
 	// Client is who had the job; nil if nobody had.
 	Client *Client
@@ -67,6 +74,10 @@ type Result[Req, Resp any] struct {
 // A job whose child died is given to another client if it has certainly not been
 // started (LostError.Started), and else reported. A client that is gone gets no
 // more jobs; the others go on.
+//
+// Whatever ends Results before every job has a result (ctx, break, a panic, the end of
+// the loop) cancels the calls in flight, as Client.Cancel does, so that the children
+// hear of it.
 type FanOut[Req, Resp any] struct {
 	ctx    context.Context
 	method *Method[Req, Resp]
@@ -78,6 +89,7 @@ type FanOut[Req, Resp any] struct {
 	// The loop's own; see fanout_dispatch.go.
 	ring  *fanWorker // of the workers that have room, the next one; nil: none has
 	live  int        // workers that are not gone
+	team  []*fanWorker
 	queue jobList[Req, Resp]
 	gone  error // of the last client that went
 
@@ -106,6 +118,7 @@ type FanOut[Req, Resp any] struct {
 type fanJob[Req, Resp any] struct {
 	fan     *FanOut[Req, Resp]
 	worker  *fanWorker
+	call    CallID             // while it is in flight; the loop's own
 	next    *fanJob[Req, Resp] // in a jobList
 	request []byte
 	req     Req
@@ -117,9 +130,9 @@ type fanJob[Req, Resp any] struct {
 
 // FanOut has the method called for each of jobs; nothing happens before Results
 // is ranged over. The clients are on the same loop, and may have other calls. When
-// ctx is done no more jobs are taken, and those without a result are abandoned: they
-// are reported with ctx.Err(), and their children go on with them. To finish what
-// was begun instead, end the sequence.
+// ctx is done no more jobs are taken, those without a result are reported with
+// ctx.Err(), and their calls are cancelled. To finish what was begun instead, end the
+// sequence.
 func (m *Method[Req, Resp]) FanOut(ctx context.Context, clients []*Client, jobs iter.Seq[Req], config FanOutConfig) *FanOut[Req, Resp] {
 	if config.Window <= 0 {
 		config.Window = defaultWindow
@@ -152,174 +165,4 @@ func (f *FanOut[Req, Resp]) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
-}
-
-// Results does the jobs and yields their results; it can be ranged over once. It
-// is for any goroutine but the loop's, and with RunLoop for the loop's only.
-//
-// When it is left early, by break, calls in flight are abandoned. The sequence of
-// jobs is told to stop when it yields its next; it has ended before Results
-// does, unless Results was stopped by ctx, an error, or break. What the sequence
-// panics with, Results panics with, after the results of the jobs before.
-func (f *FanOut[Req, Resp]) Results() iter.Seq[Result[Req, Resp]] {
-	return func(yield func(Result[Req, Resp]) bool) {
-		if !f.begin() {
-			return
-		}
-		defer f.loop.Hold()()
-		defer f.leave()
-		go f.feed()
-		for f.yieldResults(yield) {
-			if err := f.wait(); err != nil {
-				f.abandon(err)
-			}
-		}
-	}
-}
-
-func (f *FanOut[Req, Resp]) begin() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.begun && f.err == nil {
-		f.err = ErrFanOut
-	}
-	if f.err != nil {
-		return false
-	}
-	f.begun = true
-	return true
-}
-
-// yieldResults yields what there is, and returns false when nothing more can come
-// or is wanted.
-func (f *FanOut[Req, Resp]) yieldResults(yield func(Result[Req, Resp]) bool) bool {
-	results, over := f.takeResults()
-	for _, j := range results {
-		r := Result[Req, Resp]{Req: j.req}
-		if !j.stale && j.worker != nil {
-			r.Client = j.worker.client
-		}
-		r.Resp, r.Err = f.method.outcome(j.reply, j.err)
-		if r.Err != nil && f.config.StopOnError {
-			f.stop(r.Err)
-		}
-		if !yield(r) {
-			return false
-		}
-	}
-	return !over
-}
-
-// takeResults takes all results that have come. The ones taken before have been
-// looked at, and their records are free. over means that there will be no more.
-func (f *FanOut[Req, Resp]) takeResults() (results []*fanJob[Req, Resp], over bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, j := range f.taken {
-		if !j.stale {
-			zero(&j.req)
-			j.reply, j.err, j.worker = nil, nil, nil
-			f.free = append(f.free, j)
-		}
-	}
-	results = f.results
-	f.results, f.taken = f.taken[:0], results
-	f.open -= len(results)
-	if len(results) > 0 && signal(f.room) && f.config.RunLoop {
-		f.loop.Yielding()
-	}
-	return results, len(results) == 0 && f.overLocked()
-}
-
-// wait waits until there is something to see for takeResults. An error is why
-// there will not be.
-func (f *FanOut[Req, Resp]) wait() error {
-	if err := f.ctx.Err(); err != nil {
-		return err // even if results keep coming
-	}
-	if f.anything() {
-		return nil
-	}
-	if f.config.RunLoop {
-		err := f.loop.RunUntil(f.ctx, f.anything)
-		if err == nil && !f.anything() {
-			err = errFanStopped
-		}
-		return err
-	}
-	select {
-	case <-f.ready:
-		return nil
-	case <-f.ctx.Done():
-		return f.ctx.Err()
-	case <-f.loop.Done():
-	}
-	if f.anything() {
-		return nil
-	}
-	return ErrClosed
-}
-
-var errFanStopped = errors.New("rpc: the loop was stopped before all jobs were done")
-
-func (f *FanOut[Req, Resp]) anything() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.results) > 0 || f.overLocked()
-}
-
-// overLocked reports that every job that was taken has had its result taken, and
-// that there will be no other.
-func (f *FanOut[Req, Resp]) overLocked() bool { return f.open == 0 && (f.fed || f.stopping) }
-
-// stop takes no more jobs, because of err.
-func (f *FanOut[Req, Resp]) stop(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.stopLocked(err)
-}
-
-func (f *FanOut[Req, Resp]) stopLocked(err error) {
-	f.stopping = true
-	if f.err == nil {
-		f.err = err
-	}
-	signal(f.room)
-}
-
-// abandon gives all jobs that have no result err as theirs.
-func (f *FanOut[Req, Resp]) abandon(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.stopLocked(err)
-	f.over.Store(true)
-	for _, j := range f.all {
-		if j.open {
-			j.open, j.stale, j.err = false, true, err
-			f.results = append(f.results, j)
-		}
-	}
-}
-
-// leave is the end of Results, however it came.
-func (f *FanOut[Req, Resp]) leave() {
-	f.mu.Lock()
-	f.stopping = true
-	f.over.Store(true)
-	panicked := f.panicked
-	f.mu.Unlock()
-	signal(f.room)
-	if panicked != nil {
-		panic(panicked)
-	}
-}
-
-// signal lets one side look again, and reports whether it did not know yet.
-func signal(to chan struct{}) bool {
-	select {
-	case to <- struct{}{}:
-		return true
-	default:
-		return false
-	}
 }

@@ -20,6 +20,7 @@ type fanWorker struct {
 
 func (f *FanOut[Req, Resp]) addWorker(c *Client) {
 	w := &fanWorker{client: c, room: f.config.Window}
+	f.team = append(f.team, w)
 	w.ready = func() {
 		w.waiting = false
 		f.enter(w)
@@ -79,8 +80,10 @@ func (f *FanOut[Req, Resp]) dispatch() {
 		w, j := f.ring, f.queue.shift()
 		// Before the call: it may be on its way from then on.
 		j.worker = w
-		switch err := w.client.GoBytesTo(j, j.request); {
+		call, err := w.client.GoWith(j, f.options(w), j.request)
+		switch {
 		case err == nil:
+			j.call = call
 			w.room--
 			f.ring = w.next
 			if w.room == 0 {
@@ -108,6 +111,14 @@ func (f *FanOut[Req, Resp]) dispatch() {
 			f.report(j, nil, f.noWorkers())
 		}
 	}
+}
+
+// options gives a call its deadline.
+func (f *FanOut[Req, Resp]) options(w *fanWorker) CallOptions {
+	if f.config.Timeout <= 0 {
+		return CallOptions{}
+	}
+	return CallOptions{Deadline: w.client.now().Add(f.config.Timeout)}
 }
 
 // await gives a worker no more jobs until its client says that there is room, or has
@@ -142,6 +153,7 @@ func (f *FanOut[Req, Resp]) noWorkers() error { return fmt.Errorf("%w: %w", ErrN
 // Complete implements Completion.
 func (j *fanJob[Req, Resp]) Complete(reply Payload, err error) {
 	f, w := j.fan, j.worker
+	j.call = CallID{}
 	if f.over.Load() {
 		return
 	}

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"sync"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -19,7 +18,9 @@ func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Re
 // HandleAsync registers fn as a handler that answers when it likes, before or
 // after it returns. It panics if the Mux has a handler of that name. Under
 // ServeAsync fn runs on the loop, and so must whoever answers. Under ServeSync and
-// ServeGoroutines the server waits for the answer, which any goroutine may give.
+// ServeGoroutines the server waits for the answer, which any goroutine may give; if
+// the call's ctx ends first, its error is the answer. Answer.Context and Answer.OnCancel
+// tell of that.
 func (m *Method[Req, Resp]) HandleAsync(mux *Mux, fn func(req Req, answer Answer[Resp])) {
 	mux.register(m.name, &asyncMethodHandler[Req, Resp]{m, fn})
 }
@@ -118,74 +119,11 @@ func (h *asyncMethodHandler[Req, Resp]) serve(ctx context.Context, request, buf 
 	if err != nil {
 		return nil, err
 	}
-	w := &answerWaiter[Resp]{given: make(chan struct{})}
+	w := newAnswerWaiter[Resp](ctx)
+	defer w.end()
 	h.fn(req, Answer[Resp]{method: h.method, waiter: w})
-	select {
-	case <-w.given:
-	case <-ctx.Done():
-		if w.give(nil, ctx.Err()) == nil {
-			return nil, ctx.Err()
-		}
-	}
-	if w.err != nil {
-		return nil, w.err
+	if err := w.wait(); err != nil {
+		return nil, err
 	}
 	return h.method.appendReply(buf, w.resp)
-}
-
-// answerer is a Method, for whom it does not matter what it was asked.
-type answerer[Resp any] interface {
-	end(done Done, resp Resp) error
-}
-
-// An Answer ends one call of a method handled with HandleAsync. The first of its
-// methods to be called ends the call, later ones return ErrDone.
-type Answer[Resp any] struct {
-	method answerer[Resp]
-	done   Done // under ServeAsync
-	waiter *answerWaiter[Resp]
-}
-
-// Reply answers with resp. Under ServeAsync resp has been encoded when Reply returns;
-// under the other servers it is encoded soon afterwards, and must not be changed.
-func (a Answer[Resp]) Reply(resp Resp) error {
-	if a.waiter != nil {
-		return a.waiter.give(&resp, nil)
-	}
-	return a.method.end(a.done, resp)
-}
-
-// Fail answers with an error; see Handler.
-func (a Answer[Resp]) Fail(err error) error {
-	if err == nil {
-		err = errNilFailure
-	}
-	if a.waiter != nil {
-		return a.waiter.give(nil, err)
-	}
-	return a.done.Fail(err)
-}
-
-// answerWaiter brings the answer to a server that waits for it.
-type answerWaiter[Resp any] struct {
-	mu    sync.Mutex
-	ended bool
-	given chan struct{}
-	resp  Resp
-	err   error
-}
-
-func (w *answerWaiter[Resp]) give(resp *Resp, err error) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended {
-		return ErrDone
-	}
-	w.ended = true
-	if resp != nil {
-		w.resp = *resp
-	}
-	w.err = err
-	close(w.given)
-	return nil
 }

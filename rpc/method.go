@@ -10,7 +10,7 @@ import (
 //
 //	var Resize = rpc.NewMethod[ResizeRequest, ResizeReply]("resize", cborcodec.Codec{})
 //
-// The parent calls it with Call, Go or FanOut; the child has it handled by a Mux,
+// The parent calls it with Call, Go, GoWith or FanOut; the child has it handled by a Mux,
 // with Handle or HandleAsync. A Method is immutable and can be used by all
 // goroutines; what may be called where is said for each of its methods.
 //
@@ -112,15 +112,22 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 // may be nil. A request that cannot be encoded is a *MethodError of Go. Nothing is
 // allocated, but by the codec.
 func (m *Method[Req, Resp]) Go(client *Client, req Req, done func(Resp, error)) error {
+	_, err := m.GoWith(client, req, CallOptions{}, done)
+	return err
+}
+
+// GoWith is Go with options, and tells which call it made, for Client.Cancel:
+// Client.GoWith with types. It allocates as little as Go.
+func (m *Method[Req, Resp]) GoWith(client *Client, req Req, options CallOptions, done func(Resp, error)) (CallID, error) {
 	c := m.get()
 	c.req, c.done = req, done
-	err := client.goEncoded(c, c.appendCall)
+	call, err := client.goEncoded(c, options, c.appendCall)
 	zero(&c.req)
 	if err != nil {
 		c.done = nil
 		m.put(c)
 	}
-	return err
+	return call, err
 }
 
 // Complete implements Completion.
@@ -138,26 +145,4 @@ func (c *typedCall[Req, Resp]) Complete(reply Payload, err error) {
 func zero[T any](v *T) {
 	var none T
 	*v = none
-}
-
-// goEncoded makes a call whose payload is encoded at its place in the stream.
-func (c *Client) goEncoded(to Completion, encode func(buf []byte) ([]byte, error)) error {
-	if err := c.refusal(); err != nil {
-		return err
-	}
-	buf := c.stream.AppendBuffer()
-	start := len(buf)
-	encoding := true
-	defer func() {
-		if encoding { // it cannot be encoded, or the codec has panicked
-			c.stream.Commit(buf[:start])
-		}
-	}()
-	encoded, err := encode(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...))
-	if err != nil {
-		return err
-	}
-	encoding = false
-	_, err = c.send(kindCall, encoded, start, to)
-	return err
 }

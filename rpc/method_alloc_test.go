@@ -13,6 +13,7 @@ type rawCalls struct {
 	c     *rpc.Client
 	ended int
 	done  func([]byte, error)
+	with  rpc.CallOptions
 }
 
 func newRawCalls(t *testing.T, server string, config rpc.Config) *rawCalls {
@@ -28,7 +29,8 @@ func newRawCalls(t *testing.T, server string, config rpc.Config) *rawCalls {
 func (r *rawCalls) make(n int, request []byte) {
 	want := r.ended + n
 	for range n {
-		must(r.f.t, rawMirror.Go(r.c, request, r.done))
+		_, err := rawMirror.GoWith(r.c, request, r.with, r.done)
+		must(r.f.t, err)
 	}
 	for r.ended < want {
 		must(r.f.t, r.f.Poll(-1))
@@ -40,16 +42,24 @@ func TestTypedGoAllocatesNothing(t *testing.T) {
 		t.Run(server, func(t *testing.T) {
 			skipWithRaceDetector(t)
 			r := newRawCalls(t, server, rpc.Config{})
-			request := []byte("some arguments")
-			for range warmUp / 100 {
-				r.make(100, request)
-			}
-			for _, n := range []int{1, 100} {
-				if allocs := testing.AllocsPerRun(1000, func() { r.make(n, request) }); allocs >= 1 {
-					t.Errorf("%d calls at a time allocate %v times", n, allocs)
-				}
-			}
+			r.allocateNothing()
+			r.with = within(guard)
+			r.allocateNothing()
 		})
+	}
+}
+
+// allocateNothing fails the test if calls allocate.
+func (r *rawCalls) allocateNothing() {
+	r.f.t.Helper()
+	request := []byte("some arguments")
+	for range warmUp / 100 {
+		r.make(100, request)
+	}
+	for _, n := range []int{1, 100} {
+		if allocs := testing.AllocsPerRun(1000, func() { r.make(n, request) }); allocs >= 1 {
+			r.f.t.Errorf("with %+v %d calls at a time allocate %v times", r.with, n, allocs)
+		}
 	}
 }
 

@@ -135,9 +135,15 @@ func (f *fixture) typed(p peer, async bool, config rpc.Config) *rpc.Client {
 		must(f.t, err)
 		return f.client(proc, p, config)
 	}
+	return f.typedHere(p, typedMux(async), config)
+}
+
+// typedHere connects to a Mux that is served on a goroutine of this process.
+func (f *fixture) typedHere(p peer, mux *rpc.Mux, config rpc.Config) *rpc.Client {
+	f.t.Helper()
 	ours, theirs := socketpair(f.t)
 	f.servers.Go(func() {
-		if err := serveMux(sameFD(theirs), p, typedMux(async)); err != nil {
+		if err := serveMux(sameFD(theirs), p, mux); err != nil {
 			f.t.Logf("the server in this process: %v", err)
 		}
 		if p.server != "async" {

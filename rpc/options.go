@@ -24,36 +24,85 @@ func (c *Client) GoWith(to Completion, options CallOptions, payload []byte) (Cal
 	if err := c.refusal(); err != nil {
 		return CallID{}, err
 	}
-	var due time.Duration
-	if !options.Deadline.IsZero() {
-		due = c.timebase.at(options.Deadline)
-	}
+	due := c.due(options)
 	id, err := c.sendWith(to, options, due, payload)
 	if err != nil {
 		return CallID{}, err
 	}
-	if !options.Deadline.IsZero() {
-		c.calls.schedule(id, due)
-		c.armTimer()
+	return c.made(id, options, due), nil
+}
+
+// goEncoded is GoWith with a payload that is encoded at its place in the stream.
+func (c *Client) goEncoded(to Completion, options CallOptions, encode func(buf []byte) ([]byte, error)) (CallID, error) {
+	if err := c.refusal(); err != nil {
+		return CallID{}, err
 	}
-	return CallID{id, c.stream.Accepted()}, nil
+	due := c.due(options)
+	k, buf, start := c.frameOf(options, due)
+	encoding := true
+	defer func() {
+		if encoding { // it cannot be encoded, or the codec has panicked
+			c.stream.Commit(buf[:start])
+		}
+	}()
+	encoded, err := encode(buf)
+	if err != nil {
+		return CallID{}, err
+	}
+	encoding = false
+	id, err := c.send(k, encoded, start, to)
+	if err != nil {
+		return CallID{}, err
+	}
+	return c.made(id, options, due), nil
+}
+
+// now is the time that deadlines are measured by. It is read from the machine's clock,
+// if that is the loop's: the loop's Now may be old.
+func (c *Client) now() time.Time {
+	if start := c.timebase.start; start == start.Round(0) {
+		return c.loop.Now()
+	}
+	return time.Now()
+}
+
+// due is a call's deadline since the client's timebase began, if it has one.
+func (c *Client) due(options CallOptions) time.Duration {
+	if options.Deadline.IsZero() {
+		return 0
+	}
+	return c.timebase.at(options.Deadline)
 }
 
 // sendWith queues a call whose deadline, if it has one, is at due.
 func (c *Client) sendWith(to Completion, options CallOptions, due time.Duration, payload []byte) (uint32, error) {
-	k := kindCall
-	buf := c.stream.AppendBuffer()
-	start := len(buf)
-	buf = append(buf, noHeader[:c.config.Wire.callHeaderSize()]...)
-	if !options.Deadline.IsZero() && c.understands.metadata {
-		k = kindMetaCall
-		m := c.boundedBy(due)
-		buf = m.append(buf)
-	}
+	k, buf, start := c.frameOf(options, due)
 	return c.send(k, append(buf, payload...), start, to)
+}
+
+// frameOf begins the frame of a call, at buf[start:]: room for its header, and
+// the metadata if it has some that the child understands.
+func (c *Client) frameOf(options CallOptions, due time.Duration) (k kind, buf []byte, start int) {
+	buf = c.stream.AppendBuffer()
+	start = len(buf)
+	buf = append(buf, noHeader[:c.config.Wire.callHeaderSize()]...)
+	if options.Deadline.IsZero() || !c.understands.metadata {
+		return kindCall, buf, start
+	}
+	m := c.boundedBy(due)
+	return kindMetaCall, m.append(buf), start
 }
 
 // boundedBy is the metadata of a call whose deadline is at due.
 func (c *Client) boundedBy(due time.Duration) metadata {
 	return metadata{bounded: true, absolute: c.timebase.absolute(due), left: due - c.timebase.at(c.loop.Now())}
+}
+
+// made schedules the deadline of the call that was sent last.
+func (c *Client) made(id uint32, options CallOptions, due time.Duration) CallID {
+	if !options.Deadline.IsZero() {
+		c.calls.schedule(id, due)
+		c.armTimer()
+	}
+	return CallID{id, c.stream.Accepted()}
 }

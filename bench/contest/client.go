@@ -57,8 +57,7 @@ func (t *Trial) read(c net.Conn, v *verifier, total int64, p pace) (ended error)
 	buf := make([]byte, p.most)
 	paused := int64(0)
 	for v.at < total {
-		c.SetReadDeadline(time.Now().Add(t.Stall))
-		n, err := c.Read(buf[:1+t.Rand.IntN(p.most)])
+		n, err := t.readSome(c, buf[:1+t.Rand.IntN(p.most)])
 		v.take(buf[:n])
 		if err != nil {
 			return err
@@ -100,8 +99,7 @@ func (t *Trial) send(c net.Conn, random *rand.Rand, p pattern, size int64) error
 	for from := int64(0); from < size; {
 		n := min(int64(1+random.IntN(burstMost)), size-from)
 		p.fill(buf[:n], from)
-		c.SetWriteDeadline(time.Now().Add(t.Stall))
-		if _, err := c.Write(buf[:n]); err != nil {
+		if _, err := t.writeAll(c, buf[:n]); err != nil {
 			return err
 		}
 		from += n
@@ -127,23 +125,25 @@ func reset(c net.Conn) error {
 	return errors.Join(tcp.SetLinger(0), tcp.Close())
 }
 
-// awaitSummary asks for the ledger until done is true of it, or nothing has
-// changed in it for Stall.
-func (t *Trial) awaitSummary(p *Process, total int64, done func(Summary) bool) (Summary, error) {
-	var last Summary
-	changed := time.Now()
-	for {
+// doubleGrace is how long a second close may take to follow the first.
+const doubleGrace = 50 * time.Millisecond
+
+// awaitSummary asks for the ledger until done is true of it and a second close would
+// have come, or nothing has changed in it for Stall.
+func (t *Trial) awaitSummary(p *Process, total int64, done func(Summary) bool) (last Summary, err error) {
+	const look = 10 * time.Millisecond
+	for quiet := time.Duration(0); quiet < t.Stall; quiet += look {
 		m, err := p.ask(Command{Do: doReport, Total: total})
 		if err != nil {
 			return last, err
 		}
-		now := *m.Summary
-		if done(now) || time.Since(changed) > t.Stall {
-			return now, nil
+		if now := *m.Summary; now != last {
+			last, quiet = now, 0
 		}
-		if now != last {
-			last, changed = now, time.Now()
+		if quiet >= doubleGrace && done(last) {
+			break
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(look)
 	}
+	return last, nil
 }

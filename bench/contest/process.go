@@ -25,6 +25,7 @@ const (
 type Process struct {
 	Order
 	cmd      *exec.Cmd
+	asking   sync.Mutex // one question at a time
 	commands io.WriteCloser
 	messages chan Message  // closed when the process closed its end
 	exited   chan struct{} // closed when it has exited; then waitErr is set
@@ -58,7 +59,7 @@ func startProcess(o Order) (*Process, error) {
 	p.cmd.Env = append(os.Environ(), serverVariable+"="+string(text))
 	p.cmd.Stdout, p.cmd.Stderr = p.stderr, p.stderr
 	p.cmd.ExtraFiles = []*os.File{theirs} // controlFD
-	p.cmd.WaitDelay = time.Second
+	p.cmd.WaitDelay = answerPatience
 	if p.commands, err = p.cmd.StdinPipe(); err != nil {
 		ours.Close()
 		return nil, err
@@ -115,8 +116,10 @@ func (p *Process) awaitServing() error {
 	return fmt.Errorf("%w: %s", errNotServing, p.stderr.last())
 }
 
-// ask sends a command and returns the answer.
+// ask sends a command and returns the answer. Goroutine-safe.
 func (p *Process) ask(c Command) (Message, error) {
+	p.asking.Lock()
+	defer p.asking.Unlock()
 	if err := p.tell(c); err != nil {
 		return Message{}, err
 	}
@@ -142,12 +145,8 @@ func (p *Process) gone(grace time.Duration) (Verdict, bool) {
 	if p.mayEnd {
 		return Verdict{}, false
 	}
+	p.awaitEnd(grace)
 	select {
-	case <-p.ended:
-	case <-p.exited:
-	case <-time.After(grace):
-	}
-	select { // the timer may have been as ready as the others
 	case <-p.ended: // the process stays until the driver lets it go
 		return bad(exits, "exits: %s", p.ending.reason(p.stderr)), true
 	default:

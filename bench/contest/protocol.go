@@ -34,6 +34,7 @@ type Command struct {
 }
 
 const (
+	doPing   = "ping"
 	doReport = "report"
 	doMemory = "memory" // collect garbage first
 	doStop   = "stop"   // from a goroutine that is not the library's
@@ -43,11 +44,17 @@ const (
 // A Message is what the server says; one of its fields is set.
 type Message struct {
 	Serving   bool      `json:"serving,omitempty"`
+	Alive     *Alive    `json:"alive,omitempty"`
 	Summary   *Summary  `json:"summary,omitempty"`
 	Memory    *Memory   `json:"memory,omitempty"`
 	Inherited *[]string `json:"inherited,omitempty"`
 	Ended     *Ending   `json:"ended,omitempty"`
 	Failed    string    `json:"failed,omitempty"` // the command, not the library
+}
+
+// Alive is the answer of a server that runs.
+type Alive struct {
+	Returned bool `json:"returned"` // the library's serving function; an Ending will follow
 }
 
 // A Summary is the server's ledger.

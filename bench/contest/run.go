@@ -67,8 +67,7 @@ func runOnce(s Scenario, c Contestant, o options, run int) Verdict {
 	return verdict
 }
 
-// exitGrace is how long a server's end may take to be reported, on top of its
-// settling, after its client saw something wrong.
+// exitGrace is how long a server's end may take after its client saw something wrong.
 const exitGrace = 300 * time.Millisecond
 
 // play runs the scenario, and looks whether the server is still there: if it is
@@ -77,7 +76,7 @@ func (s Scenario) play(t *Trial) (Verdict, error) {
 	verdict, err := s.Run(t)
 	grace := time.Duration(0)
 	if err != nil || verdict.Kind != fine {
-		grace = exitGrace + t.settle()
+		grace = exitGrace
 	}
 	for _, p := range t.processes {
 		if gone, is := p.gone(grace); is {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func bursts(network string) func(*Trial) (Verdict, error) {
 		if err := <-sent; err != nil {
 			return verdict.worse(badIO("sending", err)), nil
 		}
-		return t.oneClose(p, c, verdict.worse(trailing(c)))
+		return t.oneClose(p, c, verdict.worse(t.trailing(c)))
 	}
 }
 
@@ -66,11 +67,17 @@ func (t *Trial) oneClose(p *Process, c net.Conn, verdict Verdict) (Verdict, erro
 }
 
 // trailing looks whether anything comes behind the last byte.
-func trailing(c net.Conn) Verdict {
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	n, _ := c.Read(make([]byte, 4096))
-	if n > 0 {
-		return bad(repeats, "sends %d bytes too many", n)
+func (t *Trial) trailing(c net.Conn) Verdict {
+	for range 2 { // looks, between which the server runs
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		n, err := c.Read(make([]byte, 4096))
+		if n > 0 {
+			return bad(repeats, "sends %d bytes too many", n)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		t.awaken()
 	}
 	return good("")
 }
@@ -108,8 +115,7 @@ func (t *Trial) wholeAnswer(c net.Conn, size int, speed pace) Verdict {
 	if ended != nil {
 		return verdict
 	}
-	c.SetReadDeadline(time.Now().Add(t.Stall))
-	n, err := c.Read(make([]byte, 1))
+	n, err := t.readSome(c, make([]byte, 1))
 	switch {
 	case n > 0:
 		return bad(repeats, "sends more than the answer")

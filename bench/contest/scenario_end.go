@@ -74,25 +74,26 @@ func halfCloseAndWait(t *Trial, c net.Conn) error {
 	if err := closeWrite(c); err != nil {
 		return err
 	}
-	c.SetReadDeadline(time.Now().Add(t.Stall))
-	c.Read(make([]byte, 1)) // how it ends is in the ledger
+	_, _ = t.readSome(c, make([]byte, 1)) // how it ends is in the ledger
 	return nil
 }
 
 // resetWhenAcknowledged leaves the server's kernel with every byte: Linux hands
 // them out before it reports the reset.
 func resetWhenAcknowledged(t *Trial, c net.Conn) error {
-	deadline := time.Now().Add(t.Stall)
-	for {
+	const look = time.Millisecond
+	for waited := time.Duration(0); waited < t.Stall; waited += look {
 		n, err := unacknowledged(c)
 		if err != nil {
 			return err
 		}
-		if n == 0 || time.Now().After(deadline) {
-			return reset(c)
+		if n == 0 {
+			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(look)
+		t.awaken()
 	}
+	return reset(c)
 }
 
 // closes is the verdict about a ledger in which every connection is to have

@@ -28,7 +28,7 @@ func inherited(t *Trial) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
-		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
+		if verdict := t.roundTrip(c); verdict.Kind != fine {
 			return verdict, nil
 		}
 	}
@@ -60,13 +60,12 @@ func kinds(targets []string) string {
 }
 
 // roundTrip sends a byte to an echo server and waits for it.
-func roundTrip(c net.Conn, patience time.Duration) Verdict {
-	c.SetDeadline(time.Now().Add(patience))
-	defer c.SetDeadline(time.Time{})
-	if _, err := c.Write([]byte{'x'}); err != nil {
-		return badIO("echo of one byte", err)
+func (t *Trial) roundTrip(c net.Conn) Verdict {
+	_, err := t.writeAll(c, []byte{'x'})
+	if err == nil {
+		_, err = t.readSome(c, make([]byte, 1))
 	}
-	if _, err := c.Read(make([]byte, 1)); err != nil {
+	if err != nil {
 		return badIO("echo of one byte", err)
 	}
 	return good("")
@@ -111,18 +110,18 @@ func outOfDescriptors(t *Trial) (Verdict, error) {
 // be shed. A server's back-off may be a second, and there are dead connections
 // to accept first.
 func (t *Trial) recovers(p *Process) Verdict {
-	deadline := time.Now().Add(3 * t.Stall)
 	verdict := bad(hangs, "hangs")
-	for time.Now().Before(deadline) && verdict.Kind != fine {
+	for waited := time.Duration(0); waited < 3*t.Stall && verdict.Kind != fine; {
 		if gone, is := p.gone(0); is {
 			return gone
 		}
-		c, err := t.dial(p, 0)
-		if err != nil {
+		began := time.Now()
+		if c, err := t.dial(p, 0); err != nil {
 			time.Sleep(100 * time.Millisecond)
-			continue
+		} else {
+			verdict = t.roundTrip(c)
 		}
-		verdict = roundTrip(c, t.Stall)
+		waited += min(time.Since(began), t.Stall) // somebody was held up, if it was longer
 	}
 	return verdict
 }

@@ -58,7 +58,7 @@ func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
 		if err != nil {
 			return nil, nil, Verdict{}, err
 		}
-		if verdict := roundTrip(c, t.Stall); verdict.Kind != fine {
+		if verdict := t.roundTrip(c); verdict.Kind != fine {
 			return p, nil, verdict, nil
 		}
 		conns = append(conns, c)
@@ -70,12 +70,16 @@ func (t *Trial) stoppable() (*Process, []net.Conn, Verdict, error) {
 func (t *Trial) stops(p *Process) Verdict {
 	p.mayEnd = true
 	patience := 2 * t.Stall
+	for waited := time.Duration(0); !p.endsWithin(t.look()); waited += t.look() {
+		if waited >= patience {
+			return bad(hangs, "hangs: still serving after %v", patience)
+		}
+		t.awaken()
+	}
 	select {
 	case <-p.ended:
-	case <-p.exited:
+	default:
 		return bad(exits, "exits: %s", p.death())
-	case <-time.After(patience):
-		return bad(hangs, "hangs: still serving after %v", patience)
 	}
 	e := p.ending
 	switch {

@@ -71,9 +71,10 @@ type server struct {
 	order  Order
 	ledger ledger
 
-	mu   sync.Mutex // of out and stop
-	out  *json.Encoder
-	stop func()
+	mu       sync.Mutex // of the others
+	out      *json.Encoder
+	stop     func()
+	returned bool
 }
 
 // run serves, reports the end and stays until the driver closes the pipe.
@@ -82,6 +83,9 @@ func (s *server) run(c *Contestant) error {
 	go func() { quit <- s.obey(os.Stdin) }()
 	before := steadyInventory()
 	err := c.Serve(&Binding{Order: s.order, ledger: &s.ledger, serving: s.isServing})
+	s.mu.Lock()
+	s.returned = true
+	s.mu.Unlock()
 	ending := before.left(s.order.Settle)
 	if err != nil {
 		ending.Err = err.Error()
@@ -125,6 +129,11 @@ func (s *server) obey(in io.Reader) error {
 
 func (s *server) command(c Command) {
 	switch c.Do {
+	case doPing:
+		s.mu.Lock()
+		alive := Alive{Returned: s.returned}
+		s.mu.Unlock()
+		s.say(Message{Alive: &alive})
 	case doReport:
 		summary := s.ledger.summary(c.Total)
 		s.say(Message{Summary: &summary})
@@ -216,17 +225,17 @@ func steadyInventory() inventory {
 }
 
 // left waits for the return to the earlier inventory, and says what is left
-// beyond it when it does not come.
+// beyond it when it does not come. Only time in which this process runs counts.
 func (before inventory) left(patience time.Duration) Ending {
-	deadline := time.Now().Add(patience)
-	for {
+	const look = 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += look {
 		runtime.GC() // a descriptor may be closed by a finalizer
 		now := takeInventory()
 		e := Ending{Goroutines: now.goroutines - before.goroutines, Descriptors: now.descriptors - before.descriptors}
-		if e.Goroutines <= 0 && e.Descriptors <= 0 || time.Now().After(deadline) {
+		if e.Goroutines <= 0 && e.Descriptors <= 0 || waited >= patience {
 			return e
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(look)
 	}
 }
 

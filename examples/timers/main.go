@@ -63,7 +63,8 @@ func show(payload rpc.Payload, err error) {
 }
 
 // countdown is the child: each call counts up once a second and is answered at
-// the end, while others go on.
+// the end, while others go on. Each tick starts the timer of the next: however late the
+// loop comes to one, the countdowns take turns.
 func countdown(w *child.Worker) error {
 	loop, err := reactor.New(reactor.Config{})
 	if err != nil {
@@ -84,11 +85,12 @@ func countdown(w *child.Worker) error {
 		server.Event(fmt.Sprintf("starting to count up to %d", count))
 		i := 0
 		var tick *reactor.Timer
-		tick = loop.Every(time.Second, time.Second, func() {
+		tick = loop.AfterFunc(time.Second, func() {
 			i++
 			server.Event(fmt.Sprintf("count %d of %d", i, count))
-			if i == count {
-				tick.Stop()
+			if i < count {
+				tick.Reset(time.Second)
+			} else {
 				done.Reply(fmt.Sprintf("job %d finished", count))
 			}
 		})
