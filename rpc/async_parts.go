@@ -19,15 +19,32 @@ type asyncParts struct {
 // cancels the call or is gone: OnCancel, and the end of the server, tell. For a call
 // without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
-	s := &d.server.open.slots[d.slot]
+	s := &d.open.slots[d.slot]
 	if s.gen != d.gen {
 		return
 	}
-	if s.parts == nil {
-		s.parts = &callParts{server: d.server.Server, id: s.id, ended: true}
-		d.server.partsTable.open.Add(1)
+	a, ok := d.open.owner.(*asyncServer)
+	switch {
+	case !ok:
+		d.tellEnd(end)
+		return
+	case s.parts == nil:
+		s.parts = &callParts{server: a.Server, id: s.id, ended: true}
+		a.partsTable.open.Add(1)
 	}
 	s.parts.async.onPart, s.parts.async.onEnd = part, end
+}
+
+// tellEnd tells the handler of a call of the child, which has no parts, that they are through.
+func (d Done) tellEnd(end func()) {
+	if end == nil {
+		return
+	}
+	d.open.loop.Post(func() {
+		if d.open.slots[d.slot].gen == d.gen {
+			end()
+		}
+	})
 }
 
 // PauseParts grants the caller nothing more: what it may send already, at most the window
@@ -43,7 +60,7 @@ func (d Done) ResumeParts() {
 	if p := d.streamed(); p != nil {
 		kept := p.async.kept
 		p.async.paused, p.async.kept = false, 0
-		d.server.grant(p, kept)
+		d.open.owner.(*asyncServer).grant(p, kept)
 	}
 }
 
@@ -57,27 +74,31 @@ func (d Done) OnRoom(fn func()) {
 	}
 	n.onRoom = fn
 	if fn != nil && d.hasRoom() {
-		d.server.loop.Post(d.tellRoom) // it came meanwhile
+		d.open.loop.Post(d.tellRoom) // it came meanwhile
 	}
 }
 
 // streamed returns what is known of the parts of an open call; nil if that is nothing.
 func (d Done) streamed() *callParts {
-	if s := &d.server.open.slots[d.slot]; s.gen == d.gen {
+	if s := &d.open.slots[d.slot]; s.gen == d.gen {
 		return s.parts
 	}
 	return nil
 }
 
-// hasRoom reports whether Part would send a part.
+// hasRoom reports whether Part would not return ErrFull.
 func (d Done) hasRoom() bool {
+	a, ok := d.open.owner.(*asyncServer)
+	if !ok {
+		return true
+	}
 	p := d.streamed()
-	return !d.server.full() && (p == nil || p.hasCredit())
+	return !a.full() && (p == nil || p.hasCredit())
 }
 
 // tellRoom calls OnRoom's function if there is room.
 func (d Done) tellRoom() {
-	s := &d.server.open.slots[d.slot]
+	s := &d.open.slots[d.slot]
 	if s.gen != d.gen || s.notify == nil || s.notify.onRoom == nil || !d.hasRoom() {
 		return
 	}
@@ -90,7 +111,7 @@ func (d Done) tellRoom() {
 func (a *asyncServer) partsRoom() {
 	for i := range a.open.slots {
 		if s := &a.open.slots[i]; s.gen%2 == 1 && s.notify != nil && s.notify.onRoom != nil {
-			Done{server: a, slot: i, gen: s.gen}.tellRoom()
+			Done{open: &a.open, slot: i, gen: s.gen}.tellRoom()
 		}
 	}
 }
@@ -165,7 +186,7 @@ func (a *asyncServer) inputEnded() {
 		if s.gen%2 == 0 || s.parts == nil {
 			continue
 		}
-		d := Done{server: a, slot: i, gen: s.gen}
+		d := Done{open: &a.open, slot: i, gen: s.gen}
 		d.tellRoom() // Part says why there will be none
 		if s.gen == d.gen && s.parts.lacksInput() {
 			d.notify().happened(ErrCanceled)

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,12 +18,15 @@ type callContext struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  bool
+
+	touched atomic.Bool // there is something to renew
 }
 
 // made returns the real ctx.
 func (c *callContext) made() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched.Store(true)
 	if c.ctx == nil {
 		if c.deadline.IsZero() {
 			c.ctx, c.cancel = context.WithCancel(c.parent)
@@ -40,6 +44,7 @@ func (c *callContext) made() context.Context {
 func (c *callContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched.Store(true)
 	c.ended = true
 	if c.cancel != nil {
 		c.cancel()
@@ -75,12 +80,17 @@ func (c *callContext) goesOn() bool {
 // renew ends the ctx and begins another, for the next call of a server that handles one
 // at a time.
 func (c *callContext) renew(deadline time.Time) {
+	if !c.touched.Load() {
+		c.deadline = deadline
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cancel != nil {
 		c.cancel()
 	}
 	c.ctx, c.cancel, c.ended, c.deadline = nil, nil, false, deadline
+	c.touched.Store(false)
 }
 
 // Value implements context.Context. It asks the real one, so that contexts derived

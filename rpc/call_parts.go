@@ -44,7 +44,7 @@ type partsTable struct {
 }
 
 // mustReadOn reports whether handlers may be waiting for what comes behind other calls.
-func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 }
+func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 || s.upcalls.anyOpen() }
 
 // errParentLeft is how the waiting for credit or parts ends when the parent has closed
 // its side.

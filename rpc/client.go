@@ -18,6 +18,7 @@ type Client struct {
 	calls     callTable
 	queue     callQueue // of Call and WaitReady
 	hello     hello     // ours
+	upcalls   childCalls
 
 	timebase    timebase
 	timer       *reactor.Timer // of the first deadline; nil until there is one
@@ -73,6 +74,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	c.timebase = newTimebase(c.loop.Now())
 	if config.Wire == Evfork {
 		c.hello = ourHello(config.Codec, config.Build)
+		c.initUpcalls()
 		if err := stream.Write(c.hello.append(nil)); err != nil {
 			stream.Close()
 			return nil, err

@@ -10,6 +10,15 @@ type Config struct {
 	// OnEvent gets the child's events, in their order among the replies. The
 	// payload is a view. nil: an event is a protocol violation.
 	OnEvent func(event Payload)
+	// OnCall begins to answer a call that the child makes (CallParent, Server.GoParent), as
+	// ServeAsync has calls begun in a child: on the loop, by calling done, before
+	// or after it returns. It must not block, and not wait for a call to the child. A
+	// Mux's Async is one. A panic is the loop's matter, like that of any other callback: it
+	// is not the child's. nil: a child that makes calls is told that nobody takes them.
+	OnCall AsyncHandler
+	// MaxUpcalls limits the calls of the child without an answer. It states this in the hello; a
+	// child that does not keep to it violates the protocol. 0: 64.
+	MaxUpcalls int
 	// OnError is called if the child ends otherwise than in an orderly way, or
 	// with calls lost, after these have ended. The error is a *LostError.
 	OnError func(err error)
@@ -31,7 +40,7 @@ type Config struct {
 	// is dropped in any case.
 	AbandonTimeout time.Duration
 
-	// Sentinels names errors that the child's handlers may return. nil: none.
+	// Sentinels names errors that the child's handlers, or OnCall's, may return. nil: none.
 	Sentinels Sentinels
 	// Codec and Build are stated in the hello, and compared with the child's: one
 	// that states others is put down. Codec "" is "string"; Build "" is not stated.

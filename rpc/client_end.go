@@ -6,7 +6,9 @@ import "fmt"
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
 // exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A child that does not exit by itself once it
-// has answered is ended by the transport (for processes: the ladder).
+// has answered is ended by the transport (for processes: the ladder). With
+// Config.OnCall the child's calls are answered until it has answered ours; those that
+// it has open then end with ErrShutdown.
 func (c *Client) Shutdown() {
 	if c.closing || c.endErr != nil {
 		return
@@ -21,6 +23,7 @@ func (c *Client) Shutdown() {
 func (c *Client) checkDone() {
 	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
 		c.stopping = true
+		c.stream.CloseWrite() // now, if the child's calls were still answered
 		c.transport.Stop()
 	}
 }
@@ -46,6 +49,7 @@ func (c *Client) end(cause error) {
 	// Deferred, because a panic in a callback must not keep others waiting.
 	defer c.report()
 	defer c.settle()
+	defer c.endUpcalls()
 	defer c.endCanceled()
 	c.lose(lost, cause, consumed)
 }

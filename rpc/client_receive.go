@@ -32,6 +32,12 @@ func (c *Client) frame(word uint32, payload Payload) error {
 	case kindError:
 	case kindPart:
 		return c.part(id, payload)
+	case kindUpcall:
+		return c.called(id, payload)
+	case kindCancel:
+		return c.upcallCancelled(id)
+	case kindHold:
+		return c.holdCalls(id)
 	case kindCredit:
 		return c.creditCame(id, payload)
 	case kindExtension:

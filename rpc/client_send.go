@@ -55,7 +55,7 @@ func (c *Client) refusal() error {
 	if c.unable != nil {
 		return c.unable
 	}
-	if c.calls.count >= c.config.MaxInFlight {
+	if c.calls.count >= c.config.MaxInFlight || c.holdsBack() {
 		return ErrFull
 	}
 	return nil
@@ -102,6 +102,7 @@ func (c *Client) notQueued(err error) error {
 }
 
 func (c *Client) onDrain() {
+	c.sendUnsent()
 	c.tellCancels()
 	c.serveStreams()
 	c.queue.serve()

@@ -122,9 +122,6 @@ func (d *decoder) pending() int {
 	return len(d.partial.bytes)
 }
 
-// unfinished is the beginning of a frame whose rest has not been fed.
-func (d *decoder) unfinished() []byte { return d.partial.bytes[:d.pending()] }
-
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])
 	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}

@@ -59,6 +59,18 @@
 //
 // FanOut has a sequence of jobs done by several children.
 //
+// # Calls to the parent
+//
+// A child can call its parent, which says with Config.OnCall that it takes calls:
+//
+//	client, err := rpc.NewClient(proc, rpc.Config{OnCall: mux.Async()}) // the parent
+//
+//	secret, err := Secret.CallParent(ctx, "name") // a handler of ServeSync or ServeGoroutines
+//	err := Secret.GoParent(server, "name", func(secret string, err error) { … }) // on the loop of ServeAsync
+//
+// They end like other calls. If the parent is gone, or shuts down while one is open, that
+// ends with a *LostError that is ErrShutdown.
+//
 // # Bytes
 //
 // A Payload given to a callback or handler is a view that is valid until that

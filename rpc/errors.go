@@ -10,9 +10,10 @@ import (
 
 // Errors of the calls that were made; no callback follows them.
 var (
-	// ErrFull: MaxInFlight or MaxBuffered is reached; WaitReady tells when to go on.
+	// ErrFull: MaxInFlight or MaxBuffered is reached, or the child has asked for no calls for
+	// now; WaitReady tells when to go on.
 	ErrFull = errors.New("rpc: too many calls in flight")
-	// ErrShutdown: the client has been told to shut down.
+	// ErrShutdown: the client has been told to shut down. In a child: the parent has closed its side.
 	ErrShutdown = errors.New("rpc: client is shut down")
 	// ErrClosed: the loop has ended.
 	ErrClosed = reactor.ErrClosed
@@ -44,13 +45,14 @@ func (e *endError) Unwrap() error { return e.is }
 // Config.AbandonTimeout after that was cancelled or its deadline had passed.
 var ErrUnresponsive = errors.New("rpc: the child has not answered a call that was given up long ago")
 
-// LostError is how calls end whose child went away. Unwrap gives the cause: for
+// LostError is how calls end whose child went away, and those of a child whose parent did. Unwrap gives the cause: for
 // children a *child.ExitError with exit code, signal and the end of stderr, or
 // ErrClosed if the loop was closed.
 type LostError struct {
 	Cause error
 	// Started is false if the child has certainly not read the whole call, so
-	// that it is safe to make it again. Else it may have been started.
+	// that it is safe to make it again. Else it may have been started. A child
+	// cannot tell what its parent has read: it is true.
 	Started bool
 }
 

@@ -75,7 +75,7 @@ func ExampleMethod() {
 	// Output:
 	// 12 <nil>
 	// rpc: handler failed: nothing is that small
-	// true rpc: method "perimeter": unknown method: the child has area
+	// true rpc: method "perimeter": unknown method: the other side has area
 }
 
 // Jobs come from a sequence, and results as the workers have them.

@@ -24,7 +24,11 @@ type frameVector struct {
 	// Means is "hello" (that is accepted), "call", "reply", "event", "error" (an error
 	// reply), "part" (of a reply), "ignored", "late" (a call that is answered with an error of kind deadline
 	// and not begun), or "violation" (the connection ends).
+	//
+	// Of a parent that takes calls of its child also "upcall", "cancelled" (an upcall, and its cancel) and
+	// "hold" (the child wants no calls for now).
 	Means     string
+	Takes     int // calls of the child
 	ID        uint32
 	Values    []string // of the STRING list
 	Message   string   // of an error reply, as the next three
@@ -117,7 +121,12 @@ func TestClientUnderstandsTheFrames(t *testing.T) {
 			f := newFixture(t)
 			transport, file := f.stranger()
 			var w watched
-			c := f.client(transport, peer{wire: v.wire(t)}, w.config(rpc.Config{Sentinels: rpc.Sentinels{"end of file": io.EOF}}))
+			config := w.config(rpc.Config{Sentinels: rpc.Sentinels{"end of file": io.EOF}, MaxUpcalls: v.Takes})
+			var up upcallsSeen
+			if v.Takes > 0 {
+				config.OnCall = up.answer
+			}
+			c := f.client(transport, peer{wire: v.wire(t)}, config)
 			one := &partial{}
 			must(t, c.GoTo(one, "one"))
 			calls := []*result{nil, &one.result, f.begin(c, "two"), f.begin(c, "last")}
@@ -125,10 +134,54 @@ func TestClientUnderstandsTheFrames(t *testing.T) {
 			must(t, err)
 			f.until(calls[3].ended)
 			v.checkClient(t, calls, w.events)
+			if v.Means != "violation" {
+				v.checkUpcalls(f, c, &up, file)
+			}
 			if want := v.Means == "part"; want && !slices.Equal(one.parts, v.Values) || !want && len(one.parts) > 0 {
 				t.Errorf("the parts are %q", one.parts)
 			}
 		})
+	}
+}
+
+// upcallsSeen are the calls of a child.
+type upcallsSeen struct {
+	values    [][]string
+	done      rpc.Done
+	cancelled int
+}
+
+func (u *upcallsSeen) answer(request rpc.Payload, done rpc.Done) {
+	values, err := request.Strings()
+	if err != nil {
+		values = []string{err.Error()}
+	}
+	u.values, u.done = append(u.values, values), done
+	done.OnCancel(func(error) { u.cancelled++ })
+}
+
+func (v *frameVector) checkUpcalls(f *fixture, c *rpc.Client, u *upcallsSeen, file *os.File) {
+	f.t.Helper()
+	if err := c.Go(nil); (err == rpc.ErrFull) != (v.Means == "hold") {
+		f.t.Errorf("a call returns %v", err)
+	}
+	if v.Means != "upcall" && v.Means != "cancelled" {
+		if len(u.values) > 0 {
+			f.t.Errorf("calls came: %q", u.values)
+		}
+		return
+	}
+	if len(u.values) != 1 || !slices.Equal(u.values[0], v.Values) || u.cancelled > 0 != (v.Means == "cancelled") {
+		f.t.Fatalf("the calls are %q, cancelled %d times", u.values, u.cancelled)
+	}
+	must(f.t, u.done.Reply("yes"))
+	must(f.t, f.Poll(0))
+	want := frame(upcallKind|v.ID, "\x03yes")
+	for range 5 { // the hello and four calls
+		readOneFrame(f.t, file, 8)
+	}
+	if got := readOneFrame(f.t, file, 8); got != want {
+		f.t.Errorf("the answer is %q, not %q", got, want)
 	}
 }
 

@@ -8,16 +8,16 @@ import (
 
 // Handle registers fn as the method's handler. It panics if the Mux has a handler
 // of that name. fn runs where its server runs handlers: under ServeGoroutines on
-// several goroutines at once; under ServeAsync on the loop, where it must not
+// several goroutines at once; under ServeAsync, and in a parent, on the loop, where it must not
 // block and ctx ends at the call's deadline only. An error becomes the caller's *RemoteError, and so
-// does a panic, with its stack.
+// does a panic, with its stack, but in a parent: see Config.OnCall.
 func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Req) (Resp, error)) {
 	mux.register(m.name, &plainHandler[Req, Resp]{m, fn})
 }
 
 // HandleAsync registers fn as a handler that answers when it likes, before or
 // after it returns. It panics if the Mux has a handler of that name. Under
-// ServeAsync fn runs on the loop, and so must whoever answers. Under ServeSync and
+// ServeAsync, and in a parent, fn runs on the loop, and so must whoever answers. Under ServeSync and
 // ServeGoroutines the server waits for the answer, which any goroutine may give; if
 // the call's ctx ends first, its error is the answer. Answer.Context and Answer.OnCancel
 // tell of that.

@@ -61,12 +61,21 @@ func (a *asyncServer) cancelHeld(id uint32) {
 	}
 }
 
-// readOn reads on while there is room, and lets the pipe push back when there is none.
+// readOn reads on while there is room, or handlers may be waiting for what comes behind; else it
+// lets the pipe push back.
 func (a *asyncServer) readOn() {
+	if a.err != nil {
+		return
+	}
 	if a.stream.Congested() || a.held.calls.full() && !a.mustReadOn() {
 		a.stream.Pause()
 	} else {
 		a.stream.Resume()
+	}
+	if a.wantsHold(a.held.calls.size) {
+		if err := a.tellHold(); err != nil {
+			a.fail(err)
+		}
 	}
 }
 

@@ -82,5 +82,6 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	s.parts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
 	s.upcalls.grant(theirs.takesCalls())
+	s.upcalls.feed()
 	return nil
 }

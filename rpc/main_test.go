@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"typed":    typedWorker,
 		"area":     areaWorker,
 		"numbers":  numbersWorker,
+		"invoice":  invoiceWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))

@@ -8,9 +8,9 @@ import (
 // What a typed call can fail with, beside what any call can: found by errors.Is in
 // a *MethodError.
 var (
-	// ErrUnknownMethod: the child has no method of that name.
+	// ErrUnknownMethod: the other side has no method of that name.
 	ErrUnknownMethod = errors.New("unknown method")
-	// ErrCodecMismatch: the child has the method with another codec.
+	// ErrCodecMismatch: the other side has the method with another codec.
 	ErrCodecMismatch = errors.New("codec mismatch")
 	// ErrBadRequest: the request cannot be encoded here, or not decoded there.
 	ErrBadRequest = errors.New("bad request")

@@ -261,8 +261,8 @@ func TestDisagreementsAreMethodErrors(t *testing.T) {
 				text      string
 				remote    bool
 			}{
-				{unknown, rpc.ErrUnknownMethod, `method "not there": unknown method: the child has crash, double, fail, join`, true},
-				{mismatch, rpc.ErrCodecMismatch, `method "order json": codec mismatch: the caller encodes with "cbor", the child with "json"`, true},
+				{unknown, rpc.ErrUnknownMethod, `method "not there": unknown method: the other side has crash, double, fail, join`, true},
+				{mismatch, rpc.ErrCodecMismatch, `method "order json": codec mismatch: the caller encodes with "cbor", the other side with "json"`, true},
 				{badRequest, rpc.ErrBadRequest, `method "order json": bad request: json: cannot unmarshal array`, true},
 				{badReply, rpc.ErrBadReply, `method "order json": bad reply: json: cannot unmarshal object`, false},
 				{unencodable, rpc.ErrBadReply, `method "loud": bad reply: json: unsupported type: chan int`, true},
@@ -289,7 +289,7 @@ func TestDisagreementOnAnyEventsWireEndsTheChild(t *testing.T) {
 	c := f.typed(peer{transport: "pipes", server: "sync", wire: rpc.AnyEventAsync}, false, rpc.Config{})
 	_, err := askTyped(f, c, absent, "x")
 	var exit *child.ExitError
-	if !errors.As(err, &exit) || exit.State.Code != 1 || !strings.Contains(string(exit.State.Stderr), "the child has crash, double") {
+	if !errors.As(err, &exit) || exit.State.Code != 1 || !strings.Contains(string(exit.State.Stderr), "the other side has crash, double") {
 		t.Errorf("the call ended with %v", err)
 	}
 }

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// A Mux is the child's side of typed calls: it finds the method that a call
-// names. The same Mux serves on all three servers:
+// A Mux is the answering side of typed calls: it finds the method that a call
+// names. The same Mux serves on all three servers, and in a parent the calls of its child:
 //
 //	mux := rpc.NewMux()
 //	Resize.Handle(mux, resize)
 //	rpc.ServeSync(w, mux.Sync())
 //	rpc.ServeGoroutines(w, mux.Goroutines(), 0)
 //	rpc.ServeAsync(w, loop, mux.Async())
+//	rpc.NewClient(proc, rpc.Config{OnCall: mux.Async()})
 //
 // All methods are registered before the first call is served; after that a Mux
 // is immutable. What it cannot serve is answered with an error that the caller
@@ -82,7 +83,7 @@ func (m *Mux) Goroutines() Handler {
 	}
 }
 
-// Async returns the AsyncHandler for ServeAsync. Handlers registered with Handle
+// Async returns the AsyncHandler for ServeAsync, and for Config.OnCall. Handlers registered with Handle
 // run on the loop, in place, and must not block.
 func (m *Mux) Async() AsyncHandler {
 	return func(request Payload, done Done) {
@@ -103,10 +104,10 @@ func (m *Mux) find(request Payload) (endpoint, []byte, error) {
 	}
 	e := m.methods[string(name)]
 	if e == nil {
-		return nil, nil, refuse(KindUnknownMethod, "the child has %s", m.describe())
+		return nil, nil, refuse(KindUnknownMethod, "the other side has %s", m.describe())
 	}
 	if len(codec) > 0 && string(codec) != e.codecName() {
-		return nil, nil, refuse(KindCodecMismatch, "the caller encodes with %q, the child with %q", codec, e.codecName())
+		return nil, nil, refuse(KindCodecMismatch, "the caller encodes with %q, the other side with %q", codec, e.codecName())
 	}
 	return e, body, nil
 }

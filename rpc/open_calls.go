@@ -1,7 +1,21 @@
 package rpc
 
-// openCalls are the calls begun and not answered, so that each is answered once.
+import "github.com/evfork/evfork/reactor"
+
+// callOwner is who sends what a Done is given.
+type callOwner interface {
+	// answerOpen ends a call that is not open any more.
+	answerOpen(id uint32, reply Payload, failure error) error
+	// partOfOpen sends a part of the reply to a call that is.
+	partOfOpen(call *openCall, part Payload) error
+}
+
+// openCalls are the calls begun on a loop and not answered, so that each is answered once:
+// those of an asyncServer, or those of its child that a Client has.
 type openCalls struct {
+	owner callOwner
+	loop  *reactor.Loop
+
 	slots []openCall
 	free  []int
 	count int
@@ -15,7 +29,7 @@ type openCall struct {
 	parts  *callParts // of a streamed call; nil for others
 }
 
-// add returns the Done of a new call, but for the server.
+// add returns the Done of a new call.
 func (o *openCalls) add(id uint32) Done {
 	if len(o.free) == 0 {
 		o.slots = append(o.slots, openCall{})
@@ -30,7 +44,7 @@ func (o *openCalls) add(id uint32) Done {
 	if o.byID != nil {
 		o.byID[id] = i
 	}
-	return Done{slot: i, gen: s.gen}
+	return Done{open: o, slot: i, gen: s.gen}
 }
 
 func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
@@ -39,6 +53,7 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
 		return 0, nil, false
 	}
 	s.gen++
+	s.parts.over()
 	o.count--
 	o.free = append(o.free, slot)
 	n, s.notify, s.parts = s.notify, nil, nil

@@ -78,21 +78,25 @@ func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values..
 
 // PartBytes is Part with a payload that has been encoded already; it is copied.
 func (d Done) PartBytes(part []byte) error {
-	a := d.server
-	s := &a.open.slots[d.slot]
+	s := &d.open.slots[d.slot]
 	if s.gen != d.gen {
 		return ErrDone
 	}
+	return d.open.owner.partOfOpen(s, part)
+}
+
+// partOfOpen implements callOwner.
+func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
 	if err := a.refusesPart(len(part)); err != nil {
 		return err
 	}
 	if a.full() {
 		return ErrFull
 	}
-	if s.parts != nil {
-		if ok, err := s.parts.takeCredit(partCost(len(part))); !ok {
+	if call.parts != nil {
+		if ok, err := call.parts.takeCredit(partCost(len(part))); !ok {
 			return cmp.Or(err, ErrFull)
 		}
 	}
-	return a.sendPart(s.id, part)
+	return a.sendPart(call.id, part)
 }

@@ -278,6 +278,9 @@ func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload,
 		}
 		return rpc.Strings("whole"), nil
 	}
+	if strings.HasPrefix(args[0], "parent") {
+		return s.askParent(ctx, args)
+	}
 	reply, err := s.call(args)
 	return rpc.Strings(reply...), err
 }
@@ -413,6 +416,8 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 	case "twice":
 		first, second := done.Reply("once"), done.Reply("twice")
 		s.server.Event(fmt.Sprint(first), fmt.Sprint(errors.Is(second, rpc.ErrDone)))
+	case "parent", "parent until", "parent often", "parent cancel":
+		s.beginToAskParent(args, done)
 	default:
 		reply, err := s.call(args)
 		if err != nil {

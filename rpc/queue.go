@@ -126,7 +126,7 @@ func (q *callQueue) serve() {
 // is room: everybody gets the error.
 func (c *Client) room() bool {
 	return c.endErr != nil || c.closing ||
-		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.stream.Congested()
+		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.holdsBack() && !c.stream.Congested()
 }
 
 // refuse ends what waits with err, and everything that comes later.

@@ -12,7 +12,7 @@ import (
 
 // AsyncHandler begins to answer a call, on the loop: it calls done, before or
 // after it returns, and must not block. The request is a view that is valid
-// until the handler returns.
+// until the handler returns. It is a child's, under ServeAsync, or a parent's, as Config.OnCall.
 type AsyncHandler func(request Payload, done Done)
 
 // ServeAsync runs the loop and has each call begun as soon as it is read, so
@@ -46,12 +46,15 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 	}
 	a.stream = stream
 	s.out = a
+	a.open.owner, a.open.loop = a, loop
+	s.upcalls.serveAsync(a)
 	defer loop.Hold()() // calls may be open that nothing on the loop knows of
 	err = loop.RunUntil(context.Background(), func() bool { return a.ended })
 	if err == nil && !a.ended {
 		err = errStopped
 	}
 	stream.Close()
+	a.endUpcalls()
 	a.open.endAll()
 	return s.finish(errors.Join(a.err, err))
 }
@@ -113,7 +116,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 	var call incoming
 	defer func() {
 		if r := recover(); r != nil {
-			if current.server == nil || current.Fail(recovered(r)) == ErrDone {
+			if current.open == nil || current.Fail(recovered(r)) == ErrDone {
 				panic(r) // nobody else would hear of it
 			}
 			done = false
@@ -128,8 +131,8 @@ func (a *asyncServer) beginCalls() (done bool) {
 		if !a.decoder.next() {
 			break
 		}
+		current = Done{} // a panic of a function that is called back is not the last call's
 		k, err := a.accept(a.decoder.word, a.decoder.payload, &call)
-		current = Done{} // a panic of what is called for another frame is not its
 		switch {
 		case err != nil:
 			a.fail(err)
@@ -152,7 +155,6 @@ func (a *asyncServer) begin(call *incoming, current *Done) {
 	a.calls++
 	a.busy.called()
 	*current = a.open.add(call.id)
-	current.server = a
 	a.open.slots[current.slot].parts = call.parts
 	if a.dropped(*current, call) {
 		return
@@ -182,6 +184,7 @@ func (a *asyncServer) flush() error {
 }
 
 func (a *asyncServer) onEOF() {
+	a.upcalls.end(errInputEnded)
 	a.inputEnded()
 	a.endInput()
 }
@@ -222,15 +225,17 @@ func (a *asyncServer) onClose(err error) {
 	if a.err == nil && err != nil {
 		a.err = fmt.Errorf("rpc: connection to the parent: %w", err)
 	}
+	a.endUpcalls()
 	a.ended = true
 }
 
 // Done answers one call. Its methods belong to the loop's goroutine; the first
-// to be called ends the call, later ones return ErrDone.
+// to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
+// if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.
 type Done struct {
-	server *asyncServer
-	slot   int
-	gen    uint32
+	open *openCalls
+	slot int
+	gen  uint32
 }
 
 // Reply answers with a STRING list.
@@ -255,16 +260,18 @@ func (d Done) Fail(err error) error {
 var errNilFailure = errors.New("rpc: the handler failed with a nil error")
 
 func (d Done) end(reply Payload, failure error) error {
-	a := d.server
-	parts := a.open.slots[d.slot].parts
-	id, notify, ok := a.open.take(d.slot, d.gen)
+	id, notify, ok := d.open.take(d.slot, d.gen)
 	if !ok {
 		return ErrDone
 	}
-	parts.over()
 	if notify != nil {
 		notify.end()
 	}
+	return d.open.owner.answerOpen(id, reply, failure)
+}
+
+// answerOpen implements callOwner.
+func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error {
 	a.busy.answered()
 	_, err := a.answerInTurn(id, reply, failure, true)
 	if err != nil {

@@ -15,7 +15,7 @@ type notify struct {
 	timer    *reactor.Timer
 	onCancel func(err error)
 	onRoom   func()
-	why      error // ErrCanceled or ErrDeadline, once it is so
+	why      error // ErrCanceled, ErrDeadline, or that the child is gone, once it is so
 	deadline time.Time
 }
 
@@ -29,19 +29,26 @@ func (a *asyncServer) dropped(d Done, call *incoming) bool {
 		d.Fail(ErrDeadline)
 		return true
 	}
-	a.open.slots[d.slot].notify = &notify{loop: a.loop, deadline: call.deadline}
+	d.open.slots[d.slot].notify = &notify{loop: d.open.loop, deadline: call.deadline}
 	return false
 }
 
 // cancelCall tells an open call that nobody waits for it.
 func (a *asyncServer) cancelCall(id uint32) {
-	s := a.open.find(id)
-	if s == nil {
+	if a.open.find(id) == nil {
 		a.cancelHeld(id) // or it has been answered
 		return
 	}
+	a.open.cancel(id)
+}
+
+func (o *openCalls) cancel(id uint32) {
+	s := o.find(id)
+	if s == nil {
+		return // it has been answered
+	}
 	if s.notify == nil {
-		s.notify = &notify{loop: a.loop}
+		s.notify = &notify{loop: o.loop}
 	}
 	s.notify.happened(ErrCanceled)
 }
@@ -80,12 +87,12 @@ func (n *notify) stopTimer() {
 
 // notify returns the notify of an open call; nil if it has been answered.
 func (d Done) notify() *notify {
-	s := &d.server.open.slots[d.slot]
+	s := &d.open.slots[d.slot]
 	if s.gen != d.gen {
 		return nil
 	}
 	if s.notify == nil {
-		s.notify = &notify{loop: d.server.loop}
+		s.notify = &notify{loop: d.open.loop}
 	}
 	return s.notify
 }
@@ -102,7 +109,7 @@ func (d Done) Context() context.Context {
 	}
 	if n.ctx == nil {
 		n.ctx = &callContext{parent: context.Background(), deadline: n.deadline}
-		if n.why == ErrCanceled {
+		if n.why != nil && n.why != ErrDeadline {
 			n.ctx.end()
 		}
 	}
@@ -112,14 +119,15 @@ func (d Done) Context() context.Context {
 // deadlineContext is Context for a call that has a deadline, and one without an end
 // for others, which costs nothing.
 func (d Done) deadlineContext() context.Context {
-	if s := &d.server.open.slots[d.slot]; s.gen != d.gen || s.notify == nil {
+	if s := &d.open.slots[d.slot]; s.gen != d.gen || s.notify == nil {
 		return context.Background()
 	}
 	return d.Context()
 }
 
 // OnCancel has fn called on the loop when the caller cancels the call, with
-// ErrCanceled, or at its deadline, with ErrDeadline; once, and not after the call has been
+// ErrCanceled, or at its deadline, with ErrDeadline, or in a parent when the child is
+// gone, with a *LostError; once, and not after the call has been
 // answered. The call has still to be answered, which costs nothing: the answer is
 // dropped. A second OnCancel replaces the first; nil removes it.
 func (d Done) OnCancel(fn func(err error)) {

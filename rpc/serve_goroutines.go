@@ -33,7 +33,8 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
 	g.change.L = &g.mu
-	s.upcalls.goroutines = true
+	s.upcalls.onOpen = g.readOn
+	s.upcalls.serves(servingGoroutines)
 	read := make(chan error, 1)
 	go func() {
 		err := g.readCalls()
@@ -133,6 +134,13 @@ func (g *goroutineServer) readCalls() error {
 func (g *goroutineServer) begin(call *incoming) {
 	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload), parts: call.parts}
 	c.parent, c.deadline = g.ctx, call.deadline
+	if g.take(c) {
+		g.tell()
+	}
+}
+
+// take takes a call for begin, and reports whether there is something to tell the parent.
+func (g *goroutineServer) take(c *goroutineCall) (tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -142,10 +150,27 @@ func (g *goroutineServer) begin(call *incoming) {
 		go g.run(c)
 	default:
 		g.backlog.push(c)
+		// What handlers wait for may be behind it.
 		for g.backlog.full() && !g.ended && !g.mustReadOn() {
 			g.change.Wait()
 		}
+		tell = g.wantsHold(g.backlog.size)
 	}
+	return tell
+}
+
+// tell has the parent know whether to hold calls back.
+func (g *goroutineServer) tell() {
+	if err := g.tellHold(); err != nil {
+		g.cancel(err)
+	}
+}
+
+// readOn is for a call to the parent that has been opened: see take.
+func (g *goroutineServer) readOn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.change.Broadcast()
 }
 
 // copyOf copies a request into a buffer that is used again when the handler
@@ -165,8 +190,9 @@ func (g *goroutineServer) enter(c *goroutineCall) {
 }
 
 // leave is the end of a call, with over as answerInTurn returned it. It returns the
-// next one for this goroutine, and begins others if there is room for more.
-func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall) {
+// next one for this goroutine, and begins others if there is room for more; tell means
+// that there is something to tell the parent.
+func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall, tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last := len(g.running) - 1
@@ -187,7 +213,7 @@ func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall
 	if next != nil || len(g.running) == 0 {
 		g.change.Broadcast()
 	}
-	return next
+	return next, g.wantsHold(g.backlog.size)
 }
 
 // room reports whether another call may begin.
@@ -204,7 +230,10 @@ func (g *goroutineServer) run(c *goroutineCall) {
 		}
 		c.end()
 		g.recycle(c)
-		c = g.leave(c, over)
+		var tell bool
+		if c, tell = g.leave(c, over); tell {
+			g.tell()
+		}
 	}
 }
 
@@ -241,7 +270,11 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c, ok := g.backlog.remove(id)
+	tell := g.wantsHold(g.backlog.size)
 	g.mu.Unlock()
+	if tell {
+		g.tell()
+	}
 	if !ok {
 		return
 	}

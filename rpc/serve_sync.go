@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -24,11 +21,11 @@ func ServeSync(fds FDs, handler Handler) error {
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, &s.writer.took)}
 	y.ctx.parent, y.ctx.server = context.Background(), y
+	s.upcalls.serves(servingOtherwise)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
 	for {
-		y.wait.readInMainLoop()
-		more, err := y.reader.read()
+		more, err := y.readBatch()
 		if !more || err != nil {
 			return s.finish(err)
 		}
@@ -119,6 +116,11 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 func (y *syncServer) serveCall(call *incoming) error {
 	y.calls++
 	y.current = call.id
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return err
+		}
+	}
 	if y.ahead.take(call.id) {
 		call.parts.over()
 		return y.answer(call.id, nil, ErrCanceled, !y.batching)
@@ -142,7 +144,10 @@ func (y *syncServer) serveCall(call *incoming) error {
 		y.lookAhead()   // only now: it moves the request, of which the reply may be a part
 		y.setBatching() // a batch that is looked ahead from may never end
 	}
-	return errors.Join(err, y.wait.failed)
+	if err == nil {
+		err = y.wait.failed
+	}
+	return err
 }
 
 // handle calls the handler, with a ctx that ends at the call's deadline, and when

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/binary"
 	"math"
 	"syscall"
 	"time"
@@ -17,8 +16,8 @@ import (
 type syncWait struct {
 	unseen int    // bytes at the end of the decoder's input that sift has not looked at
 	own    bool   // the decoder's input is in buf
+	failed error  // what was found by sift: the server cannot go on
 	buf    []byte // empty, with the capacity
-	failed error  // of a frame that was for a handler: the server cannot go on
 	waker  *syncWaker
 }
 
@@ -28,7 +27,8 @@ type syncWait struct {
 // when it cannot be understood.
 //
 // Calls that come meanwhile wait for their turn, and cancels among them take
-// effect. There is no limit to them here: what waitFor waits for may be behind them.
+// effect. There is no limit to them here, because what waitFor waits for may be behind
+// them; see holdBack.
 func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
 	stop, err := y.wakeAtEnd(ctx)
 	if err != nil {
@@ -37,6 +37,7 @@ func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
 	defer stop()
 	for {
 		if err := y.sift(); err != nil {
+			y.wait.failed = err
 			return err
 		}
 		if cond() {
@@ -55,42 +56,12 @@ func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
 	}
 }
 
-// sift has the frames take effect that are for running handlers, and closes the gaps
-// that they leave.
+// sift has the frames take effect that are for running handlers.
 func (y *syncServer) sift() error {
 	d := &y.reader.decoder
-	y.wait.unseen = min(y.wait.unseen, len(d.in))
-	kept, at := len(d.in)-y.wait.unseen, len(d.in)-y.wait.unseen
-	var err error
-	for err == nil && len(d.in)-at >= headerSize {
-		word, size := binary.BigEndian.Uint32(d.in[at:]), binary.BigEndian.Uint32(d.in[at+lengthSize:])
-		if size > d.limit {
-			err = violation("frame of %d bytes, more than the limit of %d", size, d.limit)
-			break // the decoder comes to it, too
-		}
-		end := at + headerSize + int(size)
-		if end > len(d.in) {
-			break
-		}
-		if y.isForHandlers(word) {
-			_, err = y.accept(word, d.in[at+headerSize:end:end], &incoming{})
-			y.wait.failed = err
-		} else {
-			kept += move(d.in, kept, at, end)
-		}
-		at = end
-	}
-	y.wait.unseen = move(d.in, kept, at, len(d.in))
-	d.in = d.in[:kept+y.wait.unseen]
+	in, unseen, err := y.Server.sift(d.in, min(y.wait.unseen, len(d.in)))
+	d.in, y.wait.unseen = in, unseen
 	return err
-}
-
-// move moves buf[from:end] to a place before it, and returns its length.
-func move(buf []byte, to, from, end int) int {
-	if to != from {
-		copy(buf[to:], buf[from:end])
-	}
-	return end - from
 }
 
 // readInside reads once, blocking until ctx ends.
@@ -112,6 +83,14 @@ func (y *syncServer) readInside(ctx context.Context) error {
 	d.in = d.in[:len(d.in)+n]
 	y.wait.unseen += n
 	y.noteCancels(d.in[len(d.in)-n:])
+	return y.holdOrGoOn()
+}
+
+// holdOrGoOn has the parent hold calls back while many wait.
+func (y *syncServer) holdOrGoOn() error {
+	if y.wantsHold(len(y.reader.decoder.in)) {
+		return y.tellHold()
+	}
 	return nil
 }
 
@@ -145,13 +124,20 @@ func (y *syncServer) makeRoom() {
 // waitBufferKept is how large a buffer is kept when nothing is in it.
 const waitBufferKept = 256 << 10
 
-// readInMainLoop is told before the main loop reads: nothing is kept any more.
-func (w *syncWait) readInMainLoop() {
+// readBatch is the read of the main loop, outside handlers: nothing is kept any more.
+func (y *syncServer) readBatch() (more bool, err error) {
+	w := &y.wait
 	w.own = false
 	w.unseen = math.MaxInt
 	if cap(w.buf) > waitBufferKept {
 		w.buf = nil
 	}
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return false, err
+		}
+	}
+	return y.reader.read()
 }
 
 // awaitInput waits until there is something to read, or ctx has ended. It does

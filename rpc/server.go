@@ -18,7 +18,8 @@ import (
 // ctx ends at the call's deadline, if it has one. Under ServeGoroutines it also
 // ends when the caller cancels the call, and when a reply cannot be written, the
 // parent being gone, but not at an orderly shutdown; it must not be used after the handler has
-// returned. Under ServeSync a cancel comes too late for a call that has been begun.
+// returned. Under ServeSync it ends when the handler returns, and a cancel comes too late for a
+// call that has been begun, unless the handler waits in CallParent.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -44,17 +45,17 @@ type ServerConfig struct {
 	// Window is how many bytes of parts of one call's request may have come and not been taken
 	// by its handler, and one part more. A part counts for its length and 8 bytes. 0: 256 KiB.
 	Window int
-	// OnDrain is called by ServeAsync, on its loop, when Event can be called again after it has
-	// returned ErrFull. nil: nothing.
+	// OnDrain is called by ServeAsync, on its loop, when Event or GoParent can be called again after
+	// it has returned ErrFull. nil: nothing.
 	OnDrain func()
-	// Sentinels names errors that handlers may return. nil: none.
+	// Sentinels names errors that handlers may return, and those of the parent. nil: none.
 	Sentinels Sentinels
 	// Codec and Build are stated in the hello, and compared with the parent's: the
 	// Serve method returns an error if that states others. Codec "" is "string"; Build
 	// "" is not stated.
 	Codec, Build string
-	// Done is called when the input is at EOF and every call has been answered,
-	// before the Serve function returns. nil: nothing.
+	// Done is called when the input is at EOF, every call has been answered, and every call
+	// to the parent has ended, before the Serve function returns. nil: nothing.
 	Done func()
 }
 
@@ -73,6 +74,7 @@ type Server struct {
 	timebase        timebase
 	partsTable      partsTable
 	upcalls         upcalls // to the parent
+	hold            holdBack
 	writer          *frameWriter
 	out             sink
 }

@@ -321,7 +321,7 @@ func (c *Client) creditCame(id uint32, payload Payload) error {
 // closeInput ends the child's input when nothing more is to be sent: streamed calls
 // need it to their end.
 func (c *Client) closeInput() {
-	if c.closing && c.streams.open == 0 && c.endErr == nil {
+	if c.closing && c.streams.open == 0 && c.config.OnCall == nil && c.endErr == nil {
 		c.stream.CloseWrite()
 	}
 }

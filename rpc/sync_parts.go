@@ -70,15 +70,3 @@ func (c *syncContext) await(ctx context.Context, ready chan struct{}) error {
 	}
 	return err
 }
-
-// isForHandlers reports whether a frame is for handlers that run, and not to be kept behind the
-// calls before it. Parts of the calls that wait are kept with them.
-func (s *Server) isForHandlers(word uint32) bool {
-	switch k, id := Evfork.split(word); k {
-	case kindUpcall, kindError:
-		return true
-	case kindPart, kindPartsEnd, kindCredit:
-		return s.partsTable.find(id) != nil
-	}
-	return false
-}

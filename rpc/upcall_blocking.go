@@ -19,10 +19,11 @@ type upcallKey struct{}
 // the caller's own; an error of the parent's handler is a *RemoteError. While as many
 // calls are open as the parent takes, it waits for room. It may block until the
 // parent reads. Under ServeGoroutines it may be called from any goroutine, under ServeSync
-// from the handler's.
+// from the handler's; Server.Context has a ctx for other goroutines.
 //
 // When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if that has
-// one, and the parent is told that nobody waits. Under ServeSync this is also how a handler
+// one, and the parent is told that nobody waits; until it has answered, the call counts as
+// one of those that it takes. Under ServeSync this is also how a handler
 // learns that its own call was cancelled, while it waits here. It returns ErrNoCalls if
 // the parent takes no calls, or ctx is not a Handler's; ErrTooLarge; ErrDone under ServeSync
 // after the handler has returned; ErrShutdown if the parent has closed its side, being
@@ -93,24 +94,20 @@ func (w *syncUpcall) Complete(reply Payload, err error) {
 	}
 }
 
+// Context returns a ctx for CallParent, and Method.CallParent, outside handlers: by any
+// goroutine of a child with ServeGoroutines; under the other servers they return
+// ErrNoCalls. Calls wait for the parent's hello. It is goroutine-safe.
+func (s *Server) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, upcallKey{}, upcaller(s))
+}
+
 // callParent implements upcaller.
 func (c *goroutineCall) callParent(ctx context.Context, payload []byte) (Payload, error) {
-	return c.server.CallParentBytes(ctx, payload)
+	return c.server.callParent(ctx, payload)
 }
 
-// CallParent is the function of the same name for goroutines that are no handler's. It
-// needs ServeGoroutines; with another server it returns ErrNoCalls. It is
-// goroutine-safe, and waits for the parent's hello.
-func (s *Server) CallParent(ctx context.Context, args ...string) (Payload, error) {
-	b := bytebufferpool.Get()
-	defer bytebufferpool.Put(b)
-	b.B = AppendStrings(b.B, args...)
-	return s.CallParentBytes(ctx, b.B)
-}
-
-// CallParentBytes is CallParent with a payload that has been encoded already; it is
-// copied.
-func (s *Server) CallParentBytes(ctx context.Context, payload []byte) (Payload, error) {
+// callParent implements upcaller.
+func (s *Server) callParent(ctx context.Context, payload []byte) (Payload, error) {
 	u := &s.upcalls
 	if ctx.Err() != nil {
 		return nil, endOf(ctx)
@@ -136,6 +133,9 @@ func (s *Server) CallParentBytes(ctx context.Context, payload []byte) (Payload, 
 
 // enter takes the room for a call of a goroutine, and waits for it.
 func (u *upcalls) enter(ctx context.Context) error {
+	if err := u.mayWait(); err != nil {
+		return err
+	}
 	select {
 	case <-u.granted:
 	case <-u.over:
@@ -143,11 +143,8 @@ func (u *upcalls) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return endOf(ctx)
 	}
-	if err := u.refusal(); err != nil {
+	if err := u.mayWait(); err != nil {
 		return err
-	}
-	if !u.goroutines {
-		return errNotHere
 	}
 	select {
 	case u.room <- struct{}{}:

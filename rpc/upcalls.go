@@ -29,13 +29,32 @@ type upcalls struct {
 	granted chan struct{} // closed when room exists
 	over    chan struct{} // closed by end
 
-	goroutines bool // the server is ServeGoroutines: any goroutine may wait
+	async  *asyncServer // nil under the other servers; the loop's own
+	onOpen func()       // a call is open, perhaps the first; nil: nothing
 
 	mu      sync.Mutex
+	mode    serveMode
 	table   callTable
 	serial  uint64        // of the last call
 	room    chan struct{} // as long as calls may be open, with an element for each that is
 	refused error         // why none can be made; nil while they can
+
+	loop loopUpcalls // of the async server
+}
+
+// serveMode is which server a Server is.
+type serveMode uint8
+
+const (
+	notServing serveMode = iota
+	servingOtherwise
+	servingGoroutines // any goroutine may wait
+)
+
+func (u *upcalls) serves(mode serveMode) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mode = mode
 }
 
 func (u *upcalls) init(s *Server) {
@@ -62,6 +81,23 @@ func (u *upcalls) refusal() error {
 	return u.refused
 }
 
+// anyOpen reports whether answers are to come.
+func (u *upcalls) anyOpen() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.table.count > 0
+}
+
+// mayWait is why a goroutine that is no handler's may not wait, or nil.
+func (u *upcalls) mayWait() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.refused == nil && u.mode == servingOtherwise {
+		return errNotHere
+	}
+	return u.refused
+}
+
 // tryEnter takes the room for a call, after grant, if there is any.
 func (u *upcalls) tryEnter() bool {
 	select {
@@ -79,6 +115,9 @@ func (u *upcalls) leave() { <-u.room }
 func (u *upcalls) begin(to Completion, payload []byte) (CallID, error) {
 	id, err := u.add(to)
 	if err == nil {
+		if u.onOpen != nil {
+			u.onOpen()
+		}
 		if err = u.server.send(kindUpcall.word(id.id), payload, true); err != nil {
 			u.mu.Lock()
 			u.table.take(id.id)
@@ -114,10 +153,11 @@ func (u *upcalls) answered(k kind, id uint32, payload Payload) error {
 	}
 	u.leave()
 	if k == kindError {
-		to.Complete(nil, decodeRemoteError(payload, u.server.config.Sentinels))
+		u.complete(to, nil, decodeRemoteError(payload, u.server.config.Sentinels))
 	} else {
-		to.Complete(payload, nil)
+		u.complete(to, payload, nil)
 	}
+	u.feed()
 	return nil
 }
 
@@ -152,18 +192,19 @@ func (u *upcalls) end(why error) {
 	lost := u.table.drain()
 	close(u.over)
 	u.mu.Unlock()
-	loseUpcalls(lost, &LostError{Cause: why, Started: true})
+	u.lose(lost, &LostError{Cause: why, Started: true})
+	u.feed() // whoever waits for room is told why there is none
 }
 
-func loseUpcalls(lost []call, err error) {
+func (u *upcalls) lose(lost []call, err error) {
 	defer func() {
 		if len(lost) > 0 { // a callback has panicked
-			loseUpcalls(lost, err)
+			u.lose(lost, err)
 		}
 	}()
 	for len(lost) > 0 {
 		to := lost[0].to
 		lost = lost[1:]
-		to.Complete(nil, err)
+		u.complete(to, nil, err)
 	}
 }

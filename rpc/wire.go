@@ -76,6 +76,7 @@ const (
 	kindCredit    kind = 6  // so many bytes of parts more
 	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
+	kindHold      kind = 11 // the child wants no calls for now, or wants them again
 	kindExtension kind = 14 // ignored, whatever it is
 	kindHello     kind = 15
 
@@ -84,6 +85,12 @@ const (
 
 // eventID is the id that is never a call's.
 const eventID = 0
+
+// The ids of kindHold.
+const (
+	holdOff = 0
+	holdOn  = 1
+)
 
 // idMask is the bits of the word that are the id.
 func (w Wire) idMask() uint32 {
