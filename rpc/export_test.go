@@ -164,3 +164,20 @@ func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }
+
+// PartQueue is a partQueue.
+type PartQueue struct{ q partQueue }
+
+func (p *PartQueue) Push(part []byte) { p.q.push(part) }
+func (p *PartQueue) Pop() Payload     { return p.q.pop() }
+func (p *PartQueue) Len() int         { return p.q.count }
+func (p *PartQueue) Cost() int64      { return p.q.cost }
+
+// Kept is how much memory the queue holds.
+func (p *PartQueue) Kept() int {
+	n := cap(p.q.spare)
+	for _, c := range p.q.chunks {
+		n += cap(c)
+	}
+	return n
+}

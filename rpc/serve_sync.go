@@ -1,6 +1,9 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -154,7 +157,9 @@ func (y *syncServer) serveCall(call *incoming) error {
 // it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
 	y.ctx.renew(call.deadline)
-	y.ctx.parts = call.parts
+	if y.ctx.parts = call.parts; call.parts != nil {
+		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
+	}
 	return y.handler(&y.ctx, call.payload)
 }
 
