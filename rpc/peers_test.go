@@ -35,6 +35,7 @@ type peer struct {
 	concurrent int                 // ServerConfig.MaxConcurrent
 	window     int                 // ServerConfig.Window
 	marks      string              // file in which the byte at the number in each request is set
+	pipes      bool                // a mirror sends the parts of its requests back
 	floods     bool                // a mirror sends many events every now and then
 	saw        func(args []string) // is told of every request; only in this process
 }
@@ -68,7 +69,7 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
 	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks,
-		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent), strconv.Itoa(p.window)}
+		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent), strconv.Itoa(p.window), strconv.FormatBool(p.pipes)}
 }
 
 func parsePeer(args []string) peer {
@@ -78,7 +79,7 @@ func parsePeer(args []string) peer {
 	buffered, _ := strconv.Atoi(args[7])
 	concurrent, _ := strconv.Atoi(args[8])
 	window, _ := strconv.Atoi(args[9])
-	return peer{window: window, buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
+	return peer{pipes: args[10] == "true", window: window, buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
 		mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
 }
 
@@ -245,6 +246,9 @@ func (s *service) flood(done rpc.Done, event string, total int) {
 // handle answers for ServeSync and ServeGoroutines.
 func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
+		if err := s.pipe(ctx); err != nil {
+			return nil, err
+		}
 		return s.reflect(request)
 	}
 	args, err := request.Strings()
@@ -358,6 +362,10 @@ func (s *service) leave() {
 // begin answers for ServeAsync.
 func (s *service) begin(request rpc.Payload, done rpc.Done) {
 	if s.peer.mirror {
+		if s.peer.pipes {
+			s.pipeAsync(request, done)
+			return
+		}
 		reply, err := s.reflect(request)
 		if err != nil {
 			done.Fail(err)

@@ -80,6 +80,7 @@ type asyncParts struct {
 	n, size int
 	waiting [][]byte // parts that have to be sent back
 	ended   bool
+	answer  func() // nil: how many, and how large
 }
 
 func (a *asyncParts) begin() {
@@ -144,7 +145,9 @@ func (a *asyncParts) pipe() {
 		a.waiting = a.waiting[1:]
 	}
 	a.done.ResumeParts()
-	if a.ended {
+	if a.ended && a.answer != nil {
+		a.answer()
+	} else if a.ended {
 		a.done.Reply(strconv.Itoa(a.n), strconv.Itoa(a.size))
 	}
 }
