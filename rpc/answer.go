@@ -11,12 +11,12 @@ type answerer[Resp any] interface {
 }
 
 // An Answer ends one call of a method handled with HandleAsync. The first of Reply
-// and Fail to be called ends the call, later ones return ErrDone. Under ServeAsync
+// and Fail to be called ends the call, later ones return ErrDone. Under ServeAsync, and in a parent,
 // its methods belong to the loop's goroutine, under the other servers they are for
 // any.
 type Answer[Resp any] struct {
 	method answerer[Resp]
-	done   Done // under ServeAsync
+	done   Done // under ServeAsync, and in a parent
 	waiter *answerWaiter[Resp]
 }
 

@@ -16,7 +16,7 @@ type Config struct {
 	// Mux's Async is one. A panic is the loop's matter, like that of any other callback: it
 	// is not the child's. nil: a child that makes calls is told that nobody takes them.
 	OnCall AsyncHandler
-	// MaxUpcalls limits the calls of the child without an answer. It states this in the hello; a
+	// MaxUpcalls limits the calls of the child without an answer. The hello states it; a
 	// child that does not keep to it violates the protocol. 0: 64.
 	MaxUpcalls int
 	// OnError is called if the child ends otherwise than in an orderly way, or

@@ -4,6 +4,9 @@ import "time"
 
 // The unexported parts, for the external tests.
 
+// IdleRunners is how many goroutines without a call a server keeps.
+const IdleRunners = idleRunners
+
 // Frame is what a decoder finds.
 type Frame struct {
 	Word    uint32
@@ -180,4 +183,17 @@ func (p *PartQueue) Kept() int {
 		n += cap(c)
 	}
 	return n
+}
+
+// IsFull reports whether a server takes no more events: whoever has one waits, or is told
+// so by ServeAsync, on whose loop IsFull is called. If there is but one, as with
+// ServeSync, it waits whenever it writes.
+func IsFull(s *Server, alone bool) bool {
+	w, ok := s.out.(*frameWriter)
+	if !ok {
+		return s.out.full()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writing && (alone || w.atLimit.Load())
 }

@@ -56,7 +56,7 @@ func readFrameVectors(t *testing.T, to string) (vectors []frameVector) {
 }
 
 func (v *frameVector) wire(t *testing.T) rpc.Wire {
-	for _, w := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+	for _, w := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
 		if w.String() == v.Wire {
 			return w
 		}
@@ -82,8 +82,11 @@ func TestServersUnderstandTheFrames(t *testing.T) {
 			t.Run(server+"/"+v.Wire+"/"+v.Name, func(t *testing.T) {
 				newFixture(t)
 				p := peer{server: server, wire: v.wire(t), mirror: true}
-				last := frame(99, "last")
-				out, err := serveRaw(t, p, v.bytes(t)+last)
+				call, last := frame(99, "last"), frame(99, "last")
+				if p.wire == rpc.AnyEventSync {
+					call, last = syncCall("last"), frame(1, "last")
+				}
+				out, err := serveRaw(t, p, v.bytes(t)+call)
 				if v.Wire == "evfork" {
 					out = strings.TrimPrefix(out, ourHello)
 				}
@@ -130,7 +133,7 @@ func TestClientUnderstandsTheFrames(t *testing.T) {
 			one := &partial{}
 			must(t, c.GoTo(one, "one"))
 			calls := []*result{nil, &one.result, f.begin(c, "two"), f.begin(c, "last")}
-			_, err := file.WriteString(v.bytes(t) + frame(3, "\x04last"))
+			_, err := file.WriteString(v.bytes(t) + v.lastReply())
 			must(t, err)
 			f.until(calls[3].ended)
 			v.checkClient(t, calls, w.events)
@@ -142,6 +145,19 @@ func TestClientUnderstandsTheFrames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lastReply answers the third call. On AnyEventSync those before it must have been
+// answered.
+func (v *frameVector) lastReply() string {
+	const values = "\x04last"
+	switch {
+	case v.Wire != rpc.AnyEventSync.String():
+		return frame(3, values)
+	case v.Means == "reply":
+		return frame(1, "") + frame(1, values)
+	}
+	return frame(1, "") + frame(1, "") + frame(1, values)
 }
 
 // upcallsSeen are the calls of a child.

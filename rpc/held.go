@@ -1,25 +1,25 @@
 package rpc
 
-import "github.com/valyala/bytebufferpool"
-
 // held is the calls that an async server has read and not begun, because so many calls
 // run, or so many replies wait to be written, that no other may begin. It reads on to a
 // limit, for the sake of the frames behind them that are about the calls which run.
 type held struct {
 	calls  backlog[*heldCall]
-	eof    bool // it came behind them
-	posted bool // goOn is on its way
+	eof    bool        // it came behind them
+	posted bool        // goOn is on its way
+	chunk  []byte      // where the requests are copied to, one behind the other
+	free   []*heldCall // to be used again
 }
 
+// heldChunk is how large a chunk is, unless one request is larger.
+const heldChunk = 64 << 10
+
 // heldCall is a call with a copy of its request.
-type heldCall struct {
-	call    incoming
-	request *bytebufferpool.ByteBuffer
-}
+type heldCall struct{ call incoming }
 
 // number and length implement waitingCall.
 func (h *heldCall) number() uint32 { return h.call.id }
-func (h *heldCall) length() int    { return len(h.request.B) }
+func (h *heldCall) length() int    { return len(h.call.payload) }
 
 // stalled reports whether no call may begin now.
 func (a *asyncServer) stalled() bool {
@@ -30,10 +30,30 @@ func (a *asyncServer) stalled() bool {
 
 // hold keeps a call for later.
 func (a *asyncServer) hold(call *incoming) {
-	h := &heldCall{call: *call, request: bytebufferpool.Get()}
-	h.request.Set(call.payload)
-	h.call.payload = h.request.B
-	a.held.calls.push(h)
+	s := &a.held
+	if cap(s.chunk)-len(s.chunk) < len(call.payload) {
+		s.chunk = make([]byte, 0, max(heldChunk, len(call.payload)))
+	}
+	start := len(s.chunk)
+	s.chunk = append(s.chunk, call.payload...)
+	var h *heldCall
+	if last := len(s.free) - 1; last >= 0 {
+		h, s.free = s.free[last], s.free[:last]
+	} else {
+		h = &heldCall{}
+	}
+	h.call = *call
+	h.call.payload = s.chunk[start:len(s.chunk):len(s.chunk)]
+	s.calls.push(h)
+}
+
+// release has a call that is not held any more used again.
+func (s *held) release(h *heldCall) {
+	*h = heldCall{}
+	if s.free = append(s.free, h); s.calls.empty() {
+		s.chunk = nil
+		s.free = s.free[:min(len(s.free), 64)]
+	}
 }
 
 // takeHeld returns the call that may begin now; nil if there is none.
@@ -56,7 +76,7 @@ func (a *asyncServer) dropHeld(call *incoming, why error) {
 func (a *asyncServer) cancelHeld(id uint32) {
 	if h, ok := a.held.calls.remove(id); ok {
 		a.dropHeld(&h.call, ErrCanceled)
-		bytebufferpool.Put(h.request)
+		a.held.release(h)
 		a.mayGoOn()
 	}
 }

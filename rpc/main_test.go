@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		"area":     areaWorker,
 		"numbers":  numbersWorker,
 		"invoice":  invoiceWorker,
+		"presser":  presserWorker,
+		"pressed":  pressedWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))

@@ -12,14 +12,14 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
-// perl starts the worker in testdata/worker.pl: a program that shares no line of
+// perl starts the worker in examples/perl: a program that shares no line of
 // code with this module.
 func (f *fixture) perl(wire rpc.Wire, config rpc.Config) *rpc.Client {
 	f.t.Helper()
-	return f.perlScript("worker.pl", wire, config)
+	return f.perlScript("../examples/perl/worker.pl", wire, config)
 }
 
-// perlScript starts a script of testdata.
+// perlScript starts a script.
 func (f *fixture) perlScript(script string, wire rpc.Wire, config rpc.Config) *rpc.Client {
 	f.t.Helper()
 	if _, err := exec.LookPath("perl"); err != nil {
@@ -27,7 +27,7 @@ func (f *fixture) perlScript(script string, wire rpc.Wire, config rpc.Config) *r
 	}
 	proc, err := child.Start(f.Loop, child.Config{
 		Path:      "perl",
-		Args:      []string{"testdata/" + script, strings.TrimPrefix(wire.String(), "anyevent-")},
+		Args:      []string{script, strings.TrimPrefix(wire.String(), "anyevent-")},
 		Transport: child.Stdio,
 
 		StartTimeout: guard,
@@ -154,7 +154,7 @@ func TestAnyEventBackendsAnswer(t *testing.T) {
 	eachAnyEventWire(t, func(t *testing.T, wire rpc.Wire) {
 		f := newFixture(t)
 		var w watched
-		c := f.perlScript("backend.pl", wire, w.config(rpc.Config{}))
+		c := f.perlScript("testdata/backend.pl", wire, w.config(rpc.Config{}))
 		var calls []*result
 		for i := range 1000 {
 			calls = append(calls, f.begin(c, "add", fmt.Sprint(i), "1000"))

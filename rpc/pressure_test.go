@@ -1,17 +1,13 @@
 package rpc_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
@@ -112,71 +108,6 @@ func TestEventsOfServeAsyncAreBounded(t *testing.T) {
 	if events != total || bytes < total*size {
 		t.Errorf("%d events came, %d bytes", events, bytes)
 	}
-}
-
-// Both sides write as much as they can; neither waits for the other for ever, and
-// neither holds more than it may.
-func TestFloodBothWaysIsBoundedOnBothSides(t *testing.T) {
-	for _, server := range []string{"sync", "async", "goroutines"} {
-		t.Run(server, func(t *testing.T) {
-			f := newFixture(t)
-			const limit, size = 4 << 20, 100_000
-			total := 256 << 20 // far more than the bound of the child's memory
-			if os.Getenv("EVFORK_TORTURE") != "" {
-				total = 1 << 30
-			}
-			p := pipes(server)
-			p.mirror, p.buffered, p.limit = true, limit, 8
-			proc := f.spawn(p, child.Config{})
-			c := f.client(proc, p, rpc.Config{MaxBuffered: limit})
-			payload, most, made, back := make([]byte, size), 0, 0, 0
-			done := completion(func(p rpc.Payload, err error) {
-				must(t, err)
-				back += len(p)
-			})
-			var fill func()
-			fill = func() {
-				for made < total {
-					if err := c.GoBytesTo(done, payload); err == rpc.ErrFull {
-						must(t, c.WaitReady(fill))
-						break
-					} else {
-						must(t, err)
-					}
-					made += size
-					most = max(most, f.Stats().Buffered)
-				}
-			}
-			fill()
-			peak := 0
-			f.until(func() bool {
-				if rss := residentSize(proc.PID()); rss > peak {
-					peak = rss
-				}
-				return made >= total && c.InFlight() == 0
-			})
-			if back != made {
-				t.Errorf("%d bytes came back of %d", back, made)
-			}
-			if most > limit+1<<20 {
-				t.Errorf("%d bytes were buffered", most)
-			}
-			if bound := 2*limit + 64<<20; peak > bound && !raceDetector {
-				t.Errorf("the child had %d bytes of memory, the bound is %d", peak, bound)
-			}
-		})
-	}
-}
-
-// residentSize is the memory of a process in bytes; 0 where there is no /proc.
-func residentSize(pid int) int {
-	statm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	fields := bytes.Fields(statm)
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.Atoi(string(fields[1]))
-	return pages * unix.Getpagesize()
 }
 
 // A child that is stopped while it is flooded, and a parent that floods it.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -434,4 +437,95 @@ func TestPartsOfAWaitingCallReachItsHandler(t *testing.T) {
 			}
 		}
 	})
+}
+
+// writeOnly is rpc.FDs of a server that only sends events.
+type writeOnly struct{ file *os.File }
+
+func (w writeOnly) FDs() (readFD, writeFD int) { return -1, int(w.file.Fd()) }
+
+// flooded makes a server whose events, of that size, are written by some goroutines until
+// nobody reads the pipe any more, and tells how many bytes of them it has taken.
+func (f *fixture) flooded(limit, size int) (server *rpc.Server, accepted *atomic.Int64, reader *os.File) {
+	f.t.Helper()
+	reader, writer, err := os.Pipe()
+	must(f.t, err)
+	server, err = rpc.NewServer(writeOnly{writer}, rpc.ServerConfig{Wire: rpc.AnyEventAsync, MaxBuffered: limit})
+	must(f.t, err)
+	f.t.Cleanup(func() { writer.Close() })
+	accepted = new(atomic.Int64)
+	for range 4 {
+		f.servers.Go(func() {
+			for server.EventBytes(make([]byte, size)) == nil {
+				accepted.Add(int64(size))
+			}
+		})
+	}
+	f.t.Cleanup(func() { reader.Close() }) // ends the writing
+	return server, accepted, reader
+}
+
+// waitFull waits until the server has taken so much, and takes no more.
+func waitFull(server *rpc.Server, accepted *atomic.Int64, least int) {
+	for accepted.Load() < int64(least) || !rpc.IsFull(server, false) {
+		time.Sleep(time.Millisecond) // nobody tells
+	}
+}
+
+// What a server was writing did not count: ServeGoroutines held twice as much as
+// MaxBuffered when the parent read something and then stopped.
+func TestWhatIsBeingWrittenCountsAsBuffered(t *testing.T) {
+	f := newFixture(t)
+	const limit, size, taken = 1 << 20, 10_000, 512 << 10
+	const pipe, piece = 64 << 10, 128 << 10 // a piece counts until all of it is written
+	server, accepted, reader := f.flooded(limit, size)
+	waitFull(server, accepted, limit)
+	_, err := io.CopyN(io.Discard, reader, taken)
+	must(t, err)
+	waitFull(server, accepted, limit+taken-piece)
+	if got := accepted.Load(); got > limit+taken+pipe+piece+5*size {
+		t.Errorf("%d bytes were taken of which %d were read, with a limit of %d", got, taken, limit)
+	}
+}
+
+// ServeGoroutines began calls while its replies waited for the parent to read: as many
+// as may run at once held theirs, whatever MaxBuffered was.
+func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	defer unix.Close(ours)
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventAsync})
+	must(t, err)
+	var begun atomic.Int64
+	f.servers.Go(func() {
+		defer unix.Close(theirs)
+		if err := server.ServeGoroutines(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+			begun.Add(1)
+			n, err := strconv.Atoi(string(request))
+			return make(rpc.Payload, n), err
+		}, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	const first = 8 << 20
+	_, err = unix.Write(ours, []byte(frame(1, strconv.Itoa(first))))
+	must(t, err)
+	for !rpc.IsFull(server, false) {
+		time.Sleep(time.Millisecond) // nobody tells
+	}
+	must(t, unix.SetNonblock(ours, true))
+	small := frame(2, "10")
+	sent := writeUntilStuck(t, ours, strings.Repeat(small, 50_000))
+	if n := begun.Load(); n != 1 {
+		t.Errorf("%d calls were begun", n)
+	}
+	must(t, unix.SetNonblock(ours, false))
+	calls := (sent + len(small) - 1) / len(small)
+	go func() {
+		unix.Write(ours, []byte(small[sent-(calls-1)*len(small):]))
+		unix.Shutdown(ours, unix.SHUT_WR)
+	}()
+	if got, want := countToEnd(ours), 8+first+calls*(8+10); got != want {
+		t.Errorf("%d bytes of replies to %d calls, want %d", got, calls+1, want)
+	}
 }

@@ -125,7 +125,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 	for a.err == nil {
 		if h := a.takeHeld(); h != nil {
 			a.begin(&h.call, &current)
-			bytebufferpool.Put(h.request)
+			a.held.release(h)
 			continue
 		}
 		if !a.decoder.next() {

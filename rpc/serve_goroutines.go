@@ -3,18 +3,19 @@ package rpc
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"sync"
 )
 
 // defaultGoroutines is the limit of ServeGoroutines unless given.
 const defaultGoroutines = 1024
 
-// ServeGoroutines answers each call on a goroutine of its own, at most limit at
-// a time (0: 1024); beyond that up to 1 MiB of calls wait, for the sake of the
-// cancels behind them, and then it stops reading, and the pipe pushes back.
-// Replies leave promptly, in the order of completion. It returns like ServeSync,
-// after the last handler has. Calls that were cancelled, or whose deadline has
-// passed, while they waited are not handled.
+// ServeGoroutines answers each call on a goroutine that has no other meanwhile, at most
+// limit at a time (0: 1024); beyond that up to 1 MiB of calls wait, for the sake of the
+// cancels behind them, and then it stops reading, and the pipe pushes back. Replies leave in the
+// order of completion, promptly, unless ServerConfig.FlushEach says that they may wait a
+// moment for others. It returns like ServeSync, after the last handler has. Calls that were
+// cancelled, or whose deadline has passed, while they waited are not handled.
 func ServeGoroutines(fds FDs, handler Handler, limit int) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {
@@ -35,6 +36,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	g.change.L = &g.mu
 	s.upcalls.onOpen = g.readOn
 	s.upcalls.serves(servingGoroutines)
+	g.runners.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
 	go func() {
 		err := g.readCalls()
@@ -78,11 +80,12 @@ type goroutineServer struct {
 	pool    sync.Pool // of *[]byte, requests
 
 	mu      sync.Mutex
-	change  sync.Cond // something has ended, or the backlog is shorter
+	change  sync.Cond // a call or a runner has ended, or the backlog is shorter
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
 	backlog backlog[*goroutineCall]
+	runners goroutineRunners
 }
 
 // goroutineCall is a call that has a goroutine, and its ctx.
@@ -105,6 +108,9 @@ func (c *goroutineCall) length() int    { return len(*c.request) }
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
+		// A read that blocks keeps its processor until the runtime's monitor takes it away, 20 µs later
+		// at best (sysmon in runtime/proc.go): first those may have it who wait for one.
+		runtime.Gosched()
 		more, err := reader.read()
 		if !more || err != nil {
 			return err
@@ -117,6 +123,7 @@ func (g *goroutineServer) readCalls() error {
 			}
 			switch k {
 			case kindCall:
+				g.writer.waitForRoom()
 				g.begin(&call)
 			case kindCancel:
 				g.cancelCall(call.id)
@@ -129,9 +136,10 @@ func (g *goroutineServer) readCalls() error {
 	return nil
 }
 
-// begin starts a call, or has it wait for its turn. It returns when the backlog
-// has room for another, or must be exceeded.
+// begin has a call wait for a runner. It returns when the backlog has room for
+// another, or must be exceeded.
 func (g *goroutineServer) begin(call *incoming) {
+	// It is not used again: a goroutine that the handler has left behind may still have the ctx.
 	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload), parts: call.parts}
 	c.parent, c.deadline = g.ctx, call.deadline
 	if g.take(c) {
@@ -140,23 +148,19 @@ func (g *goroutineServer) begin(call *incoming) {
 }
 
 // take takes a call for begin, and reports whether there is something to tell the parent.
-func (g *goroutineServer) take(c *goroutineCall) (tell bool) {
+func (g *goroutineServer) take(c *goroutineCall) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.ended:
-	case g.room():
-		g.enter(c)
-		go g.run(c)
-	default:
-		g.backlog.push(c)
-		// What handlers wait for may be behind it.
-		for g.backlog.full() && !g.ended && !g.mustReadOn() {
-			g.change.Wait()
-		}
-		tell = g.wantsHold(g.backlog.size)
+	if g.ended {
+		return false
 	}
-	return tell
+	g.backlog.push(c)
+	g.bring()
+	// What handlers wait for may be behind it.
+	for g.backlog.full() && !g.ended && !g.mustReadOn() {
+		g.change.Wait()
+	}
+	return g.wantsHold(g.backlog.size)
 }
 
 // tell has the parent know whether to hold calls back.
@@ -189,53 +193,21 @@ func (g *goroutineServer) enter(c *goroutineCall) {
 	g.running = append(g.running, c)
 }
 
-// leave is the end of a call, with over as answerInTurn returned it. It returns the
-// next one for this goroutine, and begins others if there is room for more; tell means
-// that there is something to tell the parent.
-func (g *goroutineServer) leave(c *goroutineCall, over int) (next *goroutineCall, tell bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// leave is the end of a call, with over as answerInTurn returned it.
+func (g *goroutineServer) leave(c *goroutineCall, over int) {
 	last := len(g.running) - 1
 	g.running[c.place] = g.running[last]
 	g.running[c.place].place = c.place
 	g.running[last] = nil
 	g.running = g.running[:last]
 	g.waiting += 1 - over
-	for !g.ended && !g.backlog.empty() && g.room() {
-		c := g.backlog.pop()
-		g.enter(c)
-		if next == nil {
-			next = c
-		} else {
-			go g.run(c)
-		}
-	}
-	if next != nil || len(g.running) == 0 {
+	if len(g.running) == 0 {
 		g.change.Broadcast()
 	}
-	return next, g.wantsHold(g.backlog.size)
 }
 
 // room reports whether another call may begin.
 func (g *goroutineServer) room() bool { return len(g.running)+g.waiting < g.limit }
-
-// run answers a call, and then those that have waited meanwhile.
-func (g *goroutineServer) run(c *goroutineCall) {
-	for c != nil {
-		reply, err := g.invoke(c)
-		c.noMoreParts()
-		over, err := g.answerInTurn(c.id, reply, err, true)
-		if err != nil {
-			g.cancel(err)
-		}
-		c.end()
-		g.recycle(c)
-		var tell bool
-		if c, tell = g.leave(c, over); tell {
-			g.tell()
-		}
-	}
-}
 
 func (g *goroutineServer) recycle(c *goroutineCall) {
 	if cap(*c.request) <= requestKept {
@@ -290,13 +262,17 @@ func (g *goroutineServer) cancelCall(id uint32) {
 func (g *goroutineServer) wait() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ctx.Err() != nil {
-		g.ended = true
-		g.change.Broadcast()
-	}
-	for len(g.running) > 0 {
+	for {
+		g.ended = g.ctx.Err() != nil
+		if len(g.running) == 0 && (g.ended || g.backlog.empty()) {
+			break
+		}
 		g.change.Wait()
 	}
 	g.ended = true
+	g.dismiss()
 	g.change.Broadcast()
+	for g.runners.count > 0 {
+		g.change.Wait()
+	}
 }

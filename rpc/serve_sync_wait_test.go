@@ -139,7 +139,8 @@ func TestSyncServerReadsOnWhileAHandlerWaits(t *testing.T) {
 func talk(t *testing.T, hello string, c syncTalk, piece int) {
 	t.Helper()
 	ours, theirs := socketpair(t)
-	must(t, unix.SetsockoptTimeval(ours, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(guard / time.Second)}))
+	patience := unix.NsecToTimeval(int64(guard))
+	must(t, unix.SetsockoptTimeval(ours, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience))
 	file := fileOf(ours)
 	defer file.Close()
 	ended, a := make(chan error), asking{hurry: make(chan struct{}, 1)}
@@ -195,6 +196,16 @@ func readBytes(r io.Reader, n int) string {
 	b := make([]byte, n)
 	n, _ = io.ReadFull(r, b)
 	return string(b[:n])
+}
+
+// The parent is asked to go on even if what waited were no calls.
+func TestSyncServerHoldsCallsBackAndLetsThemGo(t *testing.T) {
+	newFixture(t)
+	cancels := strings.Repeat(frame(cancelKind|2, ""), 1<<17) // 1 MiB
+	talk(t, helloTaking("1"), syncTalk{steps: []string{
+		ask1 + frame(2, "\x01b") + cancels, asked1 + frame(holdKind|1, ""),
+		yes1, frame(1, "\x03ask\x03one\x03yes") + errorReply(2, rpc.ErrCanceled, rpc.KindCanceled) + frame(holdKind, ""),
+	}}, 1<<20)
 }
 
 // A handler's request stays as it is, and nothing is lost, while any number of bytes

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"sync"
 	"syscall"
 	"time"
 
@@ -30,7 +29,8 @@ type ServerConfig struct {
 	MaxFrame int
 	// FlushEach writes every reply at once. 0: replies of handlers that take
 	// less than 10 µs on the average are written once per batch of calls read.
-	// It does not matter to ServeGoroutines, which always writes promptly.
+	// Under ServeGoroutines such a reply waits while another call can be begun, and no longer than
+	// the scheduler takes to give a goroutine its turn.
 	FlushEach bool
 	// MaxConcurrent limits the calls that ServeAsync has begun and that have not been
 	// answered; beyond that up to 1 MiB of calls wait, for the sake of the cancels
@@ -159,110 +159,6 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 		return err
 	}
 	return s.send(kindError.word(id), encodeRemoteError(err, s.config.Sentinels, int(s.maxFrame)), prompt)
-}
-
-// frameWriter is the sink of the servers whose descriptors block. Whoever finds
-// nobody writing writes, and goes on with what others have queued meanwhile.
-type frameWriter struct {
-	fd      int
-	limit   int // of what may be queued behind a write
-	mu      sync.Mutex
-	written sync.Cond // a write has ended
-	buf     []byte    // queued
-	frames  int       // in buf
-	spare   []byte    // the other half of the double buffer
-	writing bool
-	err     error // final
-	took    writingTime
-}
-
-// writerLimit is how much may be queued behind a write, unless configured, before those who
-// queue have to wait: with them the server stops reading, and the pipe pushes back.
-const writerLimit = 1 << 20
-
-// How much of a batch of replies is held back, in bytes: the parent can work on these
-// while the rest is made. corkLimit is the same as a stream's; up to corkFrames long replies are
-// worth more, because each write that blocks is a switch to the parent.
-const (
-	corkLimit  = 8 << 10
-	corkFrames = 8
-	corkMost   = 32 << 10
-)
-
-func newFrameWriter(fd, limit int) *frameWriter {
-	w := &frameWriter{fd: fd, limit: limit}
-	w.written.L = &w.mu
-	return w
-}
-
-func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.writing && len(w.buf) >= w.limit && w.err == nil {
-		w.written.Wait()
-	}
-	w.buf = appendFrame(w.buf, word, payload)
-	w.frames++
-	if !prompt && w.corked() {
-		return w.err
-	}
-	return w.flushLocked()
-}
-
-// corked reports whether what is queued may wait for more.
-func (w *frameWriter) corked() bool {
-	return len(w.buf) < corkLimit || w.frames < corkFrames && len(w.buf) < corkMost
-}
-
-// full is false: whoever queues too much waits in frame.
-func (w *frameWriter) full() bool { return false }
-
-func (w *frameWriter) flush() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.writing && w.err == nil {
-		w.written.Wait()
-	}
-	return w.flushLocked()
-}
-
-func (w *frameWriter) flushLocked() error {
-	if w.writing {
-		return w.err // it is taken along
-	}
-	w.writing = true
-	for len(w.buf) > 0 && w.err == nil {
-		out := w.buf
-		w.buf, w.frames = w.spare[:0], 0
-		w.mu.Unlock()
-		err := w.write(out)
-		w.mu.Lock()
-		w.err = err
-		w.spare = out
-		if cap(out) > writerLimit {
-			w.spare = nil
-		}
-		w.written.Broadcast()
-	}
-	w.writing = false
-	w.written.Broadcast()
-	return w.err
-}
-
-// write writes all of p, through the scheduler: the descriptor blocks.
-func (w *frameWriter) write(p []byte) error {
-	defer w.took.since(time.Now())
-	for len(p) > 0 {
-		n, err := syscall.Write(w.fd, p)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return &writeError{err}
-		}
-		p = p[n:]
-	}
-	return nil
 }
 
 // writeError is a reply that could not be written: the parent is gone.

@@ -3,6 +3,8 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -11,72 +13,132 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
-// Half an answer has come when the async server's output is congested, so that the other
-// half is held.
-func TestAnswerWhoseEndIsHeldIsUnderstood(t *testing.T) {
+// congested is an async server in this process whose calls ask the parent, which the
+// test is, and whose output is full.
+type congested struct {
+	t       *testing.T
+	ours    int
+	file    *os.File
+	served  chan error
+	answers chan string
+	loop    *reactor.Loop
+	server  *rpc.Server
+}
+
+func newCongested(t *testing.T, concurrent int) *congested {
 	newFixture(t)
 	ours, theirs := socketpair(t)
-	file := fileOf(ours)
-	defer file.Close()
-	loop, err := reactor.New(reactor.Config{})
+	c := &congested{t: t, ours: ours, file: fileOf(ours), served: make(chan error, 1), answers: make(chan string, 2)}
+	t.Cleanup(func() { c.file.Close() })
+	var err error
+	c.loop, err = reactor.New(reactor.Config{})
 	must(t, err)
-	s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxBuffered: 1000})
+	c.server, err = rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxBuffered: 1000, MaxConcurrent: concurrent})
 	must(t, err)
-	served, answers := make(chan error, 1), make(chan string, 2)
 	go func() {
-		defer closeLoop(loop)
-		served <- s.ServeAsync(loop, func(_ rpc.Payload, done rpc.Done) {
-			err := s.GoParent(func(reply rpc.Payload, err error) {
-				answers <- string(reply)
-				done.ReplyBytes(reply)
-			}, "what?")
-			if err != nil {
-				done.Fail(err)
-			}
-		})
+		defer closeLoop(c.loop)
+		c.served <- c.server.ServeAsync(c.loop, c.ask)
 	}()
-	say := func(text string) {
-		_, err := file.WriteString(text)
-		must(t, err)
-	}
 	asked := frame(upcallKind|1, "\x05what?")
-	say(helloTaking("2") + frame(1, ""))
-	if got := readBytes(file, len(ourHello+asked)); got != ourHello+asked {
+	c.say(helloTaking("2") + frame(1, ""))
+	if got := readBytes(c.file, len(ourHello+asked)); got != ourHello+asked {
 		t.Fatalf("the server says %q", got)
 	}
-	answer := frame(upcallKind|1, "\x06answer")
-	say(answer[:11])
-	flooded := func() (n int) {
-		must(t, loop.Do(t.Context(), func() {
-			for s.Event(string(make([]byte, 500))) == nil {
-				n++
+	return c
+}
+
+func (c *congested) ask(_ rpc.Payload, done rpc.Done) {
+	err := c.server.GoParent(func(reply rpc.Payload, err error) {
+		c.answers <- string(reply)
+		done.ReplyBytes(reply)
+	}, "what?")
+	if err != nil {
+		done.Fail(err)
+	}
+}
+
+func (c *congested) say(text string) {
+	c.t.Helper()
+	_, err := c.file.WriteString(text)
+	must(c.t, err)
+}
+
+// flood has the server send events until the socket and the server's buffer are full.
+func (c *congested) flood() {
+	for more := true; more; {
+		more = false
+		must(c.t, c.loop.Do(c.t.Context(), func() {
+			for c.server.Event(string(make([]byte, 500))) == nil {
+				more = true
 			}
 		}))
-		return n
 	}
-	for n := flooded(); n > 0; n = flooded() { // until the socket is full, too
+}
+
+// hasRead waits until the server has taken what was said, or decided not to: each Do
+// is in an iteration that began later.
+func (c *congested) hasRead() {
+	for range 2 {
+		must(c.t, c.loop.Do(c.t.Context(), func() {}))
 	}
-	say(answer[11:] + frame(2, ""))
-	must(t, unix.Shutdown(ours, unix.SHUT_WR))
-	rest := make(chan string)
-	go func() { rest <- readToEnd(file) }()
-	if got := <-answers; got != "\x06answer" {
-		t.Errorf("the answer is %q", got)
-	}
-	<-answers // the second call ends with the input
-	frames, _, err := rpc.Decode(1000, []byte(<-rest))
-	var replies []rpc.Frame
+}
+
+// replies are all frames but events until the end.
+func (c *congested) replies() (replies []rpc.Frame) {
+	c.t.Helper()
+	frames, _, err := rpc.Decode(1000, []byte(readToEnd(c.file)))
+	must(c.t, err)
 	for _, f := range frames {
 		if f.Word != 0 {
 			replies = append(replies, f)
 		}
 	}
-	if err != nil || len(replies) != 3 || replies[0] != (rpc.Frame{Word: 1, Payload: "\x06answer"}) {
-		t.Errorf("the server says %+v, %v", replies, err)
+	must(c.t, <-c.served)
+	return replies
+}
+
+// check looks at the end of both calls. The second one may have asked, too, or not
+// any more.
+func (c *congested) check(replies []rpc.Frame, answer string) {
+	c.t.Helper()
+	last := len(replies) - 1
+	if last < 1 || replies[0] != (rpc.Frame{Word: 1, Payload: answer}) || replies[last].Word&^errorKind != 2 {
+		c.t.Errorf("the server says %+v", replies)
 	}
-	if err := <-served; err != nil {
-		t.Errorf("the server returned %v", err)
+}
+
+// Half an answer has come when the async server's output is congested, so that the other
+// half is held.
+func TestAnswerWhoseEndIsHeldIsUnderstood(t *testing.T) {
+	c := newCongested(t, 0)
+	answer := strings.Repeat("\xff", 40) // is no header
+	text := frame(upcallKind|1, answer)
+	c.say(text[:20])
+	c.flood()
+	c.say(text[20:] + frame(2, ""))
+	c.hasRead()
+	must(t, unix.Shutdown(c.ours, unix.SHUT_WR))
+	replies := c.replies()
+	if got := <-c.answers; got != answer {
+		t.Errorf("the answer is %q", got)
 	}
+	c.check(replies, answer)
+}
+
+// The async server stopped reading because its output was congested. When that has
+// drained, no call may begin, but an answer may come.
+func TestAnswerIsReadWhenTheOutputHasDrained(t *testing.T) {
+	c := newCongested(t, 1)
+	c.flood()
+	c.say(frame(2, ""))
+	c.hasRead()
+	c.say(frame(upcallKind|1, "\x06answer"))
+	must(t, unix.Shutdown(c.ours, unix.SHUT_WR))
+	replies := c.replies()
+	if got := <-c.answers; got != "\x06answer" {
+		t.Errorf("the answer is %q", got)
+	}
+	c.check(replies, "\x06answer")
 }
 
 // Where nobody could read the answer, there is no waiting for it.

@@ -94,15 +94,20 @@ func torture(t *testing.T, server byte, end string) {
 	}
 	f.until(func() bool { m.answerSome(1); return w.ended() })
 	err := tr.Wait()
+	checkTorture(t, seed, calls, &counts)
+	if end == "shutdown" && (w.destroyed != 1 || err != nil) {
+		t.Errorf("seed %d: OnError got %v, the server returned %v", seed, w.err, err)
+	}
+}
+
+func checkTorture(t *testing.T, seed uint64, calls []*result, counts *askingCounts) {
+	t.Helper()
 	for i, r := range calls {
 		if r.ends != 1 {
 			t.Errorf("seed %d: call %d ended %d times", seed, i, r.ends)
 		}
 	}
 	if counts.made.Load() != counts.ended.Load() {
-		t.Errorf("seed %d: %d calls of the child were made, %d have ended (%v)", seed, counts.made.Load(), counts.ended.Load(), err)
-	}
-	if end == "shutdown" && (w.destroyed != 1 || err != nil) {
-		t.Errorf("seed %d: OnError got %v, the server returned %v", seed, w.err, err)
+		t.Errorf("seed %d: %d calls of the child were made, %d have ended", seed, counts.made.Load(), counts.ended.Load())
 	}
 }

@@ -59,7 +59,7 @@ func vectorWorkers(t *testing.T) []vectorWorker {
 	self, err := os.Executable()
 	must(t, err)
 	all := []vectorWorker{
-		{"perl", "anyevent-sync anyevent-async", []string{"perl", "testdata/worker.pl"}},
+		{"perl", "anyevent-sync anyevent-async", []string{"perl", "../examples/perl/worker.pl"}},
 		{"python", "evfork", []string{"python3", "../examples/python/worker.py"}},
 		{"node", "evfork", []string{"node", "../examples/node/worker.js"}},
 	}

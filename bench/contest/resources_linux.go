@@ -12,35 +12,49 @@ import (
 	"time"
 )
 
-// cpuDemand is how long the process's threads have run so far, or were ready to
-// and waited for a processor: on a loaded machine a busy loop runs little, and
+// cpuDemand is how long each of the process's threads has run so far, or was ready
+// to and waited for a processor: on a loaded machine a busy loop runs little, and
 // waits the rest (/proc/PID/task/TID/schedstat, both in nanoseconds).
-func cpuDemand(pid int) (time.Duration, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+func cpuDemand(pid int) (demand, error) {
+	dirs, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if len(files) == 0 {
-		return 0, fmt.Errorf("/proc/%d: no process, or a kernel without schedstat", pid)
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("/proc/%d: no process", pid)
 	}
-	var sum time.Duration
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // the thread has ended meanwhile
+	all := demand{}
+	for _, dir := range dirs {
+		d, err := threadDemandOf(dir)
+		switch {
+		case err == nil:
+			all[dir] = d
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH): // the thread has not ended meanwhile
+			return nil, err
 		}
+	}
+	return all, nil
+}
+
+func threadDemandOf(dir string) (d threadDemand, err error) {
+	schedstat, err := os.ReadFile(dir + "/schedstat")
+	if err != nil {
+		return d, err
+	}
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return d, err
+	}
+	_, state, _ := strings.Cut(string(stat), ") ") // behind the name
+	d.runnable = strings.HasPrefix(state, "R")
+	for _, field := range strings.Fields(string(schedstat))[:2] {
+		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
-			return 0, err
+			return d, err
 		}
-		for _, field := range strings.Fields(string(text))[:2] {
-			n, err := strconv.ParseInt(field, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n)
-		}
+		d.so += time.Duration(n)
 	}
-	return sum, nil
+	return d, nil
 }
 
 // residentBytes is the process's resident set.

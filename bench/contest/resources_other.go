@@ -2,13 +2,10 @@
 
 package main
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 var errNoProc = errors.New("measuring and limiting processes: only on Linux")
 
-func cpuDemand(int) (time.Duration, error) { return 0, errNoProc }
-func residentBytes(int) (int64, error)     { return 0, errNoProc }
-func limitFiles(uint64) error              { return errNoProc }
+func cpuDemand(int) (demand, error)    { return nil, errNoProc }
+func residentBytes(int) (int64, error) { return 0, errNoProc }
+func limitFiles(uint64) error          { return errNoProc }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -19,68 +18,6 @@ func costScenarios() []Scenario {
 		{ID: "never-read", Title: "echo of up to 64 MiB to a client that never reads: what it takes in", Run: neverRead},
 		{ID: "after-burst", Title: "1,000 connections echo 256 kB each, then idle: heap that stays", Run: afterBurst},
 	}
-}
-
-// A usage is the share of one processor that a process used or waited for.
-type usage struct{ percent float64 }
-
-func (u usage) String() string { return fmt.Sprintf("%.0f %% CPU", u.percent) }
-
-// busy is far above timers and the garbage collector, also on a machine where
-// every wake-up waits for a processor, and far below a busy loop.
-func (u usage) busy() bool { return u.percent > 50 }
-
-func (u usage) verdict() Verdict {
-	if u.busy() {
-		return bad(spins, "spins: %s", u)
-	}
-	return good("%s", u)
-}
-
-// usageWindows is how many times a usage is measured: a busy loop is there each
-// time, and work that ends is not, so that the least counts.
-const usageWindows = 5
-
-// usage measures for a period. Windows in which somebody was held up say nothing, and
-// are repeated, unless all are like that.
-func (t *Trial) usage(p *Process, period time.Duration) (usage, error) {
-	const tries = 10 * usageWindows
-	whole, held := usage{math.Inf(1)}, usage{math.Inf(1)}
-	for windows, try := 0, 0; windows < usageWindows && try < tries; try++ {
-		percent, isWhole, err := usageOnce(p, period/usageWindows)
-		switch {
-		case err != nil:
-			return usage{}, err
-		case isWhole:
-			windows++
-			whole.percent = min(whole.percent, percent)
-		default:
-			held.percent = min(held.percent, percent)
-		}
-	}
-	if math.IsInf(whole.percent, 1) {
-		return held, nil
-	}
-	return whole, nil
-}
-
-// usageOnce measures for a window, which is whole if the server ran before it, and soon
-// after it.
-func usageOnce(p *Process, window time.Duration) (percent float64, whole bool, err error) {
-	_, _ = p.ping()
-	before, err := cpuDemand(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, false, err
-	}
-	began := time.Now()
-	time.Sleep(window)
-	after, err := cpuDemand(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, false, err
-	}
-	percent = 100 * float64(after-before) / float64(time.Since(began))
-	_, _ = p.ping()
-	return max(percent, 0), time.Since(began) < 2*window, nil // a thread that ended takes its time along
 }
 
 // quietUsage lets what went before die down first.

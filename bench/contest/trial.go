@@ -20,7 +20,7 @@ type Trial struct {
 	Rand       *rand.Rand
 	Short      bool // sizes for CI, in which the kernel's buffers may hold everything
 	// Stall is how long nothing has to happen until nothing more will: a hundred
-	// times what any of these servers takes on a loaded machine.
+	// times what any of these servers takes on a loaded machine. See patience.go.
 	Stall time.Duration
 
 	dir       string // for unix sockets

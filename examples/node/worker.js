@@ -1,5 +1,5 @@
 // A worker for evfork in Node's standard library. docs/protocol.md has the format.
-const CALL = 0, ERROR = 1, HELLO = 15; // kinds of frames; a call's answer is of kind 0, too
+const CALL = 0, ERROR = 1, EXTENSION = 14, HELLO = 15; // kinds of frames; a call's answer is of kind 0, too
 console.log = console.error; // what somebody prints must not come between the frames
 
 function pack(values) {
@@ -44,8 +44,8 @@ const functions = {
 
 async function frame(word, payload) {
   const kind = word >>> 28, [name, ...args] = unpack(payload);
-  if (kind !== CALL && kind !== HELLO) throw new Error(`a frame of kind ${kind}`);
-  if (kind === HELLO) return;
+  if (kind === HELLO || kind === EXTENSION) return;
+  if (kind !== CALL) throw new Error(`a frame of kind ${kind}`);
   const end = (kind, values) => send(kind, word, values);
   try { const reply = functions[name](...args); end(CALL, reply.then ? await reply : reply); } // at once, if it is one
   catch (error) { end(ERROR, [error.message, "error", ""]); }

@@ -1,5 +1,5 @@
-# A worker in core Perl on a wire of AnyEvent::Fork::RPC. It removes files and
-# folders, and sends an event with every third request.
+# A worker in core Perl on a wire of AnyEvent::Fork::RPC, read from stdin and written to
+# stdout: perl worker.pl [sync|async]
 use strict;
 use warnings;
 my $sync = $ARGV[0] eq "sync";
@@ -9,8 +9,8 @@ binmode $_ for *STDIN, $frames;
 $frames->autoflush;
 
 sub take { # exactly so many bytes; at the end of the input there is nothing left to do
-    my ($size) = @_;
-    my $n = read STDIN, my $data, $size;
+    my ($size, $data) = @_;
+    my $n = read STDIN, $data, $size;
     exit if !$n && $size;
     $n == $size or die "truncated frame\n";
     return $data;
@@ -21,14 +21,28 @@ sub give {
     print $frames pack "NN/a*", $id, pack "(w/a*)*", @values;
 }
 
+sub removed { # an event with every third request
+    my ($id, $removed, $error) = (@_, "$!");
+    our $handled;
+    give 0, "$handled requests handled" if ++$handled % 3 == 0;
+    give $id, $removed ? "removed" : lcfirst $error;
+}
+
+my @held;
 my %functions = (
-    rmdir  => sub { rmdir $_[0] },
-    unlink => sub { unlink $_[0] },
+    rmdir   => sub { my ($id, $path) = @_; removed $id, rmdir $path },
+    unlink  => sub { my ($id, $path) = @_; removed $id, unlink $path },
+    echo    => sub { give @_ },
+    add     => sub { my ($id, $a, $b) = @_; give $id, $a + $b },
+    mul     => sub { my ($id, $a, $b) = @_; give $id, $a * $b },
+    event   => sub { my ($id, @values) = @_; give 0, @values; give $id, "sent" },
+    fail    => sub { my ($id, $text) = @_; die "$text\n" }, # there is no frame for that: the process ends
+    hold    => sub { push @held, [@_] }, # answered by release, the last one first
+    release => sub { my ($id) = @_; give @$_ for reverse splice @held; give $id, "released" },
 );
-my $handled = 0;
 while () {
     my ($id, $size) = $sync ? (1, unpack "N", take 4) : unpack "NN", take 8;
-    my ($name, $path) = unpack "(w/a*)*", take $size;
-    give 0, "$handled requests handled" if ++$handled % 3 == 0;
-    give $id, $functions{$name}->($path) ? "removed" : lcfirst "$!";
+    my ($name, @arguments) = unpack "(w/a*)*", take $size;
+    my $function = $functions{$name // ""} or die "no function of that name\n";
+    $function->($id, @arguments);
 }

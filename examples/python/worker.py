@@ -3,7 +3,7 @@ import os
 import struct
 import sys
 
-CALL, ERROR, HELLO = 0, 1, 15  # kinds of frames; a call's answer is of kind 0, too
+CALL, ERROR, EXTENSION, HELLO = 0, 1, 14, 15  # kinds of frames; a call's answer is of kind 0, too
 frames = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # what somebody prints must not come between the frames
 
@@ -29,8 +29,7 @@ def unpack(data):
 
 
 def send(kind, id, values):
-    payload = pack(values)
-    frames.write(struct.pack(">II", kind << 28 | id, len(payload)) + payload)
+    frames.write(struct.pack(">II", kind << 28 | id, len(payload := pack(values))) + payload)
     frames.flush()
 
 
@@ -48,11 +47,14 @@ functions = {
 send(HELLO, 0, [b"evfork", b"1", b"codec", b"string"])
 while header := sys.stdin.buffer.read(8):
     word, size = struct.unpack(">II", header)
-    name, *args = unpack(sys.stdin.buffer.read(size)) or [b""]
+    payload = sys.stdin.buffer.read(size)
+    if len(payload) < size:
+        sys.exit("truncated frame")
+    name, *args = unpack(payload) or [b""]
     if word >> 28 == CALL:
         try:
             send(CALL, word, functions[name](*args))
         except Exception as error:
             send(ERROR, word, [str(error).encode(), b"error", b""])
-    elif word >> 28 != HELLO:
+    elif word >> 28 not in (EXTENSION, HELLO):
         sys.exit(f"a frame of kind {word >> 28}")

@@ -1,0 +1,54 @@
+package cborlist
+
+import "encoding/binary"
+
+// The first byte of an item of CBOR (RFC 8949, section 3) is its major type and how its
+// argument is written.
+const (
+	majorBytes = 2
+	majorText  = 3
+	majorTag   = 6
+
+	argumentInByte       = 24 // up to this one is the argument itself
+	argumentInBytes      = 27 // the following are in 1, 2, 4 or 8 bytes
+	tagStringRef         = 25
+	tagSharedRef         = 29
+	argumentBits         = 5
+	argumentMask    byte = 1<<argumentBits - 1
+)
+
+// refers reports whether an item of well-formed CBOR is a reference to another. All
+// items lie one behind the other, whatever contains them.
+func refers(data []byte) bool {
+	for len(data) > 0 {
+		major := data[0] >> argumentBits
+		argument, size := argumentOf(data)
+		data = data[size:]
+		switch major {
+		case majorBytes, majorText:
+			data = data[argument:]
+		case majorTag:
+			if argument == tagStringRef || argument == tagSharedRef {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// argumentOf returns the argument of the first item, and how many bytes the item has up
+// to there. It is 0 if there is none: for a string of indefinite length, whose pieces are
+// items, for a float, and so on.
+func argumentOf(data []byte) (argument uint64, size int) {
+	info := data[0] & argumentMask
+	switch {
+	case info < argumentInByte:
+		return uint64(info), 1
+	case info > argumentInBytes:
+		return 0, 1
+	}
+	var wide [8]byte
+	n := 1 << (info - argumentInByte)
+	copy(wide[8-n:], data[1:])
+	return binary.BigEndian.Uint64(wide[:]), 1 + n
+}
