@@ -86,9 +86,6 @@ func (c *chaosStream) Complete(reply rpc.Payload, err error) {
 
 // pipe sends the parts of a request back, for a mirror.
 func (s *service) pipe(ctx context.Context) error {
-	if !s.peer.pipes {
-		return nil
-	}
 	for part, err := range rpc.Parts(ctx) {
 		if err == nil {
 			err = rpc.SendPart(ctx, part)

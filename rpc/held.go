@@ -14,6 +14,9 @@ type held struct {
 // heldChunk is how large a chunk is, unless one request is larger.
 const heldChunk = 64 << 10
 
+// freeKept is how many records are kept while no call is held.
+const freeKept = 64
+
 // heldCall is a call with a copy of its request.
 type heldCall struct{ call incoming }
 
@@ -52,7 +55,9 @@ func (s *held) release(h *heldCall) {
 	*h = heldCall{}
 	if s.free = append(s.free, h); s.calls.empty() {
 		s.chunk = nil
-		s.free = s.free[:min(len(s.free), 64)]
+		if len(s.free) > freeKept {
+			s.free = nil
+		}
 	}
 }
 

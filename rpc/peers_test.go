@@ -246,8 +246,10 @@ func (s *service) flood(done rpc.Done, event string, total int) {
 // handle answers for ServeSync and ServeGoroutines.
 func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
-		if err := s.pipe(ctx); err != nil {
-			return nil, err
+		if s.peer.pipes {
+			if err := s.pipe(ctx); err != nil {
+				return nil, err
+			}
 		}
 		return s.reflect(request)
 	}
