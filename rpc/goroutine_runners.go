@@ -11,7 +11,7 @@ import "time"
 
 // goroutineRunner is a runner.
 type goroutineRunner struct {
-	wake  chan struct{} // of capacity 1
+	wake  chan struct{} // of capacity 1; nil until it has been idle
 	calls int           // so far
 }
 
@@ -46,14 +46,15 @@ func (g *goroutineServer) bring() {
 		return
 	}
 	w.count++
-	go g.work(&goroutineRunner{wake: make(chan struct{}, 1)})
+	go g.work()
 }
 
 // mayBegin reports whether a call that waits may begin.
 func (g *goroutineServer) mayBegin() bool { return !g.ended && !g.backlog.empty() && g.room() }
 
 // work is a runner's life.
-func (g *goroutineServer) work(runner *goroutineRunner) {
+func (g *goroutineServer) work() {
+	runner := &goroutineRunner{}
 	g.mu.Lock()
 	g.runners.coming = false
 	g.letGo() // who held replies back may have a long call now
@@ -78,6 +79,9 @@ func (g *goroutineServer) work(runner *goroutineRunner) {
 
 // rest waits until the runner is needed, or the server ends.
 func (g *goroutineServer) rest(runner *goroutineRunner) {
+	if runner.wake == nil {
+		runner.wake = make(chan struct{}, 1)
+	}
 	g.runners.idle = append(g.runners.idle, runner)
 	g.mu.Unlock()
 	<-runner.wake

@@ -51,7 +51,7 @@ func expect(t *testing.T, file *os.File, want string) {
 // makeCheap makes so many calls that the server takes all for cheap.
 func makeCheap(t *testing.T, file *os.File) {
 	t.Helper()
-	for range 200 {
+	for range 100 {
 		_, err := file.WriteString(frame(1, "cheap"))
 		must(t, err)
 		expect(t, file, frame(1, "cheap"))
@@ -70,7 +70,7 @@ func TestReplyDoesNotWaitForALongCallBehindIt(t *testing.T) {
 				}
 				return request, nil
 			})
-			for range 20 {
+			for range 5 {
 				makeCheap(t, file)
 				_, err := file.WriteString(strings.Repeat(frame(2, "cheap"), 3) + frame(3, "long"))
 				must(t, err)
@@ -158,7 +158,7 @@ func TestReaderGoesOnWhenACallLeavesTheBacklog(t *testing.T) {
 	_, err := file.WriteString(hello)
 	must(t, err)
 	expect(t, file, ourHello)
-	for range 5 {
+	for range 2 {
 		var frames, cancels strings.Builder
 		for id := range uint32(calls) {
 			frames.WriteString(frame(1+id, ""))
