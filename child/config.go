@@ -1,7 +1,6 @@
 package child
 
 import (
-	"log/slog"
 	"syscall"
 	"time"
 )
@@ -49,9 +48,9 @@ type Config struct {
 	// OnStdout and OnStderr get what the child writes there, as it comes: the
 	// bytes are valid until the callback returns, and may end amid a line.
 	OnStdout, OnStderr func(data []byte)
-	// Logger gets it line by line, at levels Info and Warn, with the attributes
+	// Logger gets it line by line, stdout by Info and stderr by Warn, with the attributes
 	// child, pid and stream. nil: not logged.
-	Logger *slog.Logger
+	Logger Logger
 	// StderrTail is how much of the end of stderr is kept, in bytes. 0: 4096.
 	StderrTail int
 
@@ -61,6 +60,13 @@ type Config struct {
 	// SharedGroup leaves the child in this process's group, where Ctrl-C reaches
 	// it, instead of giving it its own. Then only the child itself is signalled.
 	SharedGroup bool
+}
+
+// A Logger is what Config needs of a *slog.Logger, which is one. Package child does not import
+// log/slog: it would come with encoding/json, and a tenth of a megabyte in every worker.
+type Logger interface {
+	Info(msg string, attributes ...any)
+	Warn(msg string, attributes ...any)
 }
 
 const (

@@ -2,8 +2,6 @@ package child
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -18,20 +16,21 @@ const maxLine = 64 << 10
 type output struct {
 	stream *reactor.Stream
 	onData func([]byte)
-	logger *slog.Logger
-	level  slog.Level
-	line   []byte // begun, for the logger
-	tail   []byte // the last keep bytes, and up to as many before them
+	log    func(msg string, attributes ...any) // nil: there is no logger
+	attrs  []any                               // of all lines
+	line   []byte                              // begun, for the logger
+	tail   []byte                              // the last keep bytes, and up to as many before them
 	keep   int
 }
 
 func (p *Process) newOutput(name string, fd int, onData func([]byte), keep int) (*output, error) {
-	o := &output{onData: onData, keep: keep, level: slog.LevelInfo}
-	if name == "stderr" {
-		o.level = slog.LevelWarn
-	}
-	if p.config.Logger != nil {
-		o.logger = p.config.Logger.With("child", p.Name(), "pid", p.pid, "stream", name)
+	o := &output{onData: onData, keep: keep}
+	if logger := p.config.Logger; logger != nil {
+		o.attrs = []any{"child", p.Name(), "pid", p.pid, "stream", name}
+		o.log = logger.Info
+		if name == "stderr" {
+			o.log = logger.Warn
+		}
 	}
 	s, err := p.loop.NewStream(fd, -1, reactor.StreamConfig{OnData: o.data})
 	o.stream = s
@@ -48,7 +47,7 @@ func (o *output) data(data []byte) {
 	if o.keep > 0 {
 		o.remember(data)
 	}
-	if o.logger != nil {
+	if o.log != nil {
 		o.logLines(data)
 	}
 }
@@ -90,7 +89,7 @@ func (o *output) logLines(data []byte) {
 }
 
 func (o *output) logLine() {
-	o.logger.Log(context.Background(), o.level, string(bytes.TrimSuffix(o.line, []byte{'\r'})))
+	o.log(string(bytes.TrimSuffix(o.line, []byte{'\r'})), o.attrs...)
 	o.line = o.line[:0]
 }
 

@@ -60,7 +60,11 @@ func (g *goroutineServer) work() {
 	g.letGo() // who held replies back may have a long call now
 	for {
 		for g.mayBegin() {
-			g.handle(runner)
+			if g.writer.atLimit.Load() {
+				g.waitForRoom()
+			} else {
+				g.handle(runner)
+			}
 		}
 		g.letGo()
 		if g.mayBegin() {
@@ -75,6 +79,13 @@ func (g *goroutineServer) work() {
 		g.rest(runner)
 		g.letGo()
 	}
+}
+
+// waitForRoom keeps a runner from a call whose reply could not be queued.
+func (g *goroutineServer) waitForRoom() {
+	g.mu.Unlock()
+	g.writer.waitForRoom()
+	g.mu.Lock()
 }
 
 // rest waits until the runner is needed, or the server ends.

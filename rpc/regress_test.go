@@ -488,15 +488,15 @@ func TestWhatIsBeingWrittenCountsAsBuffered(t *testing.T) {
 	}
 }
 
-// ServeGoroutines began calls while its replies waited for the parent to read: as many
-// as may run at once held theirs, whatever MaxBuffered was.
-func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
-	f := newFixture(t)
-	ours, theirs := socketpair(t)
-	defer unix.Close(ours)
+// replySizes serves calls on a socket with ServeGoroutines: each asks for a reply of so
+// many bytes. begun is how many handlers have been called.
+func (f *fixture) replySizes() (ours int, server *rpc.Server, begun *atomic.Int64) {
+	f.t.Helper()
+	ours, theirs := socketpair(f.t)
+	f.t.Cleanup(func() { unix.Close(ours) })
 	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: rpc.AnyEventAsync})
-	must(t, err)
-	var begun atomic.Int64
+	must(f.t, err)
+	begun = new(atomic.Int64)
 	f.servers.Go(func() {
 		defer unix.Close(theirs)
 		if err := server.ServeGoroutines(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
@@ -504,11 +504,19 @@ func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
 			n, err := strconv.Atoi(string(request))
 			return make(rpc.Payload, n), err
 		}, 0); err != nil {
-			t.Error(err)
+			f.t.Error(err)
 		}
 	})
-	const first = 8 << 20
-	_, err = unix.Write(ours, []byte(frame(1, strconv.Itoa(first))))
+	return ours, server, begun
+}
+
+// ServeGoroutines began calls while its replies waited for the parent to read: as many
+// as may run at once held theirs, whatever MaxBuffered was.
+func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
+	f := newFixture(t)
+	ours, server, begun := f.replySizes()
+	const size = 8 << 20
+	_, err := unix.Write(ours, []byte(frame(1, strconv.Itoa(size))))
 	must(t, err)
 	for !rpc.IsFull(server, false) {
 		time.Sleep(time.Millisecond) // nobody tells
@@ -525,7 +533,7 @@ func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
 		unix.Write(ours, []byte(small[sent-(calls-1)*len(small):]))
 		unix.Shutdown(ours, unix.SHUT_WR)
 	}()
-	if got, want := countToEnd(ours), 8+first+calls*(8+10); got != want {
+	if got, want := countToEnd(ours), 8+size+calls*(8+10); got != want {
 		t.Errorf("%d bytes of replies to %d calls, want %d", got, calls+1, want)
 	}
 }
