@@ -17,14 +17,28 @@ func (c *Client) Cancel(call CallID) bool {
 	if e == nil || e.end != call.end || e.isAbandoned() {
 		return false
 	}
-	c.canceled = append(c.canceled, c.calls.abandon(e))
+	c.cancel(e)
+	return true
+}
+
+// cancel ends a call that is in flight, after it has returned.
+func (c *Client) cancel(e *call) {
+	c.canceled = append(c.canceled, c.abandon(e))
 	if len(c.canceled) == 1 && c.loop.Post(c.endCanceled) != nil {
 		c.endCanceled() // no callback comes later: the loop is being closed
-		return true
 	}
-	c.sendCancel(call.id)
-	c.bePatient(call.id)
-	return true
+}
+
+// abandon ends a call for its caller, which it returns. The child is told, unless it does not know
+// of the call yet: then it never will.
+func (c *Client) abandon(e *call) Completion {
+	if s, ok := e.to.(*streamedCall); ok && !s.started {
+		return c.calls.take(e.id)
+	}
+	to := c.calls.abandon(e)
+	c.sendCancel(e.id)
+	c.bePatient(e.id)
+	return to
 }
 
 // endCanceled tells those whose calls were cancelled.
@@ -40,13 +54,12 @@ func (c *Client) endCanceled() {
 		to.Complete(nil, ErrCanceled)
 	}
 	c.canceled = nil
+	c.checkDone()
 }
 
 // abandonCall ends a call whose goroutine has gone.
 func (c *Client) abandonCall(id uint32) {
-	c.calls.abandon(c.calls.entry(id))
-	c.sendCancel(id)
-	c.bePatient(id)
+	c.abandon(c.calls.entry(id))
 }
 
 // bePatient gives the child so much time to answer an abandoned call.
@@ -89,10 +102,7 @@ func (c *Client) expire() {
 			c.violated(fmt.Errorf("%w (for %v)", ErrUnresponsive, c.config.AbandonTimeout))
 			continue
 		}
-		to := c.calls.abandon(e)
-		c.sendCancel(first.id)
-		c.bePatient(first.id)
-		to.Complete(nil, ErrDeadline)
+		c.abandon(e).Complete(nil, ErrDeadline)
 	}
 }
 

@@ -69,6 +69,7 @@ type chaos struct {
 	memory flatness
 
 	replied, lost, events, kills, stops int
+	piped                               int // of the replies, those to streamed calls
 }
 
 // victim is a child that is started again whenever it has been killed.
@@ -90,9 +91,9 @@ func newChaos(t *testing.T, seed uint64, total int) *chaos {
 	c.marks = filepath.Join(t.TempDir(), "marks")
 	must(t, os.WriteFile(c.marks, make([]byte, total), 0o600))
 	for _, p := range []peer{
-		{transport: "pipes", server: "sync", mirror: true},
-		{transport: "pipes", server: "async", mirror: true},
-		{transport: "pipes", server: "goroutines", mirror: true},
+		{transport: "pipes", server: "sync", mirror: true, pipes: true, window: chaosWindow},
+		{transport: "pipes", server: "async", mirror: true, pipes: true, window: chaosWindow},
+		{transport: "pipes", server: "goroutines", mirror: true, pipes: true, window: chaosWindow},
 		{transport: "stdio", server: "async", wire: rpc.AnyEventAsync, mirror: true},
 		{transport: "pipes", server: "goroutines", wire: rpc.AnyEventSync, mirror: true},
 	} {
@@ -130,8 +131,11 @@ func (c *chaos) run() {
 		}
 	}
 	c.memory.check(c.t)
-	c.t.Logf("%d calls: %d replies, %d lost, of these %d certainly not started; %d events, %d kills, %d stops",
-		len(c.ends), c.replied, c.lost, len(c.safe), c.events, c.kills, c.stops)
+	if c.piped == 0 {
+		c.t.Error("no streamed call was answered")
+	}
+	c.t.Logf("%d calls: %d replies, %d to streamed ones, %d lost, of these %d certainly not started; %d events, %d kills, %d stops",
+		len(c.ends), c.replied, c.piped, c.lost, len(c.safe), c.events, c.kills, c.stops)
 	if len(c.ends) < c.total || c.replied+c.lost != len(c.ends) {
 		c.t.Errorf("of %d calls %d have ended", len(c.ends), c.replied+c.lost)
 	}
@@ -167,7 +171,7 @@ func (v *victim) fill() {
 	c := v.chaos
 	for v.client.InFlight() < inFlight && len(c.ends) < c.total {
 		call := &chaosCall{v, len(c.ends)}
-		if err := v.client.GoTo(call, call.payload(), "some", "more"); err != nil {
+		if err := call.begin(); err != nil {
 			return // the child is being lost: its successor goes on
 		}
 		c.ends = append(c.ends, 0)
@@ -233,7 +237,7 @@ func (k *chaosCall) Complete(reply rpc.Payload, err error) {
 func (k *chaosCall) isLost(err error) {
 	c := k.victim.chaos
 	c.lost++
-	if _, ok := errors.AsType[*rpc.RemoteError](err); ok && k.victim.lies {
+	if _, ok := errors.AsType[*rpc.RemoteError](err); (ok || errors.Is(err, rpc.ErrDeadline)) && k.victim.lies {
 		return
 	}
 	var lost *rpc.LostError

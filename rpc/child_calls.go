@@ -83,7 +83,7 @@ func (c *Client) encodeFailure(failure error) Payload {
 }
 
 // partOfOpen implements callOwner: replies to the child have no parts.
-func (c *Client) partOfOpen(uint32, Payload) error { return ErrNoParts }
+func (c *Client) partOfOpen(*openCall, Payload) error { return ErrNoParts }
 
 // sendAnswer queues a frame. If there is no room for that now, it is queued later; calls
 // are not made before that, since they would take the room.
@@ -126,7 +126,7 @@ func (c *Client) sendUnsent() {
 
 // holdCalls takes the child's word that it wants calls, or none for now.
 func (c *Client) holdCalls(id uint32) error {
-	if c.config.OnCall == nil || id > holdOn {
+	if id > holdOn {
 		return violation("frame of kind %d with id %d", kindHold, id)
 	}
 	c.upcalls.held = id == holdOn

@@ -26,7 +26,10 @@ type Client struct {
 	armedFor    time.Duration
 	canceled    []Completion // of calls that Cancel has ended, and that have not been told
 	untold      []uint32     // calls whose cancel has not been sent
-	understands struct{ metadata, cancel bool }
+	understands struct{ metadata, cancel, credits bool }
+	peerWindow  int64 // the credit for the parts of each call's request, the child says
+	streams     streams
+	news        streamNews // of Streams
 
 	greeted  bool          // the child's hello has come, or none is due
 	closing  bool          // Shutdown
@@ -67,6 +70,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	}
 	c.stream, c.loop = stream, stream.Loop()
 	c.queue.init(c)
+	c.news.init(c)
 	c.timebase = newTimebase(c.loop.Now())
 	if config.Wire == Evfork {
 		c.hello = ourHello(config.Codec, config.Build)

@@ -5,7 +5,7 @@ import "fmt"
 // The end of a client: Shutdown, which leads to it, and the transport's last word.
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
-// exits; then OnDestroy is called. A child that does not exit by itself once it
+// exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A child that does not exit by itself once it
 // has answered is ended by the transport (for processes: the ladder). With
 // Config.OnCall the child's calls are answered until it has answered ours; those that
 // it has open then end with ErrShutdown.
@@ -15,9 +15,7 @@ func (c *Client) Shutdown() {
 	}
 	c.closing = true
 	c.refuse(ErrShutdown)
-	if c.config.OnCall == nil {
-		c.stream.CloseWrite()
-	}
+	c.closeInput()
 	c.checkDone()
 }
 

@@ -38,6 +38,8 @@ func (c *Client) frame(word uint32, payload Payload) error {
 		return c.upcallCancelled(id)
 	case kindHold:
 		return c.holdCalls(id)
+	case kindCredit:
+		return c.creditCame(id, payload)
 	case kindExtension:
 		return nil
 	default:
@@ -67,12 +69,15 @@ func (c *Client) meet(word uint32, payload Payload) error {
 	}
 	c.understands.metadata = theirs.has(featureMetadata)
 	c.understands.cancel = theirs.has(featureCancel)
+	c.understands.credits = c.understands.metadata && theirs.has(featureCredits)
+	c.peerWindow = theirs.window
 	c.greet()
 	for i := range c.calls.entries {
 		if e := &c.calls.entries[i]; e.to != nil && e.isAbandoned() {
 			c.sendCancel(e.id) // it ended before the child could be told
 		}
 	}
+	c.serveStreams()
 	return nil
 }
 

@@ -104,6 +104,7 @@ func (c *Client) notQueued(err error) error {
 func (c *Client) onDrain() {
 	c.sendUnsent()
 	c.tellCancels()
+	c.serveStreams()
 	c.queue.serve()
 }
 

@@ -122,17 +122,6 @@ func (d *decoder) pending() int {
 	return len(d.partial.bytes)
 }
 
-// takeUnfinished appends what has been fed and not delivered to buf, and forgets it.
-func (d *decoder) takeUnfinished(buf []byte) []byte {
-	if n := d.pending(); n > 0 {
-		buf = append(buf, d.partial.bytes[:n]...)
-		d.partial.reset()
-	}
-	buf = append(buf, d.in...)
-	d.in = nil
-	return buf
-}
-
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])
 	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}

@@ -26,6 +26,22 @@
 // cause. A call that returns an error itself has not been made, and its
 // callback is not called.
 //
+// # Streamed calls
+//
+// A request and a reply can come in parts, of which neither side has to hold more than a
+// window: whoever takes them grants the other side credit.
+//
+//	s := client.CallStream(ctx, rpc.StreamOptions{Input: true}, payload) // a goroutine of the parent
+//	go func() { s.Send(part); s.CloseSend() }()
+//	for part, err := range s.Parts() { … }
+//	reply, err := s.Reply()
+//
+//	for part, err := range rpc.Parts(ctx) { … } // the handler
+//	err := rpc.SendPart(ctx, part)
+//
+// On a loop the same is done with callbacks: GoStream in the parent, Done in the child. A
+// StreamMethod is a Method with types for the parts.
+//
 // Shutdown lets a child finish: what it was asked is answered, then it exits.
 //
 // # Typed calls

@@ -258,7 +258,7 @@ func TestCallsInThePipeWereNotStarted(t *testing.T) {
 // The child reads the hello, the first call, and the second but for its last byte.
 func TestCallIsStartedWhenItsLastByteWasRead(t *testing.T) {
 	f := newFixture(t)
-	size := len(ourHello) + 2*len(frame(1, "\x05first")) - 1
+	size := len(clientHello) + 2*len(frame(1, "\x05first")) - 1
 	proc := f.raw(child.Config{}, write(hello), fmt.Sprint("read:", size), write(frame(0, "\x04read")), wait)
 	var w watched
 	c := f.client(proc, peer{}, w.config(rpc.Config{}))

@@ -185,7 +185,7 @@ func TestStartedIsExactAtEveryByte(t *testing.T) {
 			c.config.ToChild.List = []rpctest.Fault{{At: at, Do: rpctest.Kill}}
 			c.config.ToParent.List = []rpctest.Fault{{Do: rpctest.Stall}} // nothing is answered
 			c.hold()
-			end := int64(len(ourHello))
+			end := int64(len(clientHello))
 			for i, r := range c.calls {
 				end += int64(len(frame(0, string(rpc.Strings(c.script[i]...)))))
 				lost, ok := errors.AsType[*rpc.LostError](r.err)

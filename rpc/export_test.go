@@ -75,8 +75,15 @@ func AppendFrame(buf []byte, word uint32, payload []byte) []byte {
 	return appendFrame(buf, word, payload)
 }
 
-// AppendHello is the hello of this side.
-func AppendHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
+// AppendHello is the hello of a server.
+func AppendHello(buf []byte) []byte {
+	h := ourHello("", "")
+	h.window = defaultPartsWindow
+	return h.append(buf)
+}
+
+// AppendClientHello is the hello of a client.
+func AppendClientHello(buf []byte) []byte { h := ourHello("", ""); return h.append(buf) }
 
 // MaxFrame is the limit in force for a configured one.
 func MaxFrame(configured int) uint32 { return maxFrame(configured) }
@@ -160,6 +167,23 @@ func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }
+
+// PartQueue is a partQueue.
+type PartQueue struct{ q partQueue }
+
+func (p *PartQueue) Push(part []byte) { p.q.push(part) }
+func (p *PartQueue) Pop() Payload     { return p.q.pop() }
+func (p *PartQueue) Len() int         { return p.q.count }
+func (p *PartQueue) Cost() int64      { return p.q.cost }
+
+// Kept is how much memory the queue holds.
+func (p *PartQueue) Kept() int {
+	n := cap(p.q.spare)
+	for _, c := range p.q.chunks {
+		n += cap(c)
+	}
+	return n
+}
 
 // IsFull reports whether a server takes no more events: whoever has one waits, or is told
 // so by ServeAsync, on whose loop IsFull is called. If there is but one, as with

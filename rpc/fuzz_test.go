@@ -41,6 +41,14 @@ func seedBytes(f *testing.F, add func(data []byte)) {
 		"panic: runtime error\n\ngoroutine 1 [running]:\n",
 		hello + frame(1, "\x05panic\x04ouch") + frame(2, "\x04fail\x03why") + frame(3, "\x05event\x01e") + frame(4, "\x04echo"),
 		hello + strings.Repeat(frame(5, "\x04echo\x01x"), 20),
+		// streamed calls, and what belongs to them
+		clientHello + windowCall(1, 20, true, request("parts")) + frame(partKind|1, "\x01a") + frame(partKind|1, "") + credit(1, 100) + frame(endKind|1, ""),
+		clientHello + windowCall(1, 0, true, request("parts")) + frame(3, "") + frame(partKind|1, "\x01a") + frame(0x30000001, "") + frame(endKind|1, ""),
+		clientHello + windowCall(1, 1<<63, false, request("echo")) + credit(1, 1<<63) + credit(2, 1) + frame(creditKind|1, ""),
+		clientHello + frame(partKind|1, "") + frame(endKind|1, ""),
+		ourHello + frame(partKind|4, "\x01a") + credit(4, 1000) + frame(4, "\x02hi"),
+		ourHello + strings.Repeat(frame(partKind|4, strings.Repeat("x", 30)), 4) + frame(4, ""),
+		ourHello + credit(4, 1<<63) + credit(4, 1<<63) + credit(1, 1) + credit(77, 1) + frame(creditKind|4, "short"),
 		hello + frame(upcallKind|1, "") + frame(cancelKind|1, "") + frame(upcallKind|2, "\x01") + frame(cancelKind|2, ""), // calls of a child
 		hello + strings.Repeat(frame(upcallKind|1, "\x01"), 2) + frame(holdKind|1, "") + frame(holdKind, ""),
 		hello + frame(1, "\x02hi") + frame(2, "") + frame(upcallKind|1, "") + frame(cancelKind|2, "") + frame(errorKind|2, "\x03why\x05error\x00"),
@@ -75,6 +83,20 @@ func FuzzClient(f *testing.F) {
 		}
 		c := fx.client(tr, peer{wire: rpc.Wire(options & 1)}, clientConfig)
 		calls := []*result{fx.begin(c, "one"), fx.begin(c, "two"), fx.begin(c)}
+		if r := (&roomy{}); options&4 != 0 && options&1 == 0 {
+			calls = append(calls, &r.result)
+			s, err := c.GoStream(r, rpc.StreamOptions{Window: 100, Input: true}, nil)
+			must(t, err)
+			sent := 0
+			r.fn = func() {
+				for ; sent < 20 && s.Send([]byte("a part of it")) == nil; sent++ {
+				}
+				if sent == 20 {
+					s.CloseSend()
+				}
+			}
+			r.fn()
+		}
 		if options&2 != 0 {
 			c.Shutdown()
 		}
@@ -125,7 +147,7 @@ func FuzzServer(f *testing.F) {
 		out, err := fx.hear(rpctest.Config{ToChild: rpctest.Faults{Piece: int(piece)}}, data, func(fds rpc.FDs) error {
 			return serveFuzz(fds, server%3, wire)
 		})
-		owed, mayBeDropped, orderly := callsIn(data, wire)
+		owed, mayBeDropped, orderly, unknown := callsIn(data, wire)
 		frames, pending, badOutput := rpc.Decode(1<<20, []byte(out))
 		if badOutput != nil || pending > 0 {
 			t.Errorf("the server said %q, which is no frames (%v, %d bytes left)", out, badOutput, pending)
@@ -137,12 +159,18 @@ func FuzzServer(f *testing.F) {
 			frames = frames[1:]
 		}
 		for _, frame := range frames {
+			if k := frame.Word >> 28; wire == rpc.Evfork && (k == partKind>>28 || k == creditKind>>28) {
+				continue // of a call that waits for parts
+			}
 			if mayBeDropped {
 				frame = answerTo(frame.Word)
 			}
 			if owed[frame]--; owed[frame] < 0 {
 				t.Errorf("answer %+v was given more often than asked for", frame)
 			}
+		}
+		if unknown {
+			return
 		}
 		if orderly != (err == nil) {
 			t.Errorf("the server returned %v", err)
@@ -174,8 +202,9 @@ func (f *fixture) hear(config rpctest.Config, data []byte, serve func(rpc.FDs) e
 
 // callsIn is the answers that the calls in data get, and whether a server returns
 // nil for it. If there are cancels or deadlines among them, it may be an answer or
-// an error, and only whose it is is certain.
-func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, orderly bool) {
+// an error, and only whose it is is certain. unknown means that it depends on whether
+// calls have been answered at a moment.
+func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, orderly, unknown bool) {
 	owed = make(map[rpc.Frame]int)
 	decode := rpc.Decode
 	if wire == rpc.Evfork {
@@ -184,10 +213,11 @@ func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, 
 	frames, pending, err := decode(fuzzedFrame, data)
 	if wire == rpc.Evfork && len(frames) > 0 {
 		if !isHello(frames[0].Word, frames[0].Payload) {
-			return owed, false, false
+			return owed, false, false, false
 		}
 		frames = frames[1:]
 	}
+	streamed := streamedFrames{}
 	if wire == rpc.Evfork {
 		// The header of a cancel is enough: the rest may be missing, or too long.
 		mayBeDropped = pending > 0 || err != nil || slices.ContainsFunc(frames, func(f rpc.Frame) bool { return f.Word>>28 == 3 || f.Word>>28 == 4 })
@@ -200,8 +230,14 @@ func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, 
 		fails := fuzzAnswer([]byte(frame.Payload)) != nil
 		switch {
 		case kind == 14 || kind == 3 && id != 0:
+		case wire == rpc.Evfork && id != 0 && streamed.takes(kind):
+			if !streamed.follows(kind, id, frame.Payload) {
+				return owed, mayBeDropped, false, streamed.unknown
+			}
+		case wire == rpc.Evfork && id != 0 && kind == 4 && hasMetadata([]byte(frame.Payload)) && !streamed.begins(id, frame.Payload):
+			return owed, mayBeDropped, false, streamed.unknown
 		case id == 0 || kind != 0 && (kind != 4 || !hasMetadata([]byte(frame.Payload))):
-			return owed, mayBeDropped, false
+			return owed, mayBeDropped, false, streamed.unknown
 		case mayBeDropped:
 			owed[answerTo(id)]++
 		case !fails:
@@ -212,7 +248,7 @@ func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, 
 			err = errors.New("the failure ends the server") // which may be at other calls meanwhile
 		}
 	}
-	return owed, mayBeDropped, err == nil && pending == 0
+	return owed, mayBeDropped, err == nil && pending == 0, streamed.unknown
 }
 
 // answerTo stands for any answer to a call on the Evfork wire.
@@ -249,7 +285,7 @@ func hasMetadata(payload []byte) bool {
 		return false
 	}
 	for pair := range slices.Chunk(values, 2) {
-		if pair[0] == "deadline" && len(pair[1]) < 16 {
+		if pair[0] == "deadline" && len(pair[1]) < 16 || pair[0] == "window" && len(pair[1]) < 8 {
 			return false
 		}
 	}
@@ -270,7 +306,15 @@ func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
 	if err != nil {
 		return err
 	}
-	handler := func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+	handler := func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+		for part, err := range rpc.Parts(ctx) {
+			if err == nil {
+				err = rpc.SendPart(ctx, part)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 		return request, fuzzAnswer(request)
 	}
 	switch server {
@@ -285,11 +329,15 @@ func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
 	}
 	defer closeLoop(loop)
 	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
-		if err := fuzzAnswer(request); err != nil {
-			done.Fail(err)
-			return
-		}
-		done.ReplyBytes(request)
+		request = slices.Clone(request)
+		done.OnCancel(func(err error) { done.Fail(err) })
+		done.OnParts(func(part rpc.Payload) { done.PartBytes(part) }, func() {
+			if err := fuzzAnswer(request); err != nil {
+				done.Fail(err)
+				return
+			}
+			done.ReplyBytes(request)
+		})
 	})
 }
 

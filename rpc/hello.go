@@ -22,6 +22,7 @@ const (
 	helloBuild    = "build"
 	helloFeatures = "features"
 	helloClock    = "clock"
+	helloWindow   = "window"
 	helloCalls    = "calls"
 )
 
@@ -32,6 +33,7 @@ const defaultCodec = "string"
 const (
 	featureCalls    = "calls"
 	featureCancel   = "cancel"
+	featureCredits  = "credits"
 	featureMetadata = "metadata"
 	featureParts    = "parts"
 )
@@ -42,7 +44,8 @@ type hello struct {
 	codec, build    string // "": not stated
 	clock           string // see clockName
 	features        []string
-	calls           int // of the child that may be open, if the features have featureCalls
+	window          int64 // the credit for the parts of each call's request; of a child
+	calls           int   // of the child that may be open, if the features have featureCalls
 }
 
 // ourHello is this side's.
@@ -52,18 +55,23 @@ func ourHello(codec, build string) hello {
 	}
 	return hello{
 		version: helloVersion, oldest: oldestVersion, codec: codec, build: build, clock: clockName(),
-		features: []string{featureCancel, featureMetadata, featureParts},
+		features: []string{featureCancel, featureCredits, featureMetadata, featureParts},
 	}
 }
 
 // append appends the hello as a frame.
 func (h *hello) append(buf []byte) []byte {
 	values := []string{helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest)}
+	window := ""
+	if h.window > 0 {
+		window = strconv.FormatInt(h.window, 10)
+	}
 	for _, field := range [...][2]string{
 		{helloCodec, h.codec},
 		{helloBuild, h.build},
 		{helloFeatures, strings.Join(h.features, " ")},
 		{helloClock, h.clock},
+		{helloWindow, window},
 		{helloCalls, countOrNone(h.calls)},
 	} {
 		if field[1] != "" {
@@ -115,6 +123,10 @@ func (h *hello) set(name, value string) {
 		h.features = strings.Fields(value)
 	case helloClock:
 		h.clock = value
+	case helloWindow:
+		if n, err := strconv.ParseUint(value, 10, 63); err == nil {
+			h.window = clampCredit(n)
+		}
 	case helloCalls:
 		h.calls = numberIn(value)
 	}

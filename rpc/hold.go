@@ -39,7 +39,7 @@ func (s *Server) tellHold() error {
 // that has changed.
 func (s *Server) wantsHold(waiting int) (changed bool) {
 	switch want := s.hold.want.Load(); {
-	case !want && waiting >= maxBacklog && s.upcalls.anyOpen(), want && waiting < holdBelow:
+	case !want && waiting >= maxBacklog && s.mustReadOn(), want && waiting < holdBelow:
 		s.hold.want.Store(!want)
 		return true
 	}

@@ -5,8 +5,9 @@ import "time"
 // incoming is a call that has reached a server.
 type incoming struct {
 	id       uint32
-	deadline time.Time // zero: none
-	payload  Payload   // a view
+	deadline time.Time  // zero: none
+	payload  Payload    // a view
+	parts    *callParts // of a streamed call; nil for others
 }
 
 // late reports whether the call's deadline has passed: nobody waits for it.
@@ -14,8 +15,9 @@ func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Befo
 
 // accept checks a frame of the parent and takes it apart, into call, which is the
 // caller's to use again: returning it would copy it for every call. kindCall: call is a
-// call, of either kind; kindCancel: call.id is what was cancelled; kindExtension: there is
-// nothing left to do.
+// call, of either kind; kindCancel: call.id is what was cancelled; kindPart and kindPartsEnd: a
+// part of a request, or the end, has come to call.parts, and kindCredit credit, if that is not
+// nil; kindExtension: there is nothing left to do.
 func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
 	if !s.greeted {
 		return kindExtension, s.meet(word, payload)
@@ -26,7 +28,7 @@ func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, e
 		return kindCall, nil
 	}
 	k, call.id = s.config.Wire.split(word)
-	call.deadline = time.Time{}
+	call.deadline, call.parts = time.Time{}, nil
 	if call.id != eventID {
 		switch k {
 		case kindCall:
@@ -35,11 +37,13 @@ func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, e
 		case kindCancel:
 			return k, nil
 		case kindMetaCall:
-			var m metadata
-			if m, call.payload, err = parseMetadata(payload); err == nil && m.bounded {
-				call.deadline = s.timebase.deadline(&m)
-			}
-			return kindCall, err
+			return kindCall, s.acceptMetadata(payload, call)
+		case kindPart, kindPartsEnd:
+			call.parts, err = s.acceptPart(k, call.id, payload)
+			return k, err
+		case kindCredit:
+			call.parts, err = s.acceptCredit(call.id, payload)
+			return k, err
 		case kindUpcall, kindError:
 			return kindExtension, s.upcalls.answered(k, call.id, payload)
 		}
@@ -48,6 +52,21 @@ func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, e
 		return k, nil
 	}
 	return k, violation("the parent sent a frame of kind %d with id %d", k, call.id)
+}
+
+// acceptMetadata takes a call with metadata apart.
+func (s *Server) acceptMetadata(payload Payload, call *incoming) (err error) {
+	var m metadata
+	if m, call.payload, err = parseMetadata(payload); err != nil {
+		return err
+	}
+	if m.bounded {
+		call.deadline = s.timebase.deadline(&m)
+	}
+	if m.limited || m.input {
+		call.parts, err = s.addParts(call.id, &m)
+	}
+	return err
 }
 
 // meet takes the parent's hello.

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"progress": progressWorker,
 		"typed":    typedWorker,
 		"area":     areaWorker,
+		"numbers":  numbersWorker,
 		"invoice":  invoiceWorker,
 		"presser":  presserWorker,
 		"pressed":  pressedWorker,

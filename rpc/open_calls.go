@@ -7,7 +7,7 @@ type callOwner interface {
 	// answerOpen ends a call that is not open any more.
 	answerOpen(id uint32, reply Payload, failure error) error
 	// partOfOpen sends a part of the reply to a call that is.
-	partOfOpen(id uint32, part Payload) error
+	partOfOpen(call *openCall, part Payload) error
 }
 
 // openCalls are the calls begun on a loop and not answered, so that each is answered once:
@@ -24,8 +24,9 @@ type openCalls struct {
 
 type openCall struct {
 	id     uint32
-	gen    uint32  // odd while the slot is taken
-	notify *notify // of what happens to the call; nil unless asked for
+	gen    uint32     // odd while the slot is taken
+	notify *notify    // of what happens to the call; nil unless asked for
+	parts  *callParts // of a streamed call; nil for others
 }
 
 // add returns the Done of a new call.
@@ -52,9 +53,10 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
 		return 0, nil, false
 	}
 	s.gen++
+	s.parts.over()
 	o.count--
 	o.free = append(o.free, slot)
-	n, s.notify = s.notify, nil
+	n, s.notify, s.parts = s.notify, nil, nil
 	if o.byID != nil {
 		delete(o.byID, s.id)
 	}

@@ -89,7 +89,13 @@ func (c *Client) frameOf(options CallOptions, due time.Duration) (k kind, buf []
 	if options.Deadline.IsZero() || !c.understands.metadata {
 		return kindCall, buf, start
 	}
-	return kindMetaCall, appendMetadata(buf, c.timebase.absolute(due), due-c.timebase.at(c.loop.Now())), start
+	m := c.boundedBy(due)
+	return kindMetaCall, m.append(buf), start
+}
+
+// boundedBy is the metadata of a call whose deadline is at due.
+func (c *Client) boundedBy(due time.Duration) metadata {
+	return metadata{bounded: true, absolute: c.timebase.absolute(due), left: due - c.timebase.at(c.loop.Now())}
 }
 
 // made schedules the deadline of the call that was sent last.

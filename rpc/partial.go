@@ -1,13 +1,14 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 )
 
 // A reply may come in parts: frames of kind partial with the call's id, any number
-// of them, before the reply itself. Their order among all frames is kept. Like
-// events they need no credits: the parent's callback has had one part before the
+// of them, before the reply itself. Their order among all frames is kept. Unless the call
+// is a streamed one, they need no credits, like events: the parent's callback has had one part before the
 // next is read, and a child that is faster finds its pipe full.
 
 // PartReceiver is a Completion that wants partial replies: Part is called on the loop for
@@ -29,47 +30,50 @@ func (c *Client) part(id uint32, payload Payload) error {
 	if e == nil {
 		return violation("part of a reply to call %d, which is not in flight", id)
 	}
-	if to, ok := e.to.(PartReceiver); ok {
+	switch to := e.to.(type) {
+	case *streamedCall:
+		return to.part(payload)
+	case PartReceiver:
 		to.Part(payload)
 	}
 	return nil
 }
 
-// partSender is what SendPart finds in a handler's ctx.
-type partSender interface {
-	sendPart(part Payload) error
-}
-
-// partKey is the key under which it is found.
-type partKey struct{}
-
 // SendPart sends a part of the reply from inside a Handler, whose ctx, or one that was
 // derived from it, it is given. The part is copied. It may block until the parent
-// reads. It returns ErrNoParts if the caller's side takes none, ErrTooLarge, ErrDone after the
+// reads and, in a streamed call, until the caller has taken parts before. It returns ErrNoParts if the caller's side takes none, ErrTooLarge, ErrDone after the
 // handler has returned, or ctx's error if that has ended. Under ServeGoroutines it may be
 // called from any goroutine, under ServeSync from the handler's.
 func SendPart(ctx context.Context, part Payload) error {
-	sender, ok := ctx.Value(partKey{}).(partSender)
+	call, ok := ctx.Value(partKey{}).(partedCall)
 	if !ok {
 		return ErrNoParts
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return sender.sendPart(part)
+	return call.sendPart(ctx, part)
 }
 
 // sendPart sends a part of the reply to a call.
 func (s *Server) sendPart(id uint32, part Payload) error {
-	if !s.parts {
-		return ErrNoParts
-	}
 	return s.send(kindPart.word(id), part, true)
 }
 
+// refusesPart is why a part of so many bytes cannot be sent.
+func (s *Server) refusesPart(size int) error {
+	switch {
+	case !s.parts:
+		return ErrNoParts
+	case uint64(size) > uint64(s.maxFrame):
+		return ErrTooLarge
+	}
+	return nil
+}
+
 // Part sends a part of the reply, a STRING list. It returns ErrNoParts if
-// the caller's side takes none, ErrFull if the parent does not read
-// (ServerConfig.OnDrain tells when to go on), ErrTooLarge, or ErrDone after the answer.
+// the caller's side takes none, ErrFull if the parent does not read, or, in a streamed call, the caller has
+// not taken parts before (OnRoom tells when to go on), ErrTooLarge, or ErrDone after the answer.
 func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values...)) }
 
 // PartBytes is Part with a payload that has been encoded already; it is copied.
@@ -78,67 +82,21 @@ func (d Done) PartBytes(part []byte) error {
 	if s.gen != d.gen {
 		return ErrDone
 	}
-	return d.open.owner.partOfOpen(s.id, part)
+	return d.open.owner.partOfOpen(s, part)
 }
 
 // partOfOpen implements callOwner.
-func (a *asyncServer) partOfOpen(id uint32, part Payload) error {
+func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
+	if err := a.refusesPart(len(part)); err != nil {
+		return err
+	}
 	if a.full() {
 		return ErrFull
 	}
-	return a.sendPart(id, part)
-}
-
-// sendPart implements partSender: a part of the reply to a call that has a
-// goroutine.
-func (c *goroutineCall) sendPart(part Payload) error {
-	c.parting.Lock()
-	defer c.parting.Unlock()
-	if c.answered {
-		return ErrDone
+	if call.parts != nil {
+		if ok, err := call.parts.takeCredit(partCost(len(part))); !ok {
+			return cmp.Or(err, ErrFull)
+		}
 	}
-	return c.server.sendPart(c.id, part)
-}
-
-// noMoreParts is called when the handler has returned: no part may come behind the reply.
-func (c *goroutineCall) noMoreParts() {
-	c.parting.Lock()
-	defer c.parting.Unlock()
-	c.answered = true
-}
-
-// Value has SendPart and CallParent find the call.
-func (c *goroutineCall) Value(key any) any {
-	switch key.(type) {
-	case partKey:
-		return partSender(c)
-	case upcallKey:
-		return upcaller(c)
-	}
-	return c.callContext.Value(key)
-}
-
-// syncContext is the ctx of all calls of a syncServer, one after the other.
-type syncContext struct {
-	callContext
-	server *syncServer
-}
-
-// Value has SendPart and CallParent find the call.
-func (c *syncContext) Value(key any) any {
-	switch key.(type) {
-	case partKey:
-		return partSender(c)
-	case upcallKey:
-		return upcaller(c)
-	}
-	return c.callContext.Value(key)
-}
-
-// sendPart implements partSender.
-func (c *syncContext) sendPart(part Payload) error {
-	if !c.server.handling {
-		return ErrDone
-	}
-	return c.server.Server.sendPart(c.server.current, part)
+	return a.sendPart(call.id, part)
 }

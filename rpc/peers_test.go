@@ -33,7 +33,9 @@ type peer struct {
 	mirror     bool                // replies are the requests, nothing else is done
 	buffered   int                 // ServerConfig.MaxBuffered
 	concurrent int                 // ServerConfig.MaxConcurrent
+	window     int                 // ServerConfig.Window
 	marks      string              // file in which the byte at the number in each request is set
+	pipes      bool                // a mirror sends the parts of its requests back
 	floods     bool                // a mirror sends many events every now and then
 	saw        func(args []string) // is told of every request; only in this process
 }
@@ -67,7 +69,7 @@ func eachServer(t *testing.T, test func(t *testing.T, p peer)) {
 // args is the peer as a worker's arguments; parsePeer is the inverse.
 func (p peer) args() []string {
 	return []string{p.server, strconv.Itoa(int(p.wire)), strconv.Itoa(p.maxFrame), strconv.Itoa(p.limit), strconv.FormatBool(p.mirror), p.marks,
-		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent)}
+		strconv.FormatBool(p.floods), strconv.Itoa(p.buffered), strconv.Itoa(p.concurrent), strconv.Itoa(p.window), strconv.FormatBool(p.pipes)}
 }
 
 func parsePeer(args []string) peer {
@@ -76,7 +78,8 @@ func parsePeer(args []string) peer {
 	limit, _ := strconv.Atoi(args[3])
 	buffered, _ := strconv.Atoi(args[7])
 	concurrent, _ := strconv.Atoi(args[8])
-	return peer{buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
+	window, _ := strconv.Atoi(args[9])
+	return peer{pipes: args[10] == "true", window: window, buffered: buffered, concurrent: concurrent, server: args[0], wire: rpc.Wire(wire), maxFrame: maxFrame, limit: limit,
 		mirror: args[4] == "true", marks: args[5], floods: args[6] == "true"}
 }
 
@@ -161,6 +164,7 @@ func (p peer) serve(fds rpc.FDs) error {
 	s := &service{peer: p, gate: make(chan struct{})}
 	server, err := rpc.NewServer(fds, rpc.ServerConfig{
 		Wire: p.wire, MaxFrame: p.maxFrame, MaxBuffered: p.buffered, MaxConcurrent: p.concurrent, OnDrain: s.onDrain,
+		Window:    p.window,
 		Sentinels: rpc.Sentinels{"not exist": fs.ErrNotExist, "other": io.EOF},
 	})
 	if err != nil {
@@ -242,6 +246,11 @@ func (s *service) flood(done rpc.Done, event string, total int) {
 // handle answers for ServeSync and ServeGoroutines.
 func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
 	if s.peer.mirror {
+		if s.peer.pipes {
+			if err := s.pipe(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return s.reflect(request)
 	}
 	args, err := request.Strings()
@@ -263,6 +272,9 @@ func (s *service) handle(ctx context.Context, request rpc.Payload) (rpc.Payload,
 		<-ctx.Done()
 		s.server.Event(ctx.Err().Error())
 		return nil, fmt.Errorf("stopped: %w", ctx.Err())
+	}
+	if reply, err, ok := s.handleParts(ctx, args); ok {
+		return rpc.Strings(reply...), err
 	}
 	if args[0] == "parts" {
 		for _, part := range args[1:] {
@@ -352,6 +364,10 @@ func (s *service) leave() {
 // begin answers for ServeAsync.
 func (s *service) begin(request rpc.Payload, done rpc.Done) {
 	if s.peer.mirror {
+		if s.peer.pipes {
+			s.pipeAsync(request, done)
+			return
+		}
 		reply, err := s.reflect(request)
 		if err != nil {
 			done.Fail(err)
@@ -377,6 +393,8 @@ func (s *service) begin(request rpc.Payload, done rpc.Done) {
 		done.Reply("released")
 	case "fail with nil":
 		done.Fail(nil)
+	case "count", "count and fail", "sum", "pipe":
+		(&asyncParts{service: s, done: done, args: args}).begin()
 	case "parts":
 		for _, part := range args[1:] {
 			if err := done.Part(part); err != nil {

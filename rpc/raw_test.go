@@ -39,8 +39,11 @@ const (
 // hello is the first frame of a side on the Evfork wire that says as little as it may.
 var hello = frame(helloWord, helloPayload)
 
-// ourHello is what the package's own sides say.
-var ourHello = string(rpc.AppendHello(nil))
+// What the package's own sides say: ourHello is a server's.
+var (
+	ourHello    = string(rpc.AppendHello(nil))
+	clientHello = string(rpc.AppendClientHello(nil))
+)
 
 // The steps of a script for rawWorker, which does what no server of ours would.
 func write(bytes string) string { return "write:" + hex.EncodeToString([]byte(bytes)) }

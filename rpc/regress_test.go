@@ -409,6 +409,36 @@ func TestFailWithNilIsNoReply(t *testing.T) {
 	f.works(c)
 }
 
+// The parts of a call that had been read while the handler of another waited were not looked at
+// when its own handler waited for them.
+func TestPartsOfAWaitingCallReachItsHandler(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		c := f.connect(p, rpc.Config{})
+		var calls []*result
+		var streams []*rpc.LoopStream
+		f.works(c)
+		for range 3 {
+			r := &result{}
+			s, err := c.GoStream(r, rpc.StreamOptions{Input: true}, request("sum"))
+			must(t, err)
+			calls, streams = append(calls, r), append(streams, s)
+		}
+		for i := range streams {
+			s := streams[len(streams)-1-i] // the first call is the last to get its parts
+			must(t, s.Send([]byte("part")))
+			s.CloseSend()
+			must(t, f.Poll(0))
+		}
+		f.until(func() bool { return c.InFlight() == 0 })
+		for i, r := range calls {
+			if r.err != nil || r.reply[0] != "1" {
+				t.Errorf("call %d: %q, %v", i, r.reply, r.err)
+			}
+		}
+	})
+}
+
 // writeOnly is rpc.FDs of a server that only sends events.
 type writeOnly struct{ file *os.File }
 

@@ -80,15 +80,9 @@ type asyncServer struct {
 	goOnFunc func() // goOn, made once
 }
 
-func (a *asyncServer) onData(data []byte) {
-	if a.held.active {
-		a.keep(data)
-		return
-	}
-	a.process(data)
-}
+func (a *asyncServer) onData(data []byte) { a.process(data) }
 
-// process begins the calls in data, until no more may begin.
+// process acts on what was held and on the frames in data.
 func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
@@ -99,13 +93,15 @@ func (a *asyncServer) process(data []byte) {
 	if a.decoder.err != nil {
 		a.fail(a.decoder.err)
 	}
+	if a.err == nil {
+		a.readOn()
+	}
 }
 
 func (a *asyncServer) onDrain() {
-	if a.held.active {
-		a.readOn()
-	}
+	a.readOn()
 	a.mayGoOn()
+	a.partsRoom()
 	if a.config.OnDrain != nil {
 		a.config.OnDrain()
 	}
@@ -127,9 +123,10 @@ func (a *asyncServer) beginCalls() (done bool) {
 		}
 	}()
 	for a.err == nil {
-		if a.stalled() {
-			a.hold()
-			return true
+		if h := a.takeHeld(); h != nil {
+			a.begin(&h.call, &current)
+			a.held.release(h)
+			continue
 		}
 		if !a.decoder.next() {
 			break
@@ -139,21 +136,31 @@ func (a *asyncServer) beginCalls() (done bool) {
 		switch {
 		case err != nil:
 			a.fail(err)
+		case k == kindCall && (a.stalled() || !a.held.calls.empty()):
+			a.hold(&call)
 		case k == kindCall:
-			a.calls++
-			a.busy.called()
-			current = a.open.add(call.id)
-			if a.dropped(current, &call) {
-				continue
-			}
-			a.handler(call.payload, current)
+			a.begin(&call, &current)
 		case k == kindCancel:
-			a.held.ahead.passed(call.id)
 			a.cancelCall(call.id)
+		case call.parts != nil:
+			current = call.parts.async.done
+			a.partsCame(k, call.parts)
 		}
 	}
-	a.held.active = false
 	return true
+}
+
+// begin calls the handler for a call; current is set before.
+func (a *asyncServer) begin(call *incoming, current *Done) {
+	a.calls++
+	a.busy.called()
+	*current = a.open.add(call.id)
+	a.open.slots[current.slot].parts = call.parts
+	if a.dropped(*current, call) {
+		return
+	}
+	a.handler(call.payload, *current)
+	a.handlerReturned(*current)
 }
 
 // frame is the sink: frames leave at the end of the iteration, or at once.
@@ -178,7 +185,13 @@ func (a *asyncServer) flush() error {
 
 func (a *asyncServer) onEOF() {
 	a.upcalls.end(errInputEnded)
-	if a.held.active {
+	a.inputEnded()
+	a.endInput()
+}
+
+// endInput is the end of the input, when all that has come has been begun.
+func (a *asyncServer) endInput() {
+	if !a.held.calls.empty() {
 		a.held.eof = true
 		return
 	}
@@ -204,6 +217,7 @@ func (a *asyncServer) fail(err error) {
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
 		a.open.endAll()
+		a.partsTable.breakOff(err)
 	}
 }
 

@@ -14,6 +14,7 @@ type notify struct {
 	ctx      *callContext // nil until asked for
 	timer    *reactor.Timer
 	onCancel func(err error)
+	onRoom   func()
 	why      error // ErrCanceled, ErrDeadline, or that the child is gone, once it is so
 	deadline time.Time
 }
@@ -22,9 +23,6 @@ type notify struct {
 // notes the deadline.
 func (a *asyncServer) dropped(d Done, call *incoming) bool {
 	switch {
-	case a.held.ahead.take(call.id):
-		d.Fail(ErrCanceled)
-		return true
 	case call.deadline.IsZero():
 		return false
 	case call.late():
@@ -36,7 +34,13 @@ func (a *asyncServer) dropped(d Done, call *incoming) bool {
 }
 
 // cancelCall tells an open call that nobody waits for it.
-func (a *asyncServer) cancelCall(id uint32) { a.open.cancel(id) }
+func (a *asyncServer) cancelCall(id uint32) {
+	if a.open.find(id) == nil {
+		a.cancelHeld(id) // or it has been answered
+		return
+	}
+	a.open.cancel(id)
+}
 
 func (o *openCalls) cancel(id uint32) {
 	s := o.find(id)
@@ -67,7 +71,7 @@ func (n *notify) happened(why error) {
 
 // end is the end of the call, by its answer or with the server.
 func (n *notify) end() {
-	n.onCancel = nil
+	n.onCancel, n.onRoom = nil, nil
 	n.stopTimer()
 	if n.ctx != nil {
 		n.ctx.end()

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -37,7 +38,11 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	s.upcalls.serves(servingGoroutines)
 	g.runners.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
-	go func() { read <- g.readCalls() }()
+	go func() {
+		err := g.readCalls()
+		g.partsTable.breakOff(cmp.Or(err, errParentLeft))
+		read <- err
+	}()
 	var err error
 	select {
 	case err = <-read:
@@ -79,7 +84,7 @@ type goroutineServer struct {
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
-	backlog backlog
+	backlog backlog[*goroutineCall]
 	runners goroutineRunners
 }
 
@@ -90,10 +95,15 @@ type goroutineCall struct {
 	id      uint32
 	place   int // in running
 	request *[]byte
+	parts   *callParts // nil unless the call is a streamed one
 
 	parting  sync.Mutex // orders parts before the answer
 	answered bool
 }
+
+// number and length implement waitingCall.
+func (c *goroutineCall) number() uint32 { return c.id }
+func (c *goroutineCall) length() int    { return len(*c.request) }
 
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
@@ -130,7 +140,7 @@ func (g *goroutineServer) readCalls() error {
 // another, or must be exceeded.
 func (g *goroutineServer) begin(call *incoming) {
 	// It is not used again: a goroutine that the handler has left behind may still have the ctx.
-	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload)}
+	c := &goroutineCall{server: g, id: call.id, request: g.copyOf(call.payload), parts: call.parts}
 	c.parent, c.deadline = g.ctx, call.deadline
 	if g.take(c) {
 		g.tell()
@@ -146,8 +156,8 @@ func (g *goroutineServer) take(c *goroutineCall) bool {
 	}
 	g.backlog.push(c)
 	g.bring()
-	// The answers for which handlers wait may be behind it.
-	for g.backlog.full() && !g.ended && !g.upcalls.anyOpen() {
+	// What handlers wait for may be behind it.
+	for g.backlog.full() && !g.ended && !g.mustReadOn() {
 		g.change.Wait()
 	}
 	return g.wantsHold(g.backlog.size)
@@ -231,16 +241,17 @@ func (g *goroutineServer) cancelCall(id uint32) {
 			return
 		}
 	}
-	c := g.backlog.remove(id)
+	c, ok := g.backlog.remove(id)
 	tell := g.wantsHold(g.backlog.size)
 	g.mu.Unlock()
 	if tell {
 		g.tell()
 	}
-	if c == nil {
+	if !ok {
 		return
 	}
 	g.recycle(c)
+	c.parts.over()
 	if _, err := g.answerInTurn(id, nil, ErrCanceled, true); err != nil {
 		g.cancel(err)
 	}

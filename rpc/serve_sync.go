@@ -1,6 +1,9 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -88,6 +91,7 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			y.handling = false
+			y.ctx.parts.over()
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 		}
 	}()
@@ -121,9 +125,11 @@ func (y *syncServer) serveCall(call *incoming) error {
 		}
 	}
 	if y.ahead.take(call.id) {
+		call.parts.over()
 		return y.answer(call.id, nil, ErrCanceled, !y.batching)
 	}
 	if call.late() {
+		call.parts.over()
 		return y.answer(call.id, nil, ErrDeadline, !y.batching)
 	}
 	if !y.batching {
@@ -132,6 +138,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 	y.handling = true
 	reply, err := y.handle(call)
 	y.handling = false
+	call.parts.over()
 	if y.batching {
 		err = y.answer(call.id, reply, err, false)
 	} else {
@@ -150,6 +157,9 @@ func (y *syncServer) serveCall(call *incoming) error {
 // it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
 	y.ctx.renew(call.deadline)
+	if y.ctx.parts = call.parts; call.parts != nil {
+		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
+	}
 	return y.handler(&y.ctx, call.payload)
 }
 

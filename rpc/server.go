@@ -42,6 +42,9 @@ type ServerConfig struct {
 	// is read: then Event returns ErrFull under ServeAsync, and waits under
 	// the others. Calls that were begun before can still be answered. 0: 1 MiB.
 	MaxBuffered int
+	// Window is how many bytes of parts of one call's request may have come and not been taken
+	// by its handler, and one part more. A part counts for its length and 8 bytes. 0: 256 KiB.
+	Window int
 	// OnDrain is called by ServeAsync, on its loop, when Event or GoParent can be called again after
 	// it has returned ErrFull. nil: nothing.
 	OnDrain func()
@@ -69,6 +72,7 @@ type Server struct {
 	greeted         bool        // the parent's hello has come, or none is due
 	parts           bool        // the parent takes partial replies
 	timebase        timebase
+	partsTable      partsTable
 	upcalls         upcalls // to the parent
 	hold            holdBack
 	writer          *frameWriter
@@ -98,6 +102,7 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 		return s, nil
 	}
 	s.hello = ourHello(config.Codec, config.Build)
+	s.hello.window = windowOf(config.Window)
 	s.timebase = newTimebase(time.Now())
 	return s, s.writer.write(s.hello.append(nil))
 }

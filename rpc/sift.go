@@ -3,7 +3,7 @@ package rpc
 import "encoding/binary"
 
 // sift looks through input that a server keeps, because no call may begin, for frames that are for
-// handlers that run: answers of the parent. They take effect, and the gaps that they
+// handlers that run: answers of the parent, and credit and parts of their calls. They take effect, and the gaps that they
 // leave are closed; all others stay, in their order. Of in the last unseen bytes have not been
 // looked at; they begin with a frame. It returns what is left, and how much at its end has
 // to be looked at again when more has come. After an error the server cannot go on.
@@ -20,7 +20,7 @@ func (s *Server) sift(in []byte, unseen int) (rest []byte, stillUnseen int, err 
 		if end > len(in) {
 			break
 		}
-		if k, _ := Evfork.split(word); k.isForHandlers() {
+		if s.isForHandlers(word) {
 			err = s.takeEffect(word, in[at+headerSize:end:end])
 		} else {
 			kept += move(in, kept, at, end)
@@ -31,9 +31,17 @@ func (s *Server) sift(in []byte, unseen int) (rest []byte, stillUnseen int, err 
 	return in[:kept+stillUnseen], stillUnseen, err
 }
 
-// isForHandlers reports whether frames of a kind are for handlers that run, and not to
-// be kept behind the calls before them.
-func (k kind) isForHandlers() bool { return k == kindUpcall || k == kindError }
+// isForHandlers reports whether a frame is for handlers that run, and not to be kept behind the
+// calls before it. Parts of the calls that wait are kept with them.
+func (s *Server) isForHandlers(word uint32) bool {
+	switch k, id := Evfork.split(word); k {
+	case kindUpcall, kindError:
+		return true
+	case kindPart, kindPartsEnd, kindCredit:
+		return s.partsTable.find(id) != nil
+	}
+	return false
+}
 
 // takeEffect has a frame for a handler take effect.
 func (s *Server) takeEffect(word uint32, payload Payload) error {

@@ -33,7 +33,7 @@ func readOneFrame(t *testing.T, file *os.File, headerSize int) string {
 
 func TestClientsFirstBytes(t *testing.T) {
 	for wire, want := range map[rpc.Wire][]string{
-		rpc.Evfork:        {ourHello, frame(1, "\x04echo\x02hi"), frame(2, "")},
+		rpc.Evfork:        {clientHello, frame(1, "\x04echo\x02hi"), frame(2, "")},
 		rpc.AnyEventAsync: {frame(1, "\x04echo\x02hi"), frame(2, "")},
 		rpc.AnyEventSync:  {syncCall("\x04echo\x02hi"), syncCall("")},
 	} {
@@ -110,7 +110,7 @@ func TestPeerThatTalksNonsenseIsCutOff(t *testing.T) {
 	if !errors.As(r.err, &violation) || !strings.Contains(r.err.Error(), `"HTTP/1.1 400 Bad Request\r\n"`) || w.failed != 1 {
 		t.Errorf("the call ended with %v; OnError %d times", r.err, w.failed)
 	}
-	if rest := readToEnd(file); !strings.HasPrefix(rest, ourHello) {
+	if rest := readToEnd(file); !strings.HasPrefix(rest, clientHello) {
 		t.Errorf("the peer has read %q", rest)
 	}
 }

@@ -96,11 +96,7 @@ func (u *upcalls) serveAsync(a *asyncServer) {
 	u.serves(servingOtherwise)
 	u.async = a
 	u.loop.base = newTimebase(a.loop.Now())
-	u.onOpen = func() {
-		if a.held.active {
-			a.readOn()
-		}
-	}
+	u.onOpen = a.readOn
 }
 
 // complete tells the caller how a call has ended.

@@ -70,9 +70,11 @@ type kind uint32
 const (
 	kindCall      kind = 0  // call, reply, or (id 0, child to parent) event
 	kindError     kind = 1  // error reply: a STRING list of message, kind, stack
-	kindPart      kind = 2  // part of a reply
+	kindPart      kind = 2  // part of a reply; parent to child of a request
 	kindCancel    kind = 3  // nobody waits for the call any more
 	kindMetaCall  kind = 4  // call with metadata
+	kindCredit    kind = 6  // so many bytes of parts more
+	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
 	kindHold      kind = 11 // the child wants no calls for now, or wants them again
 	kindExtension kind = 14 // ignored, whatever it is

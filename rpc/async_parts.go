@@ -1,0 +1,202 @@
+package rpc
+
+// asyncParts is what an async server knows of a streamed call besides.
+type asyncParts struct {
+	done   Done
+	begun  bool // the handler has returned, and has said what it wants
+	onPart func(part Payload)
+	onEnd  func()
+	told   bool  // onEnd has been called
+	paused bool  // what is taken is not granted
+	kept   int64 // meanwhile
+}
+
+// OnParts has the parts of the call's request given to part, on the loop, in their order,
+// and end called when the caller has sent the last; both may be nil. It is to be called
+// before the handler returns; without it, and for a nil part, they are dropped. A part is a view that is
+// valid until the function returns; then its bytes are granted to the caller again,
+// unless PauseParts is in force. After the answer neither is called, and end not either if the caller
+// cancels the call or is gone: OnCancel, and the end of the server, tell. For a call
+// without input end is called, after the handler.
+func (d Done) OnParts(part func(part Payload), end func()) {
+	s := &d.open.slots[d.slot]
+	if s.gen != d.gen {
+		return
+	}
+	a, ok := d.open.owner.(*asyncServer)
+	switch {
+	case !ok:
+		d.tellEnd(end)
+		return
+	case s.parts == nil:
+		s.parts = &callParts{server: a.Server, id: s.id, ended: true}
+		a.partsTable.open.Add(1)
+	}
+	s.parts.async.onPart, s.parts.async.onEnd = part, end
+}
+
+// tellEnd tells the handler of a call of the child, which has no parts, that they are through.
+func (d Done) tellEnd(end func()) {
+	if end == nil {
+		return
+	}
+	d.open.loop.Post(func() {
+		if d.open.slots[d.slot].gen == d.gen {
+			end()
+		}
+	})
+}
+
+// PauseParts grants the caller nothing more: what it may send already, at most the window
+// and one part, is still given to OnParts' function.
+func (d Done) PauseParts() {
+	if p := d.streamed(); p != nil {
+		p.async.paused = true
+	}
+}
+
+// ResumeParts grants what was taken since PauseParts.
+func (d Done) ResumeParts() {
+	if p := d.streamed(); p != nil {
+		kept := p.async.kept
+		p.async.paused, p.async.kept = false, 0
+		d.open.owner.(*asyncServer).grant(p, kept)
+	}
+}
+
+// OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
+// once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
+// the first; nil removes it.
+func (d Done) OnRoom(fn func()) {
+	n := d.notify()
+	if n == nil {
+		return
+	}
+	n.onRoom = fn
+	if fn != nil && d.hasRoom() {
+		d.open.loop.Post(d.tellRoom) // it came meanwhile
+	}
+}
+
+// streamed returns what is known of the parts of an open call; nil if that is nothing.
+func (d Done) streamed() *callParts {
+	if s := &d.open.slots[d.slot]; s.gen == d.gen {
+		return s.parts
+	}
+	return nil
+}
+
+// hasRoom reports whether Part would not return ErrFull.
+func (d Done) hasRoom() bool {
+	a, ok := d.open.owner.(*asyncServer)
+	if !ok {
+		return true
+	}
+	p := d.streamed()
+	return !a.full() && (p == nil || p.hasCredit())
+}
+
+// tellRoom calls OnRoom's function if there is room.
+func (d Done) tellRoom() {
+	s := &d.open.slots[d.slot]
+	if s.gen != d.gen || s.notify == nil || s.notify.onRoom == nil || !d.hasRoom() {
+		return
+	}
+	fn := s.notify.onRoom
+	s.notify.onRoom = nil
+	fn()
+}
+
+// partsRoom tells all calls that there is room in the stream.
+func (a *asyncServer) partsRoom() {
+	for i := range a.open.slots {
+		if s := &a.open.slots[i]; s.gen%2 == 1 && s.notify != nil && s.notify.onRoom != nil {
+			Done{open: &a.open, slot: i, gen: s.gen}.tellRoom()
+		}
+	}
+}
+
+// handlerReturned is called when the handler of a call has returned, which may have answered it.
+func (a *asyncServer) handlerReturned(d Done) {
+	if p := d.streamed(); p != nil {
+		p.async.done, p.async.begun = d, true
+		a.deliver(p)
+	}
+}
+
+// partsCame acts on a part, the end of the parts, or credit.
+func (a *asyncServer) partsCame(k kind, p *callParts) {
+	switch {
+	case !p.async.begun: // it waits with its parts
+	case k == kindCredit:
+		p.async.done.tellRoom()
+	default:
+		a.deliver(p)
+	}
+}
+
+// deliver gives the handler the parts that have come.
+func (a *asyncServer) deliver(p *callParts) {
+	for {
+		part, ok, ended, _ := p.next()
+		switch {
+		case ok:
+			a.deliverPart(p, part)
+			continue
+		case ended && !p.async.told:
+			p.async.told = true
+			if p.async.onEnd != nil {
+				p.async.onEnd()
+			}
+		}
+		return
+	}
+}
+
+func (a *asyncServer) deliverPart(p *callParts, part Payload) {
+	if p.async.onPart != nil {
+		p.async.onPart(part)
+	}
+	if cost := partCost(len(part)); p.async.paused {
+		p.async.kept += cost
+	} else {
+		a.grant(p, cost)
+	}
+}
+
+// grant grants the caller what the handler has done with.
+func (a *asyncServer) grant(p *callParts, cost int64) {
+	if err := p.took(cost); err != nil {
+		a.fail(err)
+	}
+}
+
+// hasCredit reports whether sending a part would not have to wait.
+func (p *callParts) hasCredit() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.limited || p.credit > 0 || p.broken != nil
+}
+
+// inputEnded tells the calls that wait for what cannot come any more.
+func (a *asyncServer) inputEnded() {
+	a.partsTable.breakOff(errParentLeft)
+	for i := range a.open.slots {
+		s := &a.open.slots[i]
+		if s.gen%2 == 0 || s.parts == nil {
+			continue
+		}
+		d := Done{open: &a.open, slot: i, gen: s.gen}
+		d.tellRoom() // Part says why there will be none
+		if s.gen == d.gen && s.parts.lacksInput() {
+			d.notify().happened(ErrCanceled)
+		}
+	}
+}
+
+// lacksInput reports whether the end of the request's parts has not come.
+func (p *callParts) lacksInput() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.ended
+}

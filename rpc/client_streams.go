@@ -1,0 +1,73 @@
+package rpc
+
+// streams is a client's streamed calls.
+type streams struct {
+	open    int             // those that have not ended
+	waiting []*streamedCall // have something to send for which there was no room
+	ends    []uint32        // ends of requests of which the child must be told although the call is over
+}
+
+// control queues a frame that is no call. ErrFull means that it must be tried
+// again; any other error that the child is going, or was given its EOF.
+func (c *Client) control(word uint32, payload []byte) error {
+	err := c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload))
+	if err != nil {
+		return c.notQueued(err)
+	}
+	return nil
+}
+
+// serveStreams has streamed calls send what they could not send before.
+func (c *Client) serveStreams() {
+	ends := c.streams.ends
+	c.streams.ends = nil
+	for i, id := range ends {
+		if c.control(kindPartsEnd.word(id), nil) == ErrFull {
+			c.streams.ends = append(c.streams.ends, ends[i:]...)
+			break
+		}
+	}
+	list := c.streams.waiting
+	c.streams.waiting = nil
+	c.letGoOn(list)
+	c.checkDone()
+}
+
+// letGoOn calls goOn for all.
+func (c *Client) letGoOn(list []*streamedCall) {
+	defer func() {
+		if len(list) > 0 { // a callback has panicked
+			c.letGoOn(list)
+		}
+	}()
+	for len(list) > 0 {
+		s := list[0]
+		list = list[1:]
+		s.listed = false
+		s.goOn()
+	}
+}
+
+// creditCame is a credit for parts of a request.
+func (c *Client) creditCame(id uint32, payload Payload) error {
+	n, err := parseCredit(id, payload)
+	if err != nil {
+		return err
+	}
+	if e := c.calls.find(id); e != nil {
+		if s, ok := e.to.(*streamedCall); ok && s.meta.input {
+			s.room = addCredit(s.room, n)
+			s.end.mayGoOn()
+			s.endInput()
+		}
+	}
+	return nil
+}
+
+// closeInput ends the child's input when nothing more is to be sent: streamed calls
+// need it to their end.
+func (c *Client) closeInput() {
+	if c.closing && c.streams.open == 0 && c.config.OnCall == nil && c.endErr == nil {
+		c.stream.CloseWrite()
+	}
+}

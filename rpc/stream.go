@@ -1,0 +1,298 @@
+package rpc
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// A Stream is a streamed call for goroutines: its reply, and with StreamOptions.Input its
+// request, comes in parts. Its methods are goroutine-safe, but not for the loop's own
+// goroutine. The call ends when the child has answered, at an error, when ctx ends, by
+// Cancel, or when the loop over Parts is left early; until then it is in flight. So one of
+// Parts, Reply and Cancel has to be called, or ctx to be ended.
+type Stream struct {
+	client  *Client
+	ctx     context.Context
+	stop    func() bool // context.AfterFunc's
+	options StreamOptions
+
+	mu      sync.Mutex
+	changed sync.Cond
+	request []byte // until the call has been made
+	ended   bool
+	reply   Payload // what it ended with
+	err     error
+
+	parts    partQueue // of the reply
+	taken    int64     // their bytes that were done with, and of which the loop does not know
+	dropping bool      // nobody wants them
+
+	out    partQueue // parts of the request, for the loop
+	room   int64     // that they have left
+	closed bool      // no other follows
+
+	told bool         // the loop will look after the stream; streamNews's
+	call streamedCall // the loop's own
+}
+
+// CallStream makes a streamed call. It does not wait: what becomes of the call is
+// told by Parts and Reply. While the client is full, or the child's hello has not come, the call waits.
+// ctx is the whole call's: when it ends the call ends with ErrDeadline or ErrCanceled, the child
+// is told, and a deadline travels with the call. Goroutine-safe.
+func (c *Client) CallStream(ctx context.Context, options StreamOptions, payload []byte) *Stream {
+	s := &Stream{client: c, ctx: ctx, options: options}
+	s.changed.L = &s.mu
+	s.request = append(s.request, payload...)
+	s.begin()
+	return s
+}
+
+// begin hands the call to the loop.
+func (s *Stream) begin() {
+	s.stop = func() bool { return true }
+	if s.ctx.Err() != nil {
+		s.finish(nil, endOf(s.ctx))
+		return
+	}
+	s.options.Deadline = deadlineOf(s.ctx)
+	if s.ctx.Done() != nil {
+		s.stop = context.AfterFunc(s.ctx, func() { s.giveUp(endOf(s.ctx)) })
+	}
+	if err := s.client.queue.waitReady(s.beginOnLoop); err != nil {
+		s.stop()
+		s.finish(nil, err)
+	}
+}
+
+// beginOnLoop makes the call when there is room for one.
+func (s *Stream) beginOnLoop() {
+	s.mu.Lock()
+	ended, request := s.ended, s.request
+	s.request = nil
+	s.mu.Unlock()
+	if ended {
+		s.stop()
+		return
+	}
+	err := s.client.beginStreamed(&s.call, (*goroutineEnd)(s), s.options, request, true)
+	if err != nil {
+		s.stop()
+		s.finish(nil, err)
+		return
+	}
+	(*goroutineEnd)(s).mayGoOn()
+}
+
+// finish ends the stream, once.
+func (s *Stream) finish(reply Payload, err error) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.ended, s.reply, s.err = true, reply, err
+	s.request, s.out = nil, partQueue{}
+	s.changed.Broadcast()
+	return true
+}
+
+// giveUp ends the stream here, drops the parts that nobody has seen, and has the child told.
+func (s *Stream) giveUp(why error) {
+	if !s.finish(nil, why) {
+		return
+	}
+	s.mu.Lock()
+	s.parts.clear()
+	s.mu.Unlock()
+	s.client.news.tell(s)
+}
+
+// spoil ends the stream with an error also if the child has answered by now: a part cannot
+// be understood.
+func (s *Stream) spoil(why error) {
+	s.giveUp(why)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = why
+		s.parts.clear()
+	}
+}
+
+// Cancel ends the call with ErrCanceled, unless it has ended; the child is told.
+func (s *Stream) Cancel() { s.giveUp(ErrCanceled) }
+
+// Parts returns the parts of the reply, in their order; each is a view that is valid until the next
+// is asked for. The sequence ends when the child has answered; if the call has
+// failed, an error comes last, the same that Reply returns. What was ranged over is granted to the child again: one that
+// is faster waits, and at most the window and one part are held here. Leaving the sequence early
+// cancels the call. It can be ranged over by one goroutine, once.
+func (s *Stream) Parts() iter.Seq2[Payload, error] {
+	return func(yield func(Payload, error) bool) {
+		through := false
+		defer func() {
+			if !through { // also by a panic
+				s.Cancel()
+			}
+		}()
+		for {
+			part, more, err := s.next()
+			if !more {
+				through = true
+				if err != nil {
+					yield(nil, err)
+				}
+				return
+			}
+			if !yield(part, nil) {
+				return
+			}
+			s.took(partCost(len(part)))
+		}
+	}
+}
+
+// next waits for a part. more is false at the end.
+func (s *Stream) next() (part Payload, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.parts.empty() && !s.ended {
+		s.changed.Wait()
+	}
+	if s.parts.empty() {
+		return nil, false, s.err
+	}
+	return s.parts.pop(), true, nil
+}
+
+// took grants parts again that were done with.
+func (s *Stream) took(cost int64) {
+	s.mu.Lock()
+	s.taken += cost
+	tell := !s.ended && worthGranting(s.taken, windowOf(s.options.Window))
+	s.mu.Unlock()
+	if tell {
+		s.client.news.tell(s)
+	}
+}
+
+// Reply waits for the end of the call and returns its reply, which is the
+// caller's own, or its error. Parts that were not ranged over are dropped.
+func (s *Stream) Reply() (Payload, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dropping {
+		s.dropping = true
+		s.taken += s.parts.cost
+		s.parts.clear()
+		s.client.news.tell(s)
+	}
+	for !s.ended {
+		s.changed.Wait()
+	}
+	return s.reply, s.err
+}
+
+// Send sends a part of the request; it is copied. It waits while the child grants no
+// more. It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge, ErrDone if the child has
+// answered without waiting for it, and what Reply returns if the call has failed. That it
+// returned nil does not mean that the child has taken the part.
+func (s *Stream) Send(part []byte) error {
+	if uint64(len(part)) > uint64(s.client.maxFrame) {
+		return ErrTooLarge
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.room <= 0 && !s.ended && s.options.Input && !s.closed {
+		s.changed.Wait()
+	}
+	switch {
+	case s.ended && s.err != nil:
+		return s.err
+	case s.ended:
+		return ErrDone
+	case !s.options.Input || s.closed:
+		return ErrNoInput
+	}
+	s.room -= partCost(len(part))
+	s.out.push(part)
+	s.client.news.tell(s)
+	return nil
+}
+
+// CloseSend says that no part of the request follows. It may be called more than
+// once.
+func (s *Stream) CloseSend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed.Broadcast()
+	s.client.news.tell(s)
+}
+
+// goroutineEnd is a Stream as its call sees it, on the loop.
+type goroutineEnd Stream
+
+// Complete implements Completion.
+func (e *goroutineEnd) Complete(reply Payload, err error) {
+	s := (*Stream)(e)
+	if err == nil {
+		reply = append(make(Payload, 0, len(reply)), reply...)
+	}
+	s.stop()
+	s.client.loop.Yielding()
+	s.finish(reply, err)
+}
+
+func (e *goroutineEnd) takePart(part Payload) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.ended: // what comes until the child has heard of it
+	case e.dropping:
+		e.call.done(partCost(len(part)))
+	default:
+		e.client.loop.Yielding()
+		e.parts.push(part)
+		e.changed.Broadcast()
+	}
+}
+
+// mayGoOn does what the stream's goroutine wants done.
+func (e *goroutineEnd) mayGoOn() {
+	s := (*Stream)(e)
+	c := &s.call
+	if !c.live() {
+		return
+	}
+	s.mu.Lock()
+	ended := s.ended
+	if !ended {
+		s.catchUp()
+	}
+	s.mu.Unlock()
+	if ended { // by its goroutine, or its ctx
+		s.client.abandon(s.client.calls.entry(c.id)).Complete(nil, ErrCanceled)
+	}
+}
+
+// catchUp grants what was taken and sends what is there to be sent.
+func (s *Stream) catchUp() {
+	c := &s.call
+	taken := s.taken
+	s.taken = 0
+	c.done(taken)
+	for !s.out.empty() && c.send(s.out.front()) == nil {
+		s.out.pop()
+	}
+	c.ending = c.meta.input && s.closed && s.out.empty()
+	c.endInput()
+	if c.started {
+		s.room = c.room - s.out.cost
+	}
+	if s.room > 0 {
+		s.client.loop.Yielding()
+		s.changed.Broadcast()
+	}
+}

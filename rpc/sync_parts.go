@@ -1,0 +1,72 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+)
+
+// syncContext is the ctx of all calls of a syncServer, one after the other.
+type syncContext struct {
+	callContext
+	server *syncServer
+	parts  *callParts // nil unless the call is a streamed one
+}
+
+// Value has SendPart, Parts and CallParent find the call.
+func (c *syncContext) Value(key any) any {
+	switch key.(type) {
+	case partKey:
+		return partedCall(c)
+	case upcallKey:
+		return upcaller(c)
+	}
+	return c.callContext.Value(key)
+}
+
+// sendPart implements partedCall.
+func (c *syncContext) sendPart(ctx context.Context, part Payload) error {
+	y := c.server
+	if !y.handling {
+		return ErrDone
+	}
+	if err := y.refusesPart(len(part)); err != nil {
+		return err
+	}
+	if c.parts != nil {
+		if err := c.parts.awaitCredit(ctx, c, partCost(len(part))); err != nil {
+			return err
+		}
+	}
+	return y.Server.sendPart(y.current, part)
+}
+
+// nextPart implements partedCall.
+func (c *syncContext) nextPart(ctx context.Context) (Payload, bool, error) {
+	if !c.server.handling {
+		return nil, false, ErrDone
+	}
+	return c.parts.awaitPart(ctx, c)
+}
+
+// tookPart implements partedCall.
+func (c *syncContext) tookPart(cost int64) error { return c.parts.took(cost) }
+
+// await implements partWaiter: it reads what the parent sends.
+func (c *syncContext) await(ctx context.Context, ready chan struct{}) error {
+	y := c.server
+	if err := y.writer.flush(); err != nil { // the replies to the calls before
+		return err
+	}
+	err := y.waitFor(ctx, func() bool {
+		select {
+		case <-ready:
+			return true
+		default:
+			return false
+		}
+	})
+	if errors.Is(err, errInputEnded) {
+		return errParentLeft
+	}
+	return err
+}
