@@ -26,6 +26,8 @@ func (c *Client) initUpcalls() {
 	if c.config.MaxUpcalls <= 0 {
 		c.config.MaxUpcalls = defaultMaxUpcalls
 	}
+	// More have no ids, and the child may not be able to read the number.
+	c.config.MaxUpcalls = min(c.config.MaxUpcalls, int(Evfork.idMask()))
 	c.upcalls.open.owner, c.upcalls.open.loop = c, c.loop
 	c.hello.features = append(c.hello.features, featureCalls)
 	c.hello.calls = c.config.MaxUpcalls
