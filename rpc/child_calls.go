@@ -14,6 +14,7 @@ const defaultMaxUpcalls = 64
 type childCalls struct {
 	open   openCalls
 	unsent []byte // answers for which the stream has had no room, as frames
+	owed   int    // how many: the child has no answer to these calls either
 	held   bool   // the child wants no calls for now
 }
 
@@ -25,6 +26,8 @@ func (c *Client) initUpcalls() {
 	if c.config.MaxUpcalls <= 0 {
 		c.config.MaxUpcalls = defaultMaxUpcalls
 	}
+	// More have no ids, and the child may not be able to read the number.
+	c.config.MaxUpcalls = min(c.config.MaxUpcalls, int(Evfork.idMask()))
 	c.upcalls.open.owner, c.upcalls.open.loop = c, c.loop
 	c.hello.features = append(c.hello.features, featureCalls)
 	c.hello.calls = c.config.MaxUpcalls
@@ -33,13 +36,14 @@ func (c *Client) initUpcalls() {
 // called takes a call of the child.
 func (c *Client) called(id uint32, payload Payload) error {
 	open := &c.upcalls.open
+	unanswered := open.count + c.upcalls.owed
 	switch {
 	case c.config.OnCall == nil:
 		return violation("a call of kind %d came, and Config.OnCall is not set", kindUpcall)
 	case id == eventID:
 		return violation("a call came with the id %d", id)
-	case open.count >= c.config.MaxUpcalls:
-		return violation("a call came while %d were without an answer, as many as there may be", open.count)
+	case unanswered >= c.config.MaxUpcalls:
+		return violation("a call came while %d were without an answer, as many as there may be", unanswered)
 	case open.find(id) != nil:
 		return violation("a call came with the id %d of one that is without an answer", id)
 	}
@@ -99,6 +103,7 @@ func (c *Client) sendAnswer(word uint32, payload Payload) error {
 		}
 	}
 	c.upcalls.unsent = appendFrame(c.upcalls.unsent, word, payload)
+	c.upcalls.owed++
 	return nil
 }
 
@@ -115,6 +120,7 @@ func (c *Client) sendUnsent() {
 			_, id := Evfork.split(binary.BigEndian.Uint32(rest))
 			_ = c.stream.Commit(appendFrame(c.stream.AppendBuffer(), kindError.word(id), c.encodeFailure(ErrTooLarge)))
 		}
+		c.upcalls.owed--
 		rest = rest[end:] // any other error means that the child is going
 	}
 	if len(rest) == 0 {

@@ -93,6 +93,9 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 			y.handling = false
 			y.ctx.parts.over()
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
+			if err == nil {
+				err = y.wait.failed
+			}
 		}
 	}()
 	d := &y.reader.decoder

@@ -30,6 +30,9 @@ type syncWait struct {
 // effect. There is no limit to them here, because what waitFor waits for may be behind
 // them; see holdBack.
 func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
+	if y.wait.failed != nil {
+		return y.wait.failed
+	}
 	stop, err := y.wakeAtEnd(ctx)
 	if err != nil {
 		return err
@@ -38,6 +41,7 @@ func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
 	for {
 		if err := y.sift(); err != nil {
 			y.wait.failed = err
+			y.upcalls.end(err)
 			return err
 		}
 		if cond() {

@@ -43,7 +43,10 @@ func (a *asking) handle(ctx context.Context, request rpc.Payload) (rpc.Payload, 
 		ctx = derived
 	}
 	reply, err := rpc.CallParent(ctx, args[1:]...)
-	if err != nil {
+	switch {
+	case err != nil && args[1] == "or panic":
+		panic(err)
+	case err != nil:
 		return nil, err
 	}
 	return append(slices.Clone(request), reply...), nil
@@ -118,6 +121,10 @@ var syncTalks = []syncTalk{{
 	name:  "a second answer",
 	steps: []string{ask1 + frame(2, "\x03ask\x03two"), asked1, yes1 + yes1},
 	fails: "the parent sent a frame of kind 5 with id 1, and no such call is open",
+}, {
+	name:  "a second answer, and a handler that panics for it",
+	steps: []string{frame(1, "\x03ask\x08or panic"), frame(upcallKind|1, "\x08or panic"), frame(upcallKind|2, "")},
+	fails: "the parent sent a frame of kind 5 with id 2, and no such call is open",
 }, {
 	name:  "a frame of another kind",
 	steps: []string{ask1 + frame(0x70000001, ""), asked1, yes1},
@@ -206,6 +213,62 @@ func TestSyncServerHoldsCallsBackAndLetsThemGo(t *testing.T) {
 		ask1 + frame(2, "\x01b") + cancels, asked1 + frame(holdKind|1, ""),
 		yes1, frame(1, "\x03ask\x03one\x03yes") + errorReply(2, rpc.ErrCanceled, rpc.KindCanceled) + frame(holdKind, ""),
 	}}, 1<<20)
+}
+
+// Replies that wait for others do not wait for the handler that has no room for a call: the
+// parent may need them first.
+func TestSyncServerWaitsForRoomWithNothingHeldBack(t *testing.T) {
+	newFixture(t)
+	var cheap strings.Builder // so that replies are held back
+	for id := range uint32(1000) {
+		cheap.WriteString(frame(10+id, "\x01b"))
+	}
+	talk(t, helloTaking("1"), syncTalk{steps: []string{
+		ask1, asked1, cancel1, cancel1 + errorReply(1, rpc.ErrCanceled, rpc.KindCanceled),
+		cheap.String(), cheap.String(), frame(2, "\x01b") + frame(3, "\x03ask\x03two"), frame(2, "\x01b"),
+		yes1, frame(upcallKind|2, "\x03two"), frame(upcallKind|2, ""), frame(3, "\x03ask\x03two"),
+	}}, 1<<20)
+}
+
+// A parent that has been misunderstood once is not asked again.
+func TestSyncServerDoesNotCallAParentThatViolatesTheProtocol(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	var errs []error
+	ended := make(chan error)
+	go func() {
+		s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+		if err == nil {
+			err = s.ServeSync(func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+				for range 2 {
+					_, err := rpc.CallParent(ctx, "one")
+					errs = append(errs, err)
+				}
+				return nil, nil
+			})
+		}
+		unix.Close(theirs)
+		ended <- err
+	}()
+	_, err := file.WriteString(helloTaking("2") + frame(1, ""))
+	must(t, err)
+	if got, want := readBytes(file, len(ourHello+asked1)), ourHello+asked1; got != want {
+		t.Fatalf("the server says %q", got)
+	}
+	_, err = file.WriteString(frame(upcallKind|7, "")) // and no end of the input
+	must(t, err)
+	if rest := readToEnd(file); rest != frame(1, "") {
+		t.Errorf("the server says %q", rest)
+	}
+	err = <-ended
+	for _, err := range append(errs, err) {
+		var violation *rpc.ProtocolError
+		if !errors.As(err, &violation) {
+			t.Errorf("an error is %v", err)
+		}
+	}
 }
 
 // A handler's request stays as it is, and nothing is lost, while any number of bytes

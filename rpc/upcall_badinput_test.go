@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -43,6 +44,36 @@ func TestClientRefusesBadUpcalls(t *testing.T) {
 				t.Errorf("%d handlers, told %d times", len(o.held), len(o.errs))
 			}
 		})
+	}
+}
+
+// A child that does not read its answers has no more calls without one than it may: what
+// the parent keeps for it is bounded.
+func TestUnreadAnswersCountAgainstTheChild(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var w watched
+	answered := 0
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxUpcalls: 2, MaxBuffered: 1000, OnCall: func(_ rpc.Payload, done rpc.Done) {
+		answered++
+		must(t, done.ReplyBytes(make([]byte, 900)))
+	}}))
+	_, err := file.WriteString(hello)
+	must(t, err)
+	for full := 0; full < 3; must(t, f.Poll(0)) {
+		if err := c.GoBytes(nil, make([]byte, 500)); err == rpc.ErrFull {
+			full++
+		} else {
+			must(t, err)
+		}
+	}
+	for id := range uint32(3) {
+		_, err = file.WriteString(frame(upcallKind|(id+1), ""))
+		must(t, err)
+	}
+	f.until(w.ended)
+	if answered != 2 || !strings.Contains(fmt.Sprint(w.err), "a call came while 2 were without an answer") {
+		t.Errorf("%d calls were taken; OnError got %v", answered, w.err)
 	}
 }
 

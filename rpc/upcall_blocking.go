@@ -59,6 +59,10 @@ func (c *syncContext) callParent(ctx context.Context, payload []byte) (reply Pay
 		return nil, endOf(ctx)
 	}
 	if !u.tryEnter() {
+		// The parent may need the replies to the calls before, to answer.
+		if err := y.writer.flush(); err != nil {
+			return nil, err
+		}
 		entered := false
 		if err := y.waitFor(ctx, func() bool { entered = u.tryEnter(); return entered || u.refusal() != nil }); err != nil {
 			return nil, err

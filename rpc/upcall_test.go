@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
@@ -56,6 +57,14 @@ func TestUpcallsKeepToWhatTheParentTakes(t *testing.T) {
 			t.Errorf("%d calls of the child, %d at once", len(o.asked), o.most)
 		}
 	})
+}
+
+func TestParentThatTakesAnyNumberOfCallsIsUnderstood(t *testing.T) {
+	f := newFixture(t)
+	c, _ := f.withOracle(pipes("goroutines"), rpc.Config{MaxUpcalls: math.MaxInt})
+	if reply, err := f.ask(c, "parent", "one"); err != nil || !slices.Equal(reply, []string{"one"}) {
+		t.Errorf("%q, %v", reply, err)
+	}
 }
 
 func TestErrorsOfTheParentReachTheChildAndComeBack(t *testing.T) {
