@@ -199,7 +199,7 @@ func (s *Stream) Reply() (Payload, error) {
 // answered without waiting for it, and what Reply returns if the call has failed. That it
 // returned nil does not mean that the child has taken the part.
 func (s *Stream) Send(part []byte) error {
-	if uint64(len(part)) > uint64(s.client.maxFrame) {
+	if !s.client.canEverSend(part) {
 		return ErrTooLarge
 	}
 	s.mu.Lock()
