@@ -66,7 +66,8 @@ func (d Done) ResumeParts() {
 
 // OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
 // once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
-// the first; nil removes it.
+// the first; nil removes it. The caller grants nothing for a call that it has cancelled: OnCancel
+// tells of that.
 func (d Done) OnRoom(fn func()) {
 	n := d.notify()
 	if n == nil {
