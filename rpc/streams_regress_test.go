@@ -87,11 +87,13 @@ func TestShutdownEndsWithACallThatWasLateForTheHello(t *testing.T) {
 	_, err := c.GoStream(r, rpc.StreamOptions{Deadline: time.Now().Add(time.Millisecond)}, nil)
 	must(t, err)
 	c.Shutdown()
+	gone := make(chan error)
 	go func() {
 		readToEnd(file)
-		syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
+		gone <- syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
 	}()
 	f.until(w.ended)
+	must(t, <-gone)
 	if !errors.Is(r.err, rpc.ErrDeadline) || w.destroyed != 1 {
 		t.Errorf("the call ended with %v; OnDestroy %d times, OnError: %v", r.err, w.destroyed, w.err)
 	}
