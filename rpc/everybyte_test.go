@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -106,9 +107,10 @@ func lengths(t *testing.T, server string, wire rpc.Wire) (toChild, toParent int6
 	return c.tr.Passed()
 }
 
-// stride is 1; under -short some bytes are left out.
+// stride is 1 where it is quick: with the race detector, on the other backends, and under -short some bytes
+// are left out.
 func stride() int64 {
-	if testing.Short() {
+	if testing.Short() || raceDetector || os.Getenv("EVFORK_BACKEND") != "" {
 		return 7
 	}
 	return 1

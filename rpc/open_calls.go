@@ -53,10 +53,15 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
 		return 0, nil, false
 	}
 	s.gen++
-	s.parts.over()
 	o.count--
 	o.free = append(o.free, slot)
-	n, s.notify, s.parts = s.notify, nil, nil
+	if n = s.notify; n != nil {
+		s.notify = nil
+	}
+	if s.parts != nil {
+		s.parts.over()
+		s.parts = nil
+	}
 	if o.byID != nil {
 		delete(o.byID, s.id)
 	}

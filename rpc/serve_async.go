@@ -155,12 +155,16 @@ func (a *asyncServer) begin(call *incoming, current *Done) {
 	a.calls++
 	a.busy.called()
 	*current = a.open.add(call.id)
-	a.open.slots[current.slot].parts = call.parts
+	if call.parts != nil {
+		a.open.slots[current.slot].parts = call.parts
+	}
 	if a.dropped(*current, call) {
 		return
 	}
 	a.handler(call.payload, *current)
-	a.handlerReturned(*current)
+	if a.open.slots[current.slot].parts != nil { // also a plain call's, whose handler has asked for them
+		a.handlerReturned(*current)
+	}
 }
 
 // frame is the sink: frames leave at the end of the iteration, or at once.
