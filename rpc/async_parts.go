@@ -66,7 +66,8 @@ func (d Done) ResumeParts() {
 
 // OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
 // once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
-// the first; nil removes it.
+// the first; nil removes it. The caller grants nothing for a call that it has cancelled: OnCancel
+// tells of that.
 func (d Done) OnRoom(fn func()) {
 	n := d.notify()
 	if n == nil {
@@ -121,6 +122,7 @@ func (a *asyncServer) handlerReturned(d Done) {
 	if p := d.streamed(); p != nil {
 		p.async.done, p.async.begun = d, true
 		a.deliver(p)
+		a.tellInputEnded(d) // it may have come while the call was held
 	}
 }
 
@@ -143,7 +145,7 @@ func (a *asyncServer) deliver(p *callParts) {
 		case ok:
 			a.deliverPart(p, part)
 			continue
-		case ended && !p.async.told:
+		case ended && !p.async.told && !p.async.done.isGivenUp(): // else the parts may not be whole
 			p.async.told = true
 			if p.async.onEnd != nil {
 				p.async.onEnd()
@@ -188,15 +190,26 @@ func (a *asyncServer) inputEnded() {
 		}
 		d := Done{open: &a.open, slot: i, gen: s.gen}
 		d.tellRoom() // Part says why there will be none
-		if s.gen == d.gen && s.parts.lacksInput() {
-			d.notify().happened(ErrCanceled)
-		}
+		a.tellInputEnded(d)
 	}
 }
 
-// lacksInput reports whether the end of the request's parts has not come.
+// tellInputEnded tells an open call whose parts do not come any more.
+func (a *asyncServer) tellInputEnded(d Done) {
+	if p := d.streamed(); p != nil && p.lacksInput() {
+		d.notify().happened(ErrCanceled)
+	}
+}
+
+// lacksInput reports whether the end of the request's parts has not come, and will not.
 func (p *callParts) lacksInput() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.ended
+	return !p.ended && p.broken != nil
+}
+
+// isGivenUp reports whether an open call has been cancelled, or its deadline has passed.
+func (d Done) isGivenUp() bool {
+	s := &d.open.slots[d.slot]
+	return s.gen == d.gen && s.notify != nil && s.notify.why != nil
 }

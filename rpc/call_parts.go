@@ -117,7 +117,9 @@ func (p *callParts) forget() {
 	t := &p.server.partsTable
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.calls, p.id)
+	if t.calls[p.id] == p { // not if a plain call has the id, or one before had
+		delete(t.calls, p.id)
+	}
 }
 
 // acceptCredit takes a credit; the call may have been answered, and is nil then.

@@ -89,7 +89,8 @@ func (c *Client) armTimer() {
 // expire ends the calls whose deadlines have passed.
 func (c *Client) expire() {
 	c.armed = false
-	defer c.armTimer() // also if a callback panics
+	defer c.checkDone() // a call of which the child does not know is over
+	defer c.armTimer()  // also if a callback panics
 	now := c.timebase.at(c.loop.Now())
 	for c.endErr == nil {
 		first, any := c.calls.first()

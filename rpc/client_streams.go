@@ -17,20 +17,31 @@ func (c *Client) control(word uint32, payload []byte) error {
 	return nil
 }
 
+// canEverSend reports whether a part is short enough, also for a buffer that is empty.
+func (c *Client) canEverSend(part []byte) bool {
+	limit := c.config.MaxBuffered // 0: one that a frame of any length fits into
+	return uint64(len(part)) <= uint64(c.maxFrame) && (limit <= 0 || partCost(len(part)) <= int64(limit))
+}
+
 // serveStreams has streamed calls send what they could not send before.
 func (c *Client) serveStreams() {
 	ends := c.streams.ends
 	c.streams.ends = nil
-	for i, id := range ends {
-		if c.control(kindPartsEnd.word(id), nil) == ErrFull {
-			c.streams.ends = append(c.streams.ends, ends[i:]...)
-			break
-		}
+	for _, id := range ends {
+		c.endParts(id)
 	}
 	list := c.streams.waiting
 	c.streams.waiting = nil
 	c.letGoOn(list)
 	c.checkDone()
+}
+
+// endParts tells the child that no part of the request follows, of a call that is over, now or when
+// there is room; not before it has been told of a cancel, or it would take the parts for whole.
+func (c *Client) endParts(id uint32) {
+	if len(c.untold) > 0 || c.control(kindPartsEnd.word(id), nil) == ErrFull {
+		c.streams.ends = append(c.streams.ends, id)
+	}
 }
 
 // letGoOn calls goOn for all.

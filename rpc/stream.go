@@ -195,11 +195,11 @@ func (s *Stream) Reply() (Payload, error) {
 }
 
 // Send sends a part of the request; it is copied. It waits while the child grants no
-// more. It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge, ErrDone if the child has
+// more. It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge (longer than MaxFrame, or Config.MaxBuffered), ErrDone if the child has
 // answered without waiting for it, and what Reply returns if the call has failed. That it
 // returned nil does not mean that the child has taken the part.
 func (s *Stream) Send(part []byte) error {
-	if uint64(len(part)) > uint64(s.client.maxFrame) {
+	if !s.client.canEverSend(part) {
 		return ErrTooLarge
 	}
 	s.mu.Lock()

@@ -227,7 +227,7 @@ func (s *streamedCall) send(part []byte) error {
 
 // endInput tells the child that no part of the request follows.
 func (s *streamedCall) endInput() {
-	if !s.ending || s.ended || !s.started {
+	if !s.ending || s.ended || !s.started || !s.live() {
 		return
 	}
 	switch s.client.control(kindPartsEnd.word(s.id), nil) {
@@ -246,9 +246,7 @@ func (s *streamedCall) Complete(reply Payload, err error) {
 	c.streams.open--
 	if s.started && s.meta.input && !s.ended {
 		s.ended = true
-		if c.control(kindPartsEnd.word(s.id), nil) == ErrFull {
-			c.streams.ends = append(c.streams.ends, s.id)
-		}
+		c.endParts(s.id)
 	}
 	c.closeInput()
 	s.end.Complete(reply, err)

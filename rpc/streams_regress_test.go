@@ -1,0 +1,147 @@
+package rpc_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// A part that is longer than the parent's buffer stayed the first of its stream for ever.
+func TestPartLongerThanTheBufferIsRefused(t *testing.T) {
+	eachServer(t, func(t *testing.T, p peer) {
+		f := newFixture(t)
+		c := f.connect(p, rpc.Config{MaxBuffered: 1000})
+		f.background()
+		s := c.CallStream(t.Context(), rpc.StreamOptions{Input: true}, request("sum"))
+		if err := s.Send(make([]byte, 993)); err != rpc.ErrTooLarge {
+			t.Errorf("Send returned %v", err)
+		}
+		if t.Failed() {
+			s.Cancel()
+		}
+		must(t, s.Send(make([]byte, 992)))
+		s.CloseSend()
+		if reply, err := s.Reply(); err != nil || string(reply) != string(request(1, 992)) {
+			t.Errorf("the reply is %q, %v", reply, err)
+		}
+	})
+}
+
+// A call that was held when the parent went away waited for its parts for ever.
+func TestHeldCallIsToldThatItsPartsDoNotCome(t *testing.T) {
+	newFixture(t)
+	in := clientHello + windowCall(1, 100, true, request("sum")) + windowCall(2, 100, true, request("sum")) + frame(partKind|2, "x")
+	out, err := serveRaw(t, peer{server: "async", concurrent: 1}, in)
+	must(t, err)
+	if strings.Count(out, rpc.ErrCanceled.Error()) != 2 {
+		t.Errorf("the server says %q", out)
+	}
+}
+
+// The parent ends the parts of a call that it has cancelled, too. The handler took them for whole.
+func TestEndOfTheInputOfACancelledCallIsNotTold(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	_, err := file.WriteString(clientHello + windowCall(1, 100, true, nil) + frame(partKind|1, "a") + frame(cancelKind|1, "") + frame(endKind|1, ""))
+	must(t, err)
+	must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	var seen []string
+	must(t, server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		done.OnParts(func(part rpc.Payload) { seen = append(seen, string(part)) }, func() { seen = append(seen, "end") })
+		done.OnCancel(func(err error) {
+			seen = append(seen, err.Error())
+			must(t, f.Post(func() { done.Fail(err) })) // behind the end of the parts
+		})
+	}))
+	if got := strings.Join(seen, ", "); got != "a, "+rpc.ErrCanceled.Error() {
+		t.Errorf("the handler was told %s", got)
+	}
+}
+
+// A call that uses the id of an answered one, whose parts have not ended, made the server forget those.
+func TestPlainCallLeavesThePartsOfAnotherAlone(t *testing.T) {
+	newFixture(t)
+	in := clientHello + windowCall(1, 100, true, request("echo", "at once")) + frame(1, string(request("sum"))) + frame(endKind|1, "")
+	out, err := serveRaw(t, peer{server: "async"}, in)
+	if want := frame(1, "\x07at once") + frame(1, string(request(0, 0))); err != nil || !strings.HasSuffix(out, want) {
+		t.Errorf("the server says %q, %v", out, err)
+	}
+}
+
+// The deadline of a call of which the child had not been told was the end of the last one, and nobody noticed.
+func TestShutdownEndsWithACallThatWasLateForTheHello(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{OnCall: func(rpc.Payload, rpc.Done) {}}))
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Deadline: time.Now().Add(time.Millisecond)}, nil)
+	must(t, err)
+	c.Shutdown()
+	gone := make(chan error)
+	go func() {
+		readToEnd(file)
+		gone <- syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
+	}()
+	f.until(w.ended)
+	must(t, <-gone)
+	if !errors.Is(r.err, rpc.ErrDeadline) || w.destroyed != 1 {
+		t.Errorf("the call ended with %v; OnDestroy %d times, OnError: %v", r.err, w.destroyed, w.err)
+	}
+}
+
+// There was no room for a cancel, but there was some for the end of the call's parts.
+func TestCancelComesBeforeTheEndOfTheParts(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1 << 20})
+	r := &result{}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	f.until(func() bool { return heard(file) >= len(clientHello+windowCall(1, 256<<10, true, nil)) })
+	for size := 1 << 16; size > 0; size /= 2 {
+		for c.GoBytes(nil, make([]byte, size)) == nil {
+			must(t, f.Poll(0))
+		}
+	}
+	for c.GoBytes(nil, nil) == nil {
+	}
+	var rest []byte
+	for n := heard(file); n > 0; n = heard(file) {
+		rest = append(rest, make([]byte, n)...)
+		_, err = io.ReadFull(file, rest[len(rest)-n:])
+		must(t, err)
+	}
+	must(t, f.Post(func() { s.Cancel() })) // then there is room, and then the end is told
+	f.until(r.ended)
+	read := make(chan string, 1)
+	go func() { read <- string(rest) + readToEnd(file) }()
+	for range 3 { // also what OnDrain has sent
+		f.until(func() bool { return f.Stats().Buffered == 0 })
+		must(t, f.Poll(0))
+	}
+	must(t, transport.Stop())
+	must(t, f.Poll(0))
+	frames, _, err := rpc.Decode(1<<20, []byte(<-read))
+	must(t, err)
+	var order []uint32
+	for _, fr := range frames {
+		if k := fr.Word &^ 1; fr.Word&1 == 1 && (k == cancelKind || k == endKind) {
+			order = append(order, k)
+		}
+	}
+	if len(order) != 2 || order[0] != cancelKind || order[1] != endKind {
+		t.Errorf("the child reads %x", order)
+	}
+}
