@@ -114,21 +114,31 @@ func (u *upcalls) leave() { <-u.room }
 // begin makes a call for which there is room, and which has none any more if it fails.
 func (u *upcalls) begin(to Completion, payload []byte) (CallID, error) {
 	id, err := u.add(to)
-	if err == nil {
-		if u.onOpen != nil {
-			u.onOpen()
-		}
-		if err = u.server.send(kindUpcall.word(id.id), payload, true); err != nil {
-			u.mu.Lock()
-			u.table.take(id.id)
-			u.mu.Unlock()
-		}
-	}
 	if err != nil {
 		u.leave()
 		return CallID{}, err
 	}
-	return id, nil
+	if u.onOpen != nil {
+		u.onOpen()
+	}
+	err = u.server.send(kindUpcall.word(id.id), payload, true)
+	if err == nil || !u.takeBack(id) {
+		return id, nil
+	}
+	u.leave()
+	return CallID{}, err
+}
+
+// takeBack takes a call away that was not sent; false if it has ended meanwhile, with the
+// server, or by an answer that nobody owed.
+func (u *upcalls) takeBack(id CallID) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if e := u.table.find(id.id); e == nil || e.end != id.end {
+		return false
+	}
+	u.table.take(id.id)
+	return true
 }
 
 func (u *upcalls) add(to Completion) (CallID, error) {
