@@ -346,7 +346,10 @@ func TestCallsBetweenThePartsAreAnswered(t *testing.T) {
 		if len(calls) < 700 || refused < 700 {
 			t.Errorf("%d calls were made, %d refused", len(calls), refused)
 		}
-		f.works(c) // calls are wanted again
+		ready := false // when the child, which may have answered all before, says that it wants calls again
+		must(t, c.WaitReady(func() { ready = true }))
+		f.until(func() bool { return ready })
+		f.works(c)
 		for i, call := range calls {
 			if call.err != nil || call.ends != 1 {
 				t.Fatalf("call %d ended %d times, with %v", i, call.ends, call.err)
