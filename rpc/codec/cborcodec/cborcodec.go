@@ -1,5 +1,5 @@
 // Package cborcodec is CBOR (RFC 8949) as a codec of requests and replies, by
-// github.com/fxamacker/cbor. No other package of this module imports that one.
+// github.com/fxamacker/cbor. Beside it only package cborlist of this module imports that one.
 package cborcodec
 
 import (
