@@ -16,6 +16,7 @@ import (
 func TestChaosOfLyingChildren(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64, total int) {
 		c := newChaos(t, seed, total)
+		c.patience = shortPatience
 		for i, v := range c.victims {
 			v.peer.floods = i%2 == 0
 			v.lies = true

@@ -18,6 +18,11 @@ const chaosWindow = 60
 // chaosParts is how many parts a request has, and its reply.
 const chaosParts = 5
 
+// shortPatience is how long a streamed call to a liar may take at first. It doubles with
+// each that takes longer, and halves with each that is answered: how long a child needs
+// to start and to answer is a matter of how busy the machine is.
+const shortPatience = 100 * time.Millisecond
+
 // begin makes the call.
 func (k *chaosCall) begin() error {
 	v := k.victim
@@ -26,7 +31,7 @@ func (k *chaosCall) begin() error {
 	}
 	options := rpc.StreamOptions{Window: chaosWindow, Input: true}
 	if v.lies { // lost bytes may have both sides wait for each other
-		options.Deadline = time.Now().Add(100 * time.Millisecond)
+		options.Deadline = time.Now().Add(v.chaos.patience)
 	}
 	c := &chaosStream{chaosCall: k}
 	s, err := v.client.GoStream(c, options, rpc.Strings(k.payload(), "some", "more"))
@@ -75,10 +80,12 @@ func (c *chaosStream) Complete(reply rpc.Payload, err error) {
 	if err == nil && !c.victim.lies && c.got != chaosParts {
 		c.victim.chaos.t.Errorf("call %d was answered after %d parts", c.n, c.got)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		c.victim.chaos.piped++
-	}
-	if c.victim.lies && errors.Is(err, rpc.ErrDeadline) {
+		c.victim.chaos.patience = max(c.victim.chaos.patience/2, shortPatience)
+	case c.victim.lies && errors.Is(err, rpc.ErrDeadline):
+		c.victim.chaos.patience = min(c.victim.chaos.patience*2, guard)
 		c.victim.kill() // it may wait for ever for what was lost
 	}
 	c.chaosCall.Complete(reply, err)

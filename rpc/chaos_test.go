@@ -70,6 +70,10 @@ type chaos struct {
 
 	replied, lost, events, kills, stops int
 	piped                               int // of the replies, those to streamed calls
+
+	disturbed   time.Time // the last time
+	repliedThen int
+	patience    time.Duration // with liars, which may have lost what would go on
 }
 
 // victim is a child that is started again whenever it has been killed.
@@ -86,7 +90,7 @@ type victim struct {
 const inFlight = 64
 
 func newChaos(t *testing.T, seed uint64, total int) *chaos {
-	c := &chaos{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0)), total: total}
+	c := &chaos{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0)), total: total, patience: guard}
 	c.ends = make([]uint8, 0, total)
 	c.marks = filepath.Join(t.TempDir(), "marks")
 	must(t, os.WriteFile(c.marks, make([]byte, total), 0o600))
@@ -262,8 +266,15 @@ func (v *victim) kill() {
 	}
 }
 
-// disturb does something to some child every now and then, until the end.
+// disturb does something to some child every now and then, until the end. On a busy
+// machine it first waits for replies, or no child would live long enough to give one.
 func (c *chaos) disturb() {
+	d := time.Duration(c.random.IntN(4000)) * time.Microsecond
+	c.AfterFunc(d, c.disturb).Unref()
+	if c.replied < c.repliedThen+inFlight/2 && c.Now().Sub(c.disturbed) < c.patience {
+		return
+	}
+	c.disturbed, c.repliedThen = c.Now(), c.replied
 	v := c.victims[c.random.IntN(len(c.victims))]
 	switch c.random.IntN(8) {
 	case 0:
@@ -280,6 +291,4 @@ func (c *chaos) disturb() {
 			v.kill()
 		}
 	}
-	d := time.Duration(c.random.IntN(4000)) * time.Microsecond
-	c.AfterFunc(d, c.disturb).Unref()
 }
