@@ -7,9 +7,10 @@ import (
 	"github.com/evfork/evfork/internal/poller"
 )
 
-// readBufferSize is the loop's one shared read buffer: as much as a default
-// Linux pipe holds, so that one read(2) empties it.
-const readBufferSize = 64 << 10
+// readBufferSize is the loop's one shared read buffer: as much as a wide pipe
+// holds, so that one read(2) empties it, and a page more, so that this read is a
+// short one, and no other has to find that out.
+const readBufferSize = widePipe + 4<<10
 
 // Config configures a Loop. The zero value is useful.
 type Config struct {

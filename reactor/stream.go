@@ -60,7 +60,9 @@ const (
 // A Stream reads and writes a pipe, a socket or a pair of pipes without
 // blocking. Nothing written is lost, doubled or reordered while the stream is
 // open; what is queued during an iteration leaves in one system call at its end,
-// and of more than 8 kB the beginning leaves while the rest is queued.
+// and of more than 8 kB, or 32 kB of pieces that are not small, the beginning leaves
+// while the rest is queued. A pipe of Linux that has the default capacity, 64 KiB,
+// and has been full, is given 128 KiB if the user may have them.
 // An idle stream holds no buffer. All methods belong to the loop's goroutine.
 type Stream struct {
 	loop   *Loop
@@ -70,7 +72,10 @@ type Stream struct {
 	queue  writeQueue
 	notice int // below this many bytes queued, Commit has nothing to look at
 
-	socket bool
+	socket    bool
+	wideRead  bool // the pipes have been full, and are as large as they will be
+	wideWrite bool
+
 	read   side
 	pauses pauseReason // 0: reading
 	write  side

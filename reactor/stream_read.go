@@ -8,7 +8,7 @@ import (
 
 // readsPerEvent bounds what one busy stream reads before others have their
 // turn: level-triggered, the rest is reported again.
-const readsPerEvent = 4
+const readsPerEvent = 2
 
 // drainMost bounds Drain where the kernel does not say how much there is:
 // somebody else who holds the pipe may write to it faster than we read. It is
@@ -61,6 +61,9 @@ func (s *Stream) readOnce() (more bool) {
 	switch {
 	case err == nil && n > 0:
 		l.stats.BytesRead += uint64(n)
+		if n >= defaultPipe {
+			s.widen(s.reader.fd, &s.wideRead)
+		}
 		l.readBuf = nil
 		s.deliver(buf[:n])
 		l.readBuf = buf

@@ -6,10 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// corkLimit is how much is held back for the end of the iteration, in bytes;
-// docs/performance.md has the measurement it was chosen by.
-const corkLimit = 8 << 10
-
 // Write queues a copy of p. It leaves at the end of the iteration, together with
 // whatever else is queued until then; of a large batch, the beginning leaves
 // earlier. It returns ErrBufferFull if p does not fit in MaxBuffered, ErrClosed
@@ -67,7 +63,7 @@ func (s *Stream) commit(buf []byte) error {
 	}
 	s.queue.commit(buf, n)
 	s.queued(n)
-	if s.queue.len() >= corkLimit && !s.blocked && s.loop.running.Load() {
+	if !s.corked(n) {
 		s.uncork()
 	}
 	return nil
@@ -103,24 +99,6 @@ func (s *Stream) queued(n int) {
 		s.setHigh(true)
 	}
 	s.markDirty()
-}
-
-// uncork writes before the iteration's end, so that the other side can work on
-// the beginning of a large batch while this one produces the rest. Without it
-// the two processes take turns instead of running side by side: it doubles the
-// throughput of pipelined calls. It makes no callback, being inside a call: an
-// error is left for the flush, which will meet it again.
-func (s *Stream) uncork() (ok bool) {
-	want := s.queue.transfer()
-	n, err := s.queue.writeTo(s.writer.fd)
-	s.loop.stats.Writes++
-	if err == nil {
-		s.wrote(n)
-	}
-	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
-		s.await()
-	}
-	return err == nil
 }
 
 // wrote takes n bytes that the kernel has accepted out of the queue.
@@ -230,6 +208,7 @@ func (s *Stream) await() {
 		return
 	}
 	s.blocked = true
+	s.widen(s.writer.fd, &s.wideWrite)
 	if s.extra != nil {
 		s.waitsForRoom()
 	}

@@ -62,7 +62,7 @@ func (s *Stream) enqueue(bufs [][]byte, total int) error {
 	switch {
 	case full:
 		s.await()
-	case s.queue.len() >= corkLimit && !s.blocked && s.loop.running.Load():
+	case !s.corked(total / len(bufs)):
 		s.uncork()
 	}
 	return nil
