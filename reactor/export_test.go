@@ -5,6 +5,9 @@ import "time"
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }
 
+// ReadBufferSize is the most that one read of a stream brings.
+const ReadBufferSize = readBufferSize
+
 // A Heap is the heap of timers, without a loop.
 type Heap struct{ h timerHeap }
 

@@ -12,7 +12,7 @@ import (
 // one read, while another stream of the loop goes on. When the reader wakes up,
 // it gets everything, in order.
 func TestReaderThatNeverReadsBoundsMemory(t *testing.T) {
-	const high, oneRead, size = 128 << 10, 64 << 10, 2 << 20
+	const high, oneRead, size = 128 << 10, reactor.ReadBufferSize, 4 << 20
 	for _, transport := range fdtest.Transports() {
 		t.Run(transport.Name, func(t *testing.T) {
 			loop := newLoop(t)

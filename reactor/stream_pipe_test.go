@@ -51,7 +51,7 @@ func TestProxyForwardsEverythingBothWaysToSlowReaders(t *testing.T) {
 		far.Go(func() { gotBack = receiveSlowly(t, p.a.peer) })
 		p.a.pollUntil(func() bool {
 			verify(t, p.a.loop)
-			if n := max(p.a.stream.Buffered(), p.b.stream.Buffered()); n > 20_000+64<<10 {
+			if n := max(p.a.stream.Buffered(), p.b.stream.Buffered()); n > 20_000+reactor.ReadBufferSize {
 				t.Fatalf("%d bytes are queued", n)
 			}
 			return p.a.closed > 0 && p.b.closed > 0

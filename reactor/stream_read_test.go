@@ -151,11 +151,12 @@ func TestDrainTakesWhatIsThereWhileSomebodyHoldsTheConnection(t *testing.T) {
 // exited process may write to it for ever.
 func TestDrainEndsThoughTheOtherSideNeverStopsWriting(t *testing.T) {
 	config := func(l *link) reactor.StreamConfig {
-		more := make([]byte, 64<<10)
+		more := make([]byte, 4*reactor.ReadBufferSize)
 		return reactor.StreamConfig{OnData: func([]byte) { l.peer.Offer(l.t, more) }}
 	}
 	onLinks(t, config, func(t *testing.T, l *link) {
-		l.peer.Offer(t, make([]byte, 64<<10))
+		fdtest.Widen(t, l.peer.Write)
+		l.peer.Offer(t, make([]byte, 4*reactor.ReadBufferSize))
 		l.stream.Drain() // or never returns
 		l.wantCalls("data")
 	})
