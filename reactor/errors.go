@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/evfork/evfork/internal/poller"
+	"github.com/evfork/evfork/internal/wrap"
 )
 
 // Errors of misuse and of ending. Errors of the operating system are *OpError.
@@ -28,7 +29,7 @@ var (
 	ErrPending = errors.New("reactor: watcher is pending")
 	// ErrTimeout: a timeout of a stream has passed, or its CloseAfterFlush could
 	// not write everything in time. It is also an os.ErrDeadlineExceeded.
-	ErrTimeout = fmt.Errorf("reactor: %w", os.ErrDeadlineExceeded)
+	ErrTimeout = wrap.Error("reactor: i/o timeout", os.ErrDeadlineExceeded)
 	// ErrTooLong: a unit of a Reader is longer than its limit.
 	ErrTooLong = errors.New("reactor: unit is too long")
 	// ErrMalformed: the length before a unit of a Reader is none.

@@ -1,12 +1,13 @@
 package rpc
 
 import (
-	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/evfork/evfork/internal/wrap"
 )
 
 // callParts is a streamed call in a server: the credit for the parts of its reply, and
@@ -48,7 +49,7 @@ func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 || s.up
 
 // errParentLeft is how the waiting for credit or parts ends when the parent has closed
 // its side.
-var errParentLeft = fmt.Errorf("rpc: the parent has closed its side: %w", io.ErrUnexpectedEOF)
+var errParentLeft = wrap.Error("rpc: the parent has closed its side: unexpected EOF", io.ErrUnexpectedEOF)
 
 // addParts enters a streamed call.
 func (s *Server) addParts(id uint32, m *metadata) (*callParts, error) {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,34 +12,34 @@ import (
 // the time namespace, which may shift the clock (time_namespaces(7)). "" if /proc
 // does not tell.
 func clockName() string {
-	boot := readSmall("/proc/sys/kernel/random/boot_id")
-	link := make([]byte, 64)
-	n, err := unix.Readlink("/proc/self/ns/time", link)
-	if boot == "" || err != nil {
+	// One string is made, and nothing besides: each size of object that a worker uses
+	// costs it two pages.
+	var name [128]byte
+	n := readLine("/proc/sys/kernel/random/boot_id", name[:64])
+	if n == 0 {
 		return ""
 	}
-	return boot + " " + string(link[:n])
-}
-
-// readSmall reads the first line of a small file; "" if that fails. Workers are
-// to stay small: no bufio, no os.File and its finalizer.
-func readSmall(path string) string {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	name[n] = ' '
+	link, err := unix.Readlink("/proc/self/ns/time", name[n+1:])
 	if err != nil {
 		return ""
 	}
+	return string(name[:n+1+link])
+}
+
+// readLine reads the first line of a small file, and returns its length; 0 if that fails.
+// Workers are to stay small: no bufio, no os.File and its finalizer.
+func readLine(path string, buf []byte) int {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
 	defer unix.Close(fd)
-	buf := make([]byte, 64)
 	n, err := unix.Read(fd, buf)
 	for err == syscall.EINTR {
 		n, err = unix.Read(fd, buf)
 	}
-	for i := range max(n, 0) {
-		if buf[i] == '\n' {
-			return string(buf[:i])
-		}
-	}
-	return ""
+	return max(bytes.IndexByte(buf[:max(n, 0)], '\n'), 0)
 }
 
 // monotonic reads CLOCK_MONOTONIC, in nanoseconds: the clock of Go's own

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,9 +60,15 @@ func ourHello(codec, build string) hello {
 	}
 }
 
+// helloRoom is enough for most hellos: what grows step by step costs a worker two pages
+// for each size of object.
+const helloRoom = 256
+
 // append appends the hello as a frame.
 func (h *hello) append(buf []byte) []byte {
-	values := []string{helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest)}
+	start := len(buf)
+	buf = append(buf, noHeader[:headerSize]...)
+	buf = AppendStrings(buf, helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest))
 	window := ""
 	if h.window > 0 {
 		window = strconv.FormatInt(h.window, 10)
@@ -75,10 +82,12 @@ func (h *hello) append(buf []byte) []byte {
 		{helloCalls, countOrNone(h.calls)},
 	} {
 		if field[1] != "" {
-			values = append(values, field[0], field[1])
+			buf = AppendStrings(buf, field[0], field[1])
 		}
 	}
-	return appendFrame(buf, kindHello.word(0), Strings(values...))
+	binary.BigEndian.PutUint32(buf[start:], kindHello.word(0))
+	binary.BigEndian.PutUint32(buf[start+lengthSize:], uint32(len(buf)-start-headerSize))
+	return buf
 }
 
 // countOrNone is "" for none.
@@ -95,19 +104,33 @@ func parseHello(word uint32, payload Payload) (hello, error) {
 		text := printable(appendFrame(nil, word, payload))
 		return hello{}, &ProtocolError{What: "the first frame is not a hello", Text: text}
 	}
-	values, err := payload.Strings()
-	if err != nil || len(values) < 2 || len(values)%2 != 0 || values[0] != helloMagic {
+	name, version, rest, err := nextField(payload)
+	if err == nil && string(name) != helloMagic {
+		err = errBadList
+	}
+	h := hello{version: numberIn(string(version))}
+	h.oldest = h.version
+	for err == nil && len(rest) > 0 {
+		var value []byte
+		if name, value, rest, err = nextField(rest); err == nil {
+			h.set(string(name), string(value))
+		}
+	}
+	if err != nil {
 		return hello{}, violation("the hello is malformed")
 	}
-	h := hello{version: numberIn(values[1])}
-	h.oldest = h.version
-	for i := 2; i < len(values); i += 2 {
-		h.set(values[i], values[i+1])
-	}
 	if h.version < 1 || h.oldest < 1 || h.oldest > h.version {
-		return hello{}, violation("the hello is malformed: versions %q", values[1])
+		return hello{}, violation("the hello is malformed: versions %q", string(version))
 	}
 	return h, nil
+}
+
+// nextField takes a name and its value from the list.
+func nextField(list Payload) (name, value []byte, rest Payload, err error) {
+	if name, rest, err = list.Next(); err == nil {
+		value, rest, err = rest.Next()
+	}
+	return name, value, rest, err
 }
 
 // set takes one name and its value. Names of later versions are passed over.

@@ -50,7 +50,7 @@ func (s *Server) ServeSync(handler Handler) error {
 type syncServer struct {
 	*Server
 	handler Handler
-	reader  *frameReader
+	reader  frameReader
 	ahead   lookahead
 	pace    pace
 	current uint32 // the call that is being handled

@@ -104,7 +104,7 @@ func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	s.hello = ourHello(config.Codec, config.Build)
 	s.hello.window = windowOf(config.Window)
 	s.timebase = newTimebase(time.Now())
-	return s, s.writer.write(s.hello.append(nil))
+	return s, s.writer.write(s.hello.append(make([]byte, 0, helloRoom)))
 }
 
 // Event sends an event, a STRING list, to the parent. It arrives there in its
@@ -179,8 +179,8 @@ type frameReader struct {
 	decoder decoder
 }
 
-func (s *Server) newReader() *frameReader {
-	return &frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
+func (s *Server) newReader() frameReader {
+	return frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
 }
 
 // read reads once and feeds the decoder. false is the EOF; an EOF amid a frame

@@ -2,8 +2,9 @@ package rpc
 
 import (
 	"errors"
-	"fmt"
 	"sync"
+
+	"github.com/evfork/evfork/internal/wrap"
 )
 
 // Upcalls are the calls that a child makes to its parent. Their ids are of the
@@ -17,10 +18,10 @@ import (
 var ErrNoCalls = errors.New("rpc: the parent takes no calls")
 
 // errNotHere is returned by what cannot be used under a server, or outside its handlers.
-var errNotHere = fmt.Errorf("%w from here", ErrNoCalls)
+var errNotHere = wrap.Error("rpc: the parent takes no calls from here", ErrNoCalls)
 
 // errInputEnded is why a child can make no calls any more: the parent could not answer.
-var errInputEnded = fmt.Errorf("%w: the parent has closed its side", ErrShutdown)
+var errInputEnded = wrap.Error("rpc: client is shut down: the parent has closed its side", ErrShutdown)
 
 // upcalls are those of one child that have been made and not answered. All servers
 // use them; what is called back by its Completions is the server's matter.

@@ -1,13 +1,13 @@
 package poller
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/internal/wrap"
 )
 
 // errNeverBlocks is epoll's answer, given in words.
-var errNeverBlocks = fmt.Errorf("a regular file or directory is always ready: %w", unix.EPERM)
+var errNeverBlocks = wrap.Error("a regular file or directory is always ready: operation not permitted", unix.EPERM)
 
 // inspect asks what a descriptor is before it is registered. Only epoll refuses
 // by itself what never blocks: poll(2) always reports it, and kqueues differ (on
