@@ -12,15 +12,15 @@ import (
 // the time namespace, which may shift the clock (time_namespaces(7)). "" if /proc
 // does not tell.
 func clockName() string {
-	// One string is made, and nothing besides: each size of object that a worker uses
-	// costs it two pages.
+	// Each size of object that a worker uses costs it two pages: hence one string, and two
+	// paths whose copies are of one size.
 	var name [128]byte
 	n := readLine("/proc/sys/kernel/random/boot_id", name[:64])
 	if n == 0 {
 		return ""
 	}
 	name[n] = ' '
-	link, err := unix.Readlink("/proc/self/ns/time", name[n+1:])
+	link, err := unix.Readlink("/proc/thread-self/ns/time", name[n+1:])
 	if err != nil {
 		return ""
 	}

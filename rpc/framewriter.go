@@ -101,6 +101,8 @@ func (w *frameWriter) addChunk() int {
 	var chunk []byte
 	if n := len(w.free); n > 0 {
 		chunk, w.free = w.free[n-1], w.free[:n-1]
+	} else {
+		chunk = make([]byte, 0, helloRoom) // of a size that the worker has used already
 	}
 	w.queue = append(w.queue, chunk)
 	return len(w.queue) - 1
