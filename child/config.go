@@ -36,7 +36,8 @@ type Config struct {
 	// Transport is how the protocol reaches the child. 0: Pipes.
 	Transport Transport
 	// PipeSize is the capacity of the protocol pipes in bytes, where the OS can
-	// set it (Linux; it rounds up to a power of two of pages). 0: the OS's default.
+	// set it (Linux; it rounds up to a power of two of pages). 0: the OS's default,
+	// which on Linux a stream that finds the pipe full enlarges to 128 KiB.
 	PipeSize int
 
 	// StartTimeout is how long the child may take from the opening of its
