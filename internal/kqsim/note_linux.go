@@ -17,6 +17,7 @@ type note struct {
 	muted     bool // never to be reported again; see Queue.mute
 	named     bool // of a named pipe whose end is not told of; see Quirks.FIFOStaysOpen
 	drained   bool // it is empty, with a writer or without: only what comes next counts
+	told      bool // of a file: it has been reported since it was added
 	set       int
 	file      file // EVFILT_READ, EVFILT_WRITE
 	pidfd     int  // EVFILT_PROC; else -1
@@ -32,6 +33,17 @@ func (n *note) alive() bool {
 }
 
 func (n *note) watching() bool { return !n.disabled && !n.muted }
+
+// isFile reports whether it is about a file that never blocks.
+func (n *note) isFile() bool {
+	return n.file.kind == unix.S_IFREG || n.file.kind == unix.S_IFDIR
+}
+
+// exited makes a report that of an exit.
+func (n *note) exited(ev *kevent.Event) {
+	ev.Fflags = kevent.NOTE_EXIT
+	ev.Flags |= kevent.EV_EOF
+}
 
 // watched is the descriptor that the kernel watches for the note.
 func (n *note) watched() int {

@@ -1,4 +1,4 @@
-package child
+package waitpeek
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 // pfExiting is PF_EXITING of the kernel's include/linux/sched.h.
 const pfExiting = 0x4
 
-// exiting reports whether a process is on its way out: its descriptors may be
+// Exiting reports whether a process is on its way out: its descriptors may be
 // closed already, and its exit not yet be reported.
-func exiting(pid int) bool {
+func Exiting(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return false
