@@ -254,7 +254,7 @@ func TestEndOfAPipeIsToldByTheFiltersThatTheQuirksName(t *testing.T) {
 }
 
 func TestDeadPipeRefusesAWriteFilter(t *testing.T) {
-	for _, errno := range []unix.Errno{unix.EPIPE, unix.EBADF} {
+	for _, errno := range []unix.Errno{unix.EPIPE, unix.EBADF, unix.EPERM} {
 		q, p := newQueue(t, kqsim.Quirks{DeadPipe: errno}), pipe(t)
 		p.CloseRead()
 		if _, err := q.Kevent([]kevent.Event{change(p.Write, kevent.EVFILT_WRITE, kevent.EV_ADD)}, nil, none); err != errno {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	atStart()
 	kqsim.Install()
 	os.Exit(m.Run())
 }
