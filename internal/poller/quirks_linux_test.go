@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/exittest"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/internal/poller"
@@ -56,6 +57,23 @@ func TestModifyOfAClosedDescriptorIsAHangUp(t *testing.T) {
 		ends.CloseRead()
 		expect(t, p, event(number, 2, everything))
 		must(t, p.Remove(number))
+		expectQuiet(t, p)
+	}
+}
+
+// TestFilterThatWentWithItsDescriptorIsNoHangUp: its deletion comes too late.
+func TestFilterThatWentWithItsDescriptorIsNoHangUp(t *testing.T) {
+	for _, quirks := range []kqsim.Quirks{{}, {ClosedFD: kqsim.NotCapable}} {
+		leaktest.Check(t)
+		p := open(t, constructor{open: simulated(quirks)})
+		fd, peer := fdtest.Socketpair(t)
+		defer unix.Close(peer)
+		must(t, p.Add(fd, 1, poller.Read|poller.Write))
+		expect(t, p, event(fd, 1, poller.Write))
+		must(t, p.Modify(fd, 1, poller.Read))
+		must(t, unix.Close(fd))
+		expectQuiet(t, p)
+		must(t, p.Remove(fd))
 		expectQuiet(t, p)
 	}
 }
