@@ -17,6 +17,7 @@ func atStart() { exittest.Main() }
 func more() []constructor {
 	all := []constructor{
 		{"epoll without pwait2", poller.OpenMillis},
+		{pollOfDarwin, func() (poller.Poller, error) { return poller.OpenPollOf(kqsim.Poll, kqsim.HalfClosed) }},
 		{"kqueue", simulated(kqsim.Quirks{})},
 	}
 	presets := kqsim.Presets()
