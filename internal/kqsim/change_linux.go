@@ -89,6 +89,7 @@ func (q *Queue) attach(c *kevent.Event) (*note, unix.Errno) {
 		disabled: c.Flags&kevent.EV_DISABLE != 0,
 		set:      noSet,
 		pidfd:    -1,
+		stat:     -1,
 	}
 	var err unix.Errno
 	switch c.Filter {
@@ -130,14 +131,17 @@ func (q *Queue) attachProcess(n *note) unix.Errno {
 	n.flags |= kevent.EV_ONESHOT // NOTE_EXIT comes once, asked for or not
 	exited, _ := waitpeek.Exited(pid)
 	n.muted = exited && q.quirks.ZombieSilent
-	if q.quirks.ZombieESRCH && (exited || q.quirks.EarlyExit && waitpeek.Exiting(pid)) {
+	var err error
+	if n.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
 		return unix.ESRCH
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
+	if q.quirks.EarlyExit {
+		n.stat, _ = unix.Open(waitpeek.StatPath(pid), unix.O_RDONLY|unix.O_CLOEXEC, 0) // -1: reaped since
+	}
+	if q.quirks.ZombieESRCH && (exited || n.exiting()) {
+		n.close()
 		return unix.ESRCH
 	}
-	n.pidfd = pidfd
 	return 0
 }
 
@@ -207,7 +211,5 @@ func (q *Queue) forget(k key) {
 	case n.alive():
 		q.unwatch(n)
 	}
-	if n.pidfd >= 0 {
-		unix.Close(n.pidfd)
-	}
+	n.close()
 }

@@ -4,7 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/poller/kevent"
-	"github.com/evfork/evfork/internal/waitpeek"
 )
 
 // Some of what is registered cannot be watched by an epoll set: EVFILT_USER and
@@ -46,7 +45,7 @@ func (q *Queue) evaluateHeld(n *note) (ev kevent.Event, ready bool) {
 		return ev, n.triggered && !q.quirks.DeafUser
 	case n.filter == kevent.EVFILT_PROC:
 		n.exited(&ev)
-		return ev, q.quirks.EarlyExit && waitpeek.Exiting(int(n.ident))
+		return ev, n.exiting()
 	case n.isFile():
 		return ev, q.evaluateFile(n, &ev)
 	}

@@ -141,12 +141,9 @@ func TestTwoCallsForEventsPanicIfThatIsAQuirk(t *testing.T) {
 	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() { ask(nil) })
-	for panics.Load() == 0 {
+	for panics.Load() == 0 { // or hangs for ever
 		ask(none)
 	}
 	apply(t, q, kevent.Event{Filter: kevent.EVFILT_USER, Fflags: kevent.NOTE_TRIGGER})
 	waiting.Wait()
-	if n := panics.Load(); n != 1 {
-		t.Errorf("%d of the calls panicked", n)
-	}
 }

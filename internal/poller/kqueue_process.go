@@ -21,13 +21,12 @@ func (p *kqueue) AddProcess(pid int, gen uint32) error {
 	}
 	c.Udata[0] = uintptr(gen)
 	err := p.change(c)
-	exited, known := waitpeek.Exited(pid)
 	switch {
-	case err == nil && exited:
-		p.removeProcess(pid) // with its report, if that is there
-	case err == nil:
+	case err == nil && !gone(pid):
 		return nil
-	case err != unix.ESRCH || !waits(pid, known):
+	case err == nil:
+		p.removeProcess(pid) // with its report, if that is there
+	case err != unix.ESRCH || !waits(pid):
 		return err
 	}
 	p.exited = append(p.exited, Event{FD: int32(pid), Gen: gen, Ready: Exited})
@@ -35,11 +34,19 @@ func (p *kqueue) AddProcess(pid int, gen uint32) error {
 	return nil
 }
 
+// gone reports whether a process that was registered has exited before: it can be
+// waited for, or somebody has done so meanwhile.
+func gone(pid int) bool {
+	exited, err := waitpeek.Exited(pid)
+	return exited || err == unix.ECHILD && unix.Kill(pid, 0) == unix.ESRCH
+}
+
 // waits reports whether a process that cannot be registered is there to be waited
-// for, by what waitpeek said of it: if it is a child, it has exited, though wait4 may
-// not know yet. Where nobody can tell, a number that can be signalled is one.
-func waits(pid int, known error) bool {
-	return known == nil || known == unix.ENOSYS && unix.Kill(pid, 0) == nil
+// for. A child is: it has exited, though wait4 may not know yet. Where nobody can
+// tell, a number that can be signalled is one.
+func waits(pid int) bool {
+	_, err := waitpeek.Exited(pid)
+	return err == nil || err == unix.ENOSYS && unix.Kill(pid, 0) == nil
 }
 
 // RemoveProcess forgets a process. The registration may have gone with the exit.
