@@ -38,6 +38,13 @@ func Main() {
 	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread
 }
 
+// Environ is the environment in which the test binary is such a process, which then
+// waits for a byte on its stdin to begin, and for the EOF to end.
+func Environ() []string {
+	// The race detector has every process sleep for a second before it exits.
+	return append(os.Environ(), env+"=1", "GORACE=atexit_sleep_ms=0")
+}
+
 // A Process runs, until Begin; it is exiting, until End; then it can be waited for.
 type Process struct {
 	*exec.Cmd
@@ -48,8 +55,7 @@ type Process struct {
 func Start(t testing.TB) *Process {
 	t.Helper()
 	p := &Process{Cmd: exec.Command("/proc/self/exe")}
-	// The race detector has every process sleep for a second before it exits.
-	p.Env = append(os.Environ(), env+"=1", "GORACE=atexit_sleep_ms=0")
+	p.Env = Environ()
 	p.Stderr = os.Stderr
 	var err error
 	if p.stdin, err = p.StdinPipe(); err != nil {

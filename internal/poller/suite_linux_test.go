@@ -5,13 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/evfork/evfork/internal/exittest"
 	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/poller"
 )
-
-// atStart turns this process into a helper of a test's, if it is to be one.
-func atStart() { exittest.Main() }
 
 // more are the constructors of this platform besides its best and poll.
 func more() []constructor {
