@@ -150,9 +150,7 @@ func (q *Queue) attachProcess(n *note) unix.Errno {
 func (q *Queue) update(n *note, c *kevent.Event) {
 	if c.Flags&kevent.EV_ADD != 0 {
 		n.udata = c.Udata
-		if !q.quirks.DisabledStays {
-			n.disabled = false
-		}
+		n.disabled = q.quirks.DisabledStays
 	}
 	if c.Flags&kevent.EV_ENABLE != 0 {
 		n.disabled = false

@@ -57,8 +57,9 @@ type Quirks struct {
 	// has begun to exit: wait4 has to wait then. Any system.
 	// https://github.com/libuv/libuv/pull/3521
 	EarlyExit bool
-	// DisabledStays: adding a disabled filter again does not enable it without
-	// EV_ENABLE. Some versions of macOS (libev's Changes, 4.00).
+	// DisabledStays: adding a filter again without EV_ENABLE does not enable it. Some
+	// versions of macOS (libev's Changes, 4.00). Here not even if it was enabled,
+	// because the poller never disables one.
 	// http://cvs.schmorp.de/libev/Changes
 	DisabledStays bool
 	// FIFOStaysOpen: the read filter of a named pipe does not tell that the last

@@ -142,6 +142,8 @@ func TestDisabledFilterIsSilentUntilEnabled(t *testing.T) {
 			apply(t, q, change(p.Read, kevent.EVFILT_READ, kevent.EV_ADD|kevent.EV_ENABLE))
 		}
 		wantCount(t, q, 1)
+		apply(t, q, change(p.Read, kevent.EVFILT_READ, kevent.EV_ADD))
+		wantCount(t, q, map[bool]int{false: 1, true: 0}[stays])
 	}
 }
 
