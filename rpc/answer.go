@@ -53,8 +53,8 @@ func (a Answer[Resp]) Context() context.Context {
 }
 
 // OnCancel has fn called when the caller cancels the call, with ErrCanceled, or at
-// its deadline, with ErrDeadline; once, and not after the call has been answered. A
-// second OnCancel replaces the first; nil removes it.
+// its deadline, with ErrDeadline, or when the server, or in a parent the child, has come to its end; once, and not after
+// the call has been answered. A second OnCancel replaces the first; nil removes it.
 //
 // Under ServeAsync fn runs on the loop, and the call has still to be answered, which
 // costs nothing: the answer is dropped. Under the other servers fn runs on the
