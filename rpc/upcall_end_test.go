@@ -280,3 +280,35 @@ func TestPanicInTheChildsCallbackLeavesWhatCameWithItAlone(t *testing.T) {
 		t.Errorf("the child saw %q, the loop was told %v, the parent %q", seen, panics, rest)
 	}
 }
+
+// Answers for which there was no room in the parent's buffer when the child's input was closed were lost.
+func TestShutdownWritesTheAnswersThatWaitForRoom(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	const calls, size = 20, 90_000
+	var w watched
+	answered := 0
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxBuffered: size + 1000, OnCall: func(_ rpc.Payload, done rpc.Done) {
+		must(t, done.ReplyBytes(make([]byte, size)))
+		answered++
+	}}))
+	asked := hello
+	for id := range uint32(calls) {
+		asked += frame(upcallKind|(id+1), "")
+	}
+	_, err := file.WriteString(asked)
+	must(t, err)
+	f.until(func() bool { return answered == calls })
+	c.Shutdown()
+	read := make(chan string, 1)
+	go func() {
+		read <- readToEnd(file)
+		unix.Shutdown(int(file.Fd()), unix.SHUT_WR) // an error would leave the client waiting
+	}()
+	f.until(w.ended)
+	frames, pending, err := rpc.Decode(1<<20, []byte(<-read))
+	must(t, err)
+	if len(frames) != 1+calls || pending > 0 || w.destroyed != 1 {
+		t.Errorf("the child reads %d frames, and %d bytes of another; OnError got %v", len(frames), pending, w.err)
+	}
+}
