@@ -467,8 +467,13 @@ func (f *fixture) flooded(limit, size int) (server *rpc.Server, accepted *atomic
 
 // waitFull waits until the server has taken so much, and takes no more.
 func waitFull(server *rpc.Server, accepted *atomic.Int64, least int) {
-	for accepted.Load() < int64(least) || !rpc.IsFull(server, false) {
-		time.Sleep(time.Millisecond) // nobody tells
+	pollUntil(func() bool { return accepted.Load() >= int64(least) && rpc.IsFull(server, false) })
+}
+
+// pollUntil waits for what nobody tells.
+func pollUntil(cond func() bool) {
+	for !cond() {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -518,9 +523,7 @@ func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
 	const size = 8 << 20
 	_, err := unix.Write(ours, []byte(frame(1, strconv.Itoa(size))))
 	must(t, err)
-	for !rpc.IsFull(server, false) {
-		time.Sleep(time.Millisecond) // nobody tells
-	}
+	pollUntil(func() bool { return rpc.IsFull(server, false) })
 	must(t, unix.SetNonblock(ours, true))
 	small := frame(2, "10")
 	sent := writeUntilStuck(t, ours, strings.Repeat(small, 50_000))
