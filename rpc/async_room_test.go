@@ -15,7 +15,6 @@ import (
 type untiring struct {
 	f      *fixture
 	server *rpc.Server
-	out    chan string
 	errs   []error // how the handlers' sending ended
 	told   int     // how often OnRoom's function was called
 }
