@@ -16,7 +16,7 @@ type asyncParts struct {
 // before the handler returns; without it, and for a nil part, they are dropped. A part is a view that is
 // valid until the function returns; then its bytes are granted to the caller again,
 // unless PauseParts is in force. After the answer neither is called, and end not either if the caller
-// cancels the call or is gone: OnCancel, and the end of the server, tell. For a call
+// cancels the call or is gone, or the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there. For a call
 // without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
 	s := &d.open.slots[d.slot]
