@@ -123,13 +123,8 @@ func (a *asyncServer) goOn() {
 	if a.err != nil {
 		return
 	}
-	defer a.endHeldInput() // also if a handler panics
 	a.process(nil)
-}
-
-// endHeldInput is the end of the input that came behind calls that were held.
-func (a *asyncServer) endHeldInput() {
-	if h := &a.held; h.eof && h.calls.empty() && a.err == nil {
+	if h.eof && h.calls.empty() && a.err == nil {
 		h.eof = false
 		a.endInput()
 	}
