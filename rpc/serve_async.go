@@ -239,17 +239,6 @@ func (a *asyncServer) onClose(err error) {
 	a.endCalls()
 }
 
-// endCalls tells those who wait, for the parent or for a cancel, that the server has ended.
-func (a *asyncServer) endCalls() {
-	why := a.err
-	if why == nil {
-		why = errInputEnded
-	}
-	defer a.open.endAll()
-	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
-	a.endUpcalls(why)
-}
-
 // Done answers one call. Its methods belong to the loop's goroutine; the first
 // to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
 // if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.

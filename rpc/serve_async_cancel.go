@@ -170,3 +170,14 @@ func (n *notify) later(fn func(err error)) {
 		fn(n.why)
 	})
 }
+
+// endCalls tells those who wait, for the parent or for a cancel, that the server has ended.
+func (a *asyncServer) endCalls() {
+	why := a.err
+	if why == nil {
+		why = errInputEnded
+	}
+	defer a.open.endAll()
+	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
+	a.endUpcalls(why)
+}
