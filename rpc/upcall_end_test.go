@@ -301,9 +301,11 @@ func TestShutdownWritesTheAnswersThatWaitForRoom(t *testing.T) {
 	f.until(func() bool { return answered == calls })
 	c.Shutdown()
 	read := make(chan string, 1)
+	fd := int(file.Fd())
 	go func() {
-		read <- readToEnd(file)
-		unix.Shutdown(int(file.Fd()), unix.SHUT_WR) // an error would leave the client waiting
+		all := readToEnd(file)
+		unix.Shutdown(fd, unix.SHUT_WR) // an error would leave the client waiting
+		read <- all
 	}()
 	f.until(w.ended)
 	frames, pending, err := rpc.Decode(1<<20, []byte(<-read))
