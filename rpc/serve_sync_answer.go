@@ -12,7 +12,7 @@ import (
 // does not tell: not every system wakes for the other end of a pipe that is only written to.
 const lookEvery = time.Second
 
-// awaitEnd returns when ctx has ended, of a running handler whose answer another goroutine gives. Meanwhile it
+// awaitEnd waits, inside a handler whose answer another goroutine gives, until ctx has ended. Meanwhile it
 // reads, on the Evfork wire, for the sake of a cancel, as much as may wait for its turn. If nobody
 // can read the answer any more, or the server cannot go on, the handler's own ctx ends.
 func (y *syncServer) awaitEnd(ctx context.Context) {
