@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evfork/evfork/internal/waitpeek"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -78,7 +79,7 @@ func (p *Process) suspect() {
 // between closing its descriptors and being reported.
 func (p *Process) awaitExit(looks int) {
 	p.patience.start(p.loop, eofPatience, func() {
-		if looks > 0 && exiting(p.pid) {
+		if looks > 0 && waitpeek.Exiting(p.pid) {
 			p.awaitExit(looks - 1)
 			return
 		}

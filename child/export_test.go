@@ -6,6 +6,3 @@ import "syscall"
 func ExitStateOf(status syscall.WaitStatus) ExitState {
 	return exitState(status, &syscall.Rusage{})
 }
-
-// Exiting is what decides whether a child whose pipe has ended gets more patience.
-func Exiting(pid int) bool { return exiting(pid) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/exittest"
 	"github.com/evfork/evfork/internal/kqsim"
 	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
@@ -18,6 +19,7 @@ import (
 const envProgram = "CHILD_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
+	exittest.Main()
 	kqsim.Install()
 	if os.Getenv(envProgram) == "forgetful" {
 		forgetful()

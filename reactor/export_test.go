@@ -1,6 +1,9 @@
 package reactor
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }
@@ -84,6 +87,17 @@ var ExitSources = map[string]func(*Loop) exitSource{
 func (l *Loop) UseExits(name string) bool {
 	l.exits = ExitSources[name](l)
 	return l.exits != nil
+}
+
+// AskAgain is how long an exit goes unnoticed whose signal is lost.
+const AskAgain = askAgain
+
+// LoseSIGCHLD has the signals of exits be lost, from the next iteration on.
+func (l *Loop) LoseSIGCHLD() {
+	s := l.exits.(*sigchldSource)
+	s.close() // what it was told before has been posted then
+	s.signals, s.ended = make(chan os.Signal), make(chan struct{})
+	go s.run()
 }
 
 // LookAt reports whether what stat says of a path is so fresh that another change

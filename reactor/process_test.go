@@ -317,3 +317,56 @@ func TestSIGCHLDRefusesWhoIsNoChild(t *testing.T) {
 	_, err := loop.WatchProcess(os.Getpid(), func() { t.Error("called") })
 	wantErr(t, err, unix.ECHILD)
 }
+
+// TestExitWhoseSIGCHLDIsLostIsReported, later; and when nothing is watched any more
+// there is nothing to wake up for.
+func TestExitWhoseSIGCHLDIsLostIsReported(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	if !loop.UseExits("SIGCHLD") {
+		t.Skip("this system cannot be asked about a child without reaping it")
+	}
+	loop.LoseSIGCHLD()
+	pollTimes(t, loop, 1)
+	cmd, stdin := startCat(t)
+	exited := 0
+	_, err := loop.WatchProcess(cmd.Process.Pid, func() { exited++ })
+	must(t, err)
+	for range 3 { // it runs, and is asked for again and again
+		clock.now += reactor.AskAgain
+		pollTimes(t, loop, 1)
+	}
+	must(t, stdin.Close())
+	must(t, waitUntilExited(cmd.Process.Pid))
+	clock.now += reactor.AskAgain - 1
+	pollTimes(t, loop, 1)
+	if exited != 0 {
+		t.Errorf("reported %d times without a signal", exited)
+	}
+	clock.now++
+	pollTimes(t, loop, 1)
+	if exited != 1 {
+		t.Errorf("reported %d times", exited)
+	}
+	must(t, cmd.Wait())
+	if at, ok := loop.NextDeadline(); ok {
+		t.Errorf("the loop wakes up at %v", at)
+	}
+}
+
+func TestSIGCHLDIsNotAskedForWhenNothingIsWatched(t *testing.T) {
+	loop := newLoop(t)
+	if !loop.UseExits("SIGCHLD") {
+		t.Skip("this system cannot be asked about a child without reaping it")
+	}
+	loop.LoseSIGCHLD() // that of another test's child
+	pollTimes(t, loop, 1)
+	cmd, stdin := startCat(t)
+	w, err := loop.WatchProcess(cmd.Process.Pid, func() { t.Error("called") })
+	must(t, err)
+	w.Stop()
+	if at, ok := loop.NextDeadline(); ok {
+		t.Errorf("the loop wakes up at %v", at)
+	}
+	must(t, stdin.Close())
+	must(t, cmd.Wait())
+}

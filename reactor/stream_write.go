@@ -156,6 +156,22 @@ func (s *Stream) CloseWrite() {
 	}
 }
 
+// CloseWriteAfter is CloseWrite after a last piece, of which a copy is queued beyond MaxBuffered, too. It returns
+// ErrClosed after CloseWrite or Close, and the write error if the other side is gone; then
+// nothing was queued.
+func (s *Stream) CloseWriteAfter(last []byte) error {
+	if s.write != sideOpen {
+		return s.refusal()
+	}
+	if len(last) > 0 {
+		if err := s.enqueue([][]byte{last}, len(last)); err != nil {
+			return err
+		}
+	}
+	s.CloseWrite()
+	return nil
+}
+
 func (s *Stream) markDirty() {
 	if !s.dirty && !s.blocked {
 		s.dirty = true

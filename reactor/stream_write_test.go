@@ -215,6 +215,24 @@ func TestNothingOfAWriteIsQueuedBeyondMaxBuffered(t *testing.T) {
 	})
 }
 
+func TestLastPieceOfAStreamIsWrittenBeyondMaxBuffered(t *testing.T) {
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{MaxBuffered: 10} }
+	onLinks(t, config, func(t *testing.T, l *link) {
+		l.write("1234567890")
+		must(t, l.stream.CloseWriteAfter([]byte("the last")))
+		wantErr(t, l.stream.CloseWriteAfter([]byte("another")), reactor.ErrClosed)
+		verify(t, l.loop)
+		wantBytes(t, l.receiveEOF(), []byte("1234567890the last"))
+	})
+}
+
+func TestCloseWriteAfterNothingIsCloseWrite(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		must(t, l.stream.CloseWriteAfter(nil))
+		wantBytes(t, l.receiveEOF(), nil)
+	})
+}
+
 func TestCommitOfWhatWasLentQueuesNothing(t *testing.T) {
 	onLinks(t, nil, func(t *testing.T, l *link) {
 		must(t, l.stream.Commit(l.stream.AppendBuffer()))

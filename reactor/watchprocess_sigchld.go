@@ -6,20 +6,27 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/waitpeek"
 )
 
+// askAgain is how long an exit goes unnoticed whose signal is lost.
+const askAgain = 5 * time.Second
+
 // sigchldSource asks for each watched process after every SIGCHLD. The signal says
-// nothing itself: several exits may be one signal. Nothing is reaped, and nobody
-// else's child asked for: wait4(-1) would take what belongs to others.
+// nothing itself: several exits may be one signal. And macOS is said to lose some
+// (https://github.com/libuv/libuv/pull/3441), so it asks now and then without one.
+// Nothing is reaped, and nobody else's child asked for: wait4(-1) would take what
+// belongs to others.
 type sigchldSource struct {
 	loop      *Loop
 	processes processTable
 	signals   chan os.Signal
 	ended     chan struct{}
+	again     Timer // active while something is watched; the watchers count, or do not
 }
 
 // sigchldExits tries whether a process can be asked for without being reaped.
@@ -33,6 +40,8 @@ func sigchldExits(l *Loop) exitSource {
 		signals:   make(chan os.Signal, 1), // one that waits is enough
 		ended:     make(chan struct{}),
 	}
+	l.InitTimer(&s.again, s.check)
+	s.again.Unref()
 	signal.Notify(s.signals, syscall.SIGCHLD)
 	go s.run()
 	return s
@@ -62,13 +71,21 @@ func (s *sigchldSource) watch(w *ProcessWatcher) error {
 		return os.NewSyscallError("waitid", err)
 	}
 	s.processes[w.pid] = &watchedProcess{watchers: []*ProcessWatcher{w}}
+	if !s.again.active {
+		s.again.Reset(askAgain)
+	}
 	if exited {
 		return s.loop.Post(s.check)
 	}
 	return nil
 }
 
-func (s *sigchldSource) unwatch(w *ProcessWatcher) { s.processes.remove(w) }
+func (s *sigchldSource) unwatch(w *ProcessWatcher) {
+	s.processes.remove(w)
+	if len(s.processes) == 0 {
+		s.again.Stop()
+	}
+}
 
 // check reports who has exited. One that is no child any more has been reaped by
 // somebody else, and had exited then.
@@ -78,9 +95,13 @@ func (s *sigchldSource) check() {
 			s.processes.report(pid)
 		}
 	}
+	if len(s.processes) > 0 {
+		s.again.Reset(askAgain)
+	}
 }
 
 func (s *sigchldSource) close() {
+	s.again.Stop()
 	signal.Stop(s.signals)
 	close(s.signals) // nothing is sent to it any more
 	<-s.ended

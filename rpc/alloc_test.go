@@ -27,25 +27,33 @@ func skipWithRaceDetector(t *testing.T) {
 	}
 }
 
+// warmCalls returns a function that makes n calls at a time and waits for their ends, when it has been
+// called often enough.
+func (f *fixture) warmCalls(c *rpc.Client) func(n int) {
+	f.t.Helper()
+	var done counter
+	calls := func(n int) {
+		want := done.ended + n
+		for range n {
+			must(f.t, c.GoTo(&done, "some", "arguments"))
+		}
+		for done.ended < want {
+			must(f.t, f.Poll(-1))
+		}
+	}
+	for range warmUp / 100 {
+		calls(100)
+	}
+	return calls
+}
+
 func TestGoToAllocatesNothing(t *testing.T) {
 	for _, server := range []string{"sync", "async"} {
 		t.Run(server, func(t *testing.T) {
 			skipWithRaceDetector(t)
 			f := newFixture(t)
 			c := f.connect(peer{transport: "pipes", server: server, mirror: true}, rpc.Config{})
-			var done counter
-			calls := func(n int) {
-				want := done.ended + n
-				for range n {
-					must(t, c.GoTo(&done, "some", "arguments"))
-				}
-				for done.ended < want {
-					must(t, f.Poll(-1))
-				}
-			}
-			for range warmUp / 100 {
-				calls(100)
-			}
+			calls := f.warmCalls(c)
 			for _, n := range []int{1, 100} {
 				if allocs := testing.AllocsPerRun(1000, func() { calls(n) }); allocs != 0 {
 					t.Errorf("%d calls at a time allocate %v times", n, allocs)

@@ -41,8 +41,8 @@ func (a Answer[Resp]) Fail(err error) error {
 }
 
 // Context returns a context that ends when the caller cancels the call, at its
-// deadline, when it has been answered, and with the server. (ServeSync reads nothing
-// while it waits, and so does not learn of a cancel.) The context may be used anywhere.
+// deadline, when it has been answered, and with the server. (ServeSync learns of a
+// cancel only within the first 1 MiB of input behind the call.) The context may be used anywhere.
 // Under ServeSync and ServeGoroutines SendPart takes it. Calls whose handlers do not ask
 // for it cost nothing.
 func (a Answer[Resp]) Context() context.Context {
@@ -53,8 +53,8 @@ func (a Answer[Resp]) Context() context.Context {
 }
 
 // OnCancel has fn called when the caller cancels the call, with ErrCanceled, or at
-// its deadline, with ErrDeadline; once, and not after the call has been answered. A
-// second OnCancel replaces the first; nil removes it.
+// its deadline, with ErrDeadline, or when the server, or in a parent the child, has come to its end; once, and not after
+// the call has been answered. A second OnCancel replaces the first; nil removes it.
 //
 // Under ServeAsync fn runs on the loop, and the call has still to be answered, which
 // costs nothing: the answer is dropped. Under the other servers fn runs on the
@@ -89,6 +89,9 @@ func newAnswerWaiter[Resp any](ctx context.Context) *answerWaiter[Resp] {
 
 // wait returns when there is an answer, its error or nil. The end of ctx is one.
 func (w *answerWaiter[Resp]) wait() error {
+	if c, ok := w.ctx.Value(partKey{}).(*syncContext); ok && !w.isGiven() {
+		c.server.awaitEnd(w.context())
+	}
 	select {
 	case <-w.given:
 	case <-w.ctx.Done():
@@ -97,6 +100,12 @@ func (w *answerWaiter[Resp]) wait() error {
 		}
 	}
 	return w.err
+}
+
+func (w *answerWaiter[Resp]) isGiven() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
 }
 
 // giveUp answers with the ctx's error, unless there is an answer, or somebody who has to

@@ -40,7 +40,7 @@ func (f *fixture) cancelBegun(c *rpc.Client, begun <-chan int) {
 
 // The last function of OnCancel is called, once; one that it sets itself, too.
 func TestAnswerCallsTheFunctionThatWasSetLast(t *testing.T) {
-	for _, server := range []string{"async", "goroutines"} {
+	for _, server := range []string{"sync", "async", "goroutines"} {
 		t.Run(server, func(t *testing.T) {
 			f := newFixture(t)
 			begun, called := make(chan int, 1), make(chan string, 10)
@@ -71,7 +71,7 @@ func TestAnswerCallsTheFunctionThatWasSetLast(t *testing.T) {
 }
 
 func TestAnswerCallsNobodyOnceItWasGiven(t *testing.T) {
-	for _, server := range []string{"async", "goroutines"} {
+	for _, server := range []string{"sync", "async", "goroutines"} {
 		t.Run(server, func(t *testing.T) {
 			f := newFixture(t)
 			begun, called := make(chan int, 1), make(chan string, 10)
@@ -195,7 +195,7 @@ func TestWaitingServersAnswerIsTheContextsError(t *testing.T) {
 
 // Also one that is asked for after the cancel.
 func TestAnswersContextEndsWithACancel(t *testing.T) {
-	for _, server := range []string{"async", "goroutines"} {
+	for _, server := range []string{"sync", "async", "goroutines"} {
 		t.Run(server, func(t *testing.T) {
 			f := newFixture(t)
 			begun, errs := make(chan int, 1), make(chan error, 2)

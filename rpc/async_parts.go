@@ -16,7 +16,7 @@ type asyncParts struct {
 // before the handler returns; without it, and for a nil part, they are dropped. A part is a view that is
 // valid until the function returns; then its bytes are granted to the caller again,
 // unless PauseParts is in force. After the answer neither is called, and end not either if the caller
-// cancels the call or is gone: OnCancel, and the end of the server, tell. For a call
+// cancels the call or is gone, or the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there. For a call
 // without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
 	s := &d.open.slots[d.slot]
@@ -66,16 +66,20 @@ func (d Done) ResumeParts() {
 
 // OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
 // once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
-// the first; nil removes it. The caller grants nothing for a call that it has cancelled: OnCancel
-// tells of that.
+// the first; nil removes it. The caller grants nothing for a call that it has cancelled, or whose deadline has passed,
+// or when it is gone: then fn is called, too, after OnCancel's function, and finds that Part returns another error.
 func (d Done) OnRoom(fn func()) {
 	n := d.notify()
 	if n == nil {
 		return
 	}
 	n.onRoom = fn
-	if fn != nil && d.hasRoom() {
+	switch {
+	case fn == nil:
+	case d.hasRoom():
 		d.open.loop.Post(d.tellRoom) // it came meanwhile
+	default:
+		n.watchDeadline()
 	}
 }
 
@@ -94,7 +98,7 @@ func (d Done) hasRoom() bool {
 		return true
 	}
 	p := d.streamed()
-	return !a.full() && (p == nil || p.hasCredit())
+	return d.isGivenUp() || !a.full() && (p == nil || p.hasCredit())
 }
 
 // tellRoom calls OnRoom's function if there is room.
@@ -103,9 +107,7 @@ func (d Done) tellRoom() {
 	if s.gen != d.gen || s.notify == nil || s.notify.onRoom == nil || !d.hasRoom() {
 		return
 	}
-	fn := s.notify.onRoom
-	s.notify.onRoom = nil
-	fn()
+	s.notify.tellRoom()
 }
 
 // partsRoom tells all calls that there is room in the stream.

@@ -12,7 +12,8 @@ import (
 // room. When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if
 // that has one, and the call is abandoned: it counts as in flight until the child has answered
 // it. On the Evfork wire the child is told, as with Cancel, and ctx's deadline
-// travels with the call. Goroutine-safe; on the loop's own goroutine it would
+// travels with the call: a child that notices it first answers with a *RemoteError that
+// is ErrDeadline. Goroutine-safe; on the loop's own goroutine it would
 // wait for itself.
 func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
 	w := c.queue.waiter()

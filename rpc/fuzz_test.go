@@ -317,6 +317,21 @@ func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
 		}
 		return request, fuzzAnswer(request)
 	}
+	return serveNumbered(s, server, handler, func(request rpc.Payload, done rpc.Done) {
+		request = slices.Clone(request)
+		done.OnCancel(func(err error) { done.Fail(err) })
+		done.OnParts(func(part rpc.Payload) { done.PartBytes(part) }, func() {
+			if err := fuzzAnswer(request); err != nil {
+				done.Fail(err)
+				return
+			}
+			done.ReplyBytes(request)
+		})
+	})
+}
+
+// serveNumbered has the server with a number serve, with a handler of its own kind.
+func serveNumbered(s *rpc.Server, server byte, handler rpc.Handler, async rpc.AsyncHandler) error {
 	switch server {
 	case 0:
 		return s.ServeSync(handler)
@@ -328,17 +343,7 @@ func serveFuzz(fds rpc.FDs, server byte, wire rpc.Wire) error {
 		return err
 	}
 	defer closeLoop(loop)
-	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
-		request = slices.Clone(request)
-		done.OnCancel(func(err error) { done.Fail(err) })
-		done.OnParts(func(part rpc.Payload) { done.PartBytes(part) }, func() {
-			if err := fuzzAnswer(request); err != nil {
-				done.Fail(err)
-				return
-			}
-			done.ReplyBytes(request)
-		})
-	})
+	return s.ServeAsync(loop, async)
 }
 
 // FuzzHello: what is not a hello puts the child down, what is one lets it work,

@@ -50,11 +50,8 @@ func (c *goroutineCall) noMoreParts() {
 
 // Value has SendPart, Parts and CallParent find the call.
 func (c *goroutineCall) Value(key any) any {
-	switch key.(type) {
-	case partKey:
-		return partedCall(c)
-	case upcallKey:
-		return upcaller(c)
+	if call := callOf(c, key); call != nil {
+		return call
 	}
 	return c.callContext.Value(key)
 }

@@ -17,6 +17,21 @@ type partedCall interface {
 // partKey is the key under which it is found.
 type partKey struct{}
 
+// handledCall is a call as its handler's ctx knows it.
+type handledCall interface {
+	partedCall
+	upcaller
+}
+
+// callOf is the value of key in a handler's ctx, if that is its call, and else nil.
+func callOf(call handledCall, key any) any {
+	switch key.(type) {
+	case partKey, upcallKey:
+		return call
+	}
+	return nil
+}
+
 // Parts returns the parts of a call's request, in their order, inside a Handler, whose
 // ctx, or one that was derived from it, it is given. Each is a view that is valid
 // until the next is asked for. The sequence waits for parts; it ends when the caller has ended them, and for

@@ -1,5 +1,7 @@
 package rpc
 
+import "slices"
+
 // held is the calls that an async server has read and not begun, because so many calls
 // run, or so many replies wait to be written, that no other may begin. It reads on to a
 // limit, for the sake of the frames behind them that are about the calls which run.
@@ -7,18 +9,22 @@ type held struct {
 	calls  backlog[*heldCall]
 	eof    bool        // it came behind them
 	posted bool        // goOn is on its way
-	chunk  []byte      // where the requests are copied to, one behind the other
 	free   []*heldCall // to be used again
 }
-
-// heldChunk is how large a chunk is, unless one request is larger.
-const heldChunk = 64 << 10
 
 // freeKept is how many records are kept while no call is held.
 const freeKept = 64
 
-// heldCall is a call with a copy of its request.
-type heldCall struct{ call incoming }
+// copyKept is how large a copy of a request may be for its memory to be used again: not much
+// more than callOverhead, which is all that is counted for what a short request leaves unused.
+const copyKept = 2 * callOverhead
+
+// heldCall is a call with a copy of its request, in memory of its own: a call that stays for
+// long keeps no other's.
+type heldCall struct {
+	call incoming
+	copy []byte
+}
 
 // number and length implement waitingCall.
 func (h *heldCall) number() uint32 { return h.call.id }
@@ -34,11 +40,6 @@ func (a *asyncServer) stalled() bool {
 // hold keeps a call for later.
 func (a *asyncServer) hold(call *incoming) {
 	s := &a.held
-	if cap(s.chunk)-len(s.chunk) < len(call.payload) {
-		s.chunk = make([]byte, 0, max(heldChunk, len(call.payload)))
-	}
-	start := len(s.chunk)
-	s.chunk = append(s.chunk, call.payload...)
 	var h *heldCall
 	if last := len(s.free) - 1; last >= 0 {
 		h, s.free = s.free[last], s.free[:last]
@@ -46,18 +47,20 @@ func (a *asyncServer) hold(call *incoming) {
 		h = &heldCall{}
 	}
 	h.call = *call
-	h.call.payload = s.chunk[start:len(s.chunk):len(s.chunk)]
+	h.copy = append(h.copy[:0], call.payload...)
+	h.call.payload = slices.Clip(h.copy)
 	s.calls.push(h)
 }
 
 // release has a call that is not held any more used again.
 func (s *held) release(h *heldCall) {
-	*h = heldCall{}
-	if s.free = append(s.free, h); s.calls.empty() {
-		s.chunk = nil
-		if len(s.free) > freeKept {
-			s.free = nil
-		}
+	h.call = incoming{}
+	if cap(h.copy) > copyKept {
+		h.copy = nil
+	}
+	if s.free = append(s.free, h); s.calls.empty() && len(s.free) > freeKept {
+		clear(s.free[freeKept:])
+		s.free = s.free[:freeKept]
 	}
 }
 

@@ -24,7 +24,7 @@ func eachHolding(t *testing.T, test func(t *testing.T, how holding)) {
 	}
 }
 
-// eachBoundedHolding also runs it against those that learn of a deadline only.
+// eachBoundedHolding also runs it against those that learn of a deadline, but handle one call at a time.
 func eachBoundedHolding(t *testing.T, test func(t *testing.T, how holding)) {
 	eachHolding(t, test)
 	t.Run("sync/Handle", func(t *testing.T) { test(t, holding{"sync", false}) })

@@ -73,7 +73,9 @@ func (s *Server) refusesPart(size int) error {
 
 // Part sends a part of the reply, a STRING list. It returns ErrNoParts if
 // the caller's side takes none, ErrFull if the parent does not read, or, in a streamed call, the caller has
-// not taken parts before (OnRoom tells when to go on), ErrTooLarge, or ErrDone after the answer.
+// not taken parts before (OnRoom tells when to go on), ErrTooLarge, ErrDone after the answer, or what OnCancel is
+// told: ErrCanceled once the caller has cancelled the call, ErrDeadline, or a *LostError. Then the call has still to be
+// answered.
 func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values...)) }
 
 // PartBytes is Part with a payload that has been encoded already; it is copied.
@@ -89,6 +91,9 @@ func (d Done) PartBytes(part []byte) error {
 func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
 	if err := a.refusesPart(len(part)); err != nil {
 		return err
+	}
+	if n := call.notify; n != nil && n.why != nil {
+		return n.why // nobody takes it, and nobody grants more
 	}
 	if a.full() {
 		return ErrFull

@@ -92,14 +92,19 @@ func TestPartOfACallThatIsNotInFlightIsAViolation(t *testing.T) {
 	_, err := file.WriteString(hello + frame(0x20000007, ""))
 	must(t, err)
 	f.until(r.ended)
-	var violation *rpc.ProtocolError
-	if !errors.As(r.err, &violation) || !strings.Contains(r.err.Error(), "part of a reply to call 7, which is not in flight") {
-		t.Errorf("the call ended with %v", r.err)
-	}
+	wantViolation(t, r.err, "part of a reply to call 7, which is not in flight")
 }
 
 func TestSendPartNeedsAHandlersContext(t *testing.T) {
 	if err := rpc.SendPart(t.Context(), nil); err != rpc.ErrNoParts {
 		t.Errorf("SendPart returned %v", err)
+	}
+}
+
+// wantViolation fails the test unless a call has ended because of a violation that is described so.
+func wantViolation(t *testing.T, err error, says string) {
+	t.Helper()
+	if _, ok := errors.AsType[*rpc.ProtocolError](err); !ok || !strings.Contains(err.Error(), says) {
+		t.Errorf("the call ended with %v", err)
 	}
 }

@@ -467,8 +467,13 @@ func (f *fixture) flooded(limit, size int) (server *rpc.Server, accepted *atomic
 
 // waitFull waits until the server has taken so much, and takes no more.
 func waitFull(server *rpc.Server, accepted *atomic.Int64, least int) {
-	for accepted.Load() < int64(least) || !rpc.IsFull(server, false) {
-		time.Sleep(time.Millisecond) // nobody tells
+	pollUntil(func() bool { return accepted.Load() >= int64(least) && rpc.IsFull(server, false) })
+}
+
+// pollUntil waits for what nobody tells.
+func pollUntil(cond func() bool) {
+	for !cond() {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -518,9 +523,7 @@ func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
 	const size = 8 << 20
 	_, err := unix.Write(ours, []byte(frame(1, strconv.Itoa(size))))
 	must(t, err)
-	for !rpc.IsFull(server, false) {
-		time.Sleep(time.Millisecond) // nobody tells
-	}
+	pollUntil(func() bool { return rpc.IsFull(server, false) })
 	must(t, unix.SetNonblock(ours, true))
 	small := frame(2, "10")
 	sent := writeUntilStuck(t, ours, strings.Repeat(small, 50_000))
@@ -535,5 +538,49 @@ func TestServeGoroutinesBeginsNoCallWhileItsRepliesWait(t *testing.T) {
 	}()
 	if got, want := countToEnd(ours), 8+size+calls*(8+10); got != want {
 		t.Errorf("%d bytes of replies to %d calls, want %d", got, calls+1, want)
+	}
+}
+
+// A held call of a few bytes kept alive all 64 kB that its request had been copied into with others, also when those
+// had been cancelled.
+func TestHeldCallsKeepNoMoreThanTheirRequests(t *testing.T) {
+	f := newFixture(t)
+	const held, large = 300, 65_000
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxConcurrent: 1})
+	must(t, err)
+	var first rpc.Done
+	f.servers.Go(func() {
+		_, err := file.WriteString(clientHello + frame(1, ""))
+		for id := uint32(2); id < 2+2*held && err == nil; id += 2 {
+			_, err = file.WriteString(frame(id, "small") + frame(id+1, strings.Repeat("x", large)) + frame(cancelKind|(id+1), ""))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	answers := make(chan int, 1)
+	f.servers.Go(func() {
+		// The answers to the calls that were cancelled say that the others are held.
+		const answer = len("\x00\x00\x00\x00\x00\x00\x00\x00")
+		refused := errorReply(3, rpc.ErrCanceled, rpc.KindCanceled)
+		readBytes(file, len(ourHello)+held*len(refused))
+		before := int(inUse())
+		f.Post(func() { first.Reply() })
+		readBytes(file, answer+held*(answer+len("small")))
+		answers <- before - int(inUse())
+		unix.Shutdown(ours, unix.SHUT_WR)
+	})
+	must(t, server.ServeAsync(f.Loop, func(request rpc.Payload, done rpc.Done) {
+		if len(request) > 0 {
+			done.ReplyBytes(request)
+			return
+		}
+		first = done
+	}))
+	if kept := <-answers; kept > held*large/10 {
+		t.Errorf("%d calls of 5 bytes keep %d bytes", held, kept)
 	}
 }

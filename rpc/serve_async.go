@@ -54,8 +54,7 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 		err = errStopped
 	}
 	stream.Close()
-	a.endUpcalls()
-	a.open.endAll()
+	a.endCalls()
 	return s.finish(errors.Join(a.err, err))
 }
 
@@ -87,6 +86,11 @@ func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
 	a.decoder.feed(data)
+	a.beginRest()
+}
+
+// beginRest has all begun that has been read and not looked at.
+func (a *asyncServer) beginRest() {
 	for !a.beginCalls() {
 	}
 	a.pace.stop(a.calls)
@@ -108,8 +112,9 @@ func (a *asyncServer) onDrain() {
 }
 
 // beginCalls calls the handler for each call that has been read, until none is
-// left (done) or a handler panics, which ends its call; a panic after the answer
-// ends the process.
+// left (done) or a handler panics, which ends its call. A panic after the answer, or of a function that
+// is called back with an answer of the parent, is the loop's matter, and goes on
+// when the rest has been begun.
 // One deferred function for all of them is cheaper than one for each.
 func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
@@ -117,7 +122,9 @@ func (a *asyncServer) beginCalls() (done bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			if current.open == nil || current.Fail(recovered(r)) == ErrDone {
-				panic(r) // nobody else would hear of it
+				defer panic(r) // nobody else would hear of it
+				a.beginRest()
+				a.stream.Flush() // the connection may end with this
 			}
 			done = false
 		}
@@ -220,7 +227,6 @@ func (a *asyncServer) fail(err error) {
 		a.err = err
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
-		a.open.endAll()
 		a.partsTable.breakOff(err)
 	}
 }
@@ -229,8 +235,8 @@ func (a *asyncServer) onClose(err error) {
 	if a.err == nil && err != nil {
 		a.err = fmt.Errorf("rpc: connection to the parent: %w", err)
 	}
-	a.endUpcalls()
-	a.ended = true
+	defer func() { a.ended = true }() // also if a callback panics
+	a.endCalls()
 }
 
 // Done answers one call. Its methods belong to the loop's goroutine; the first

@@ -53,7 +53,8 @@ func (o *openCalls) cancel(id uint32) {
 	s.notify.happened(ErrCanceled)
 }
 
-// happened ends the ctx and calls back, once.
+// happened ends the ctx and calls back, once. Whoever waits for room is told, too: Part says why
+// there will be none.
 func (n *notify) happened(why error) {
 	if n.why != nil {
 		return
@@ -63,9 +64,18 @@ func (n *notify) happened(why error) {
 		n.ctx.end()
 	}
 	n.stopTimer()
+	defer n.tellRoom() // also if the other callback panics
 	if fn := n.onCancel; fn != nil {
 		n.onCancel = nil
 		fn(why)
+	}
+}
+
+// tellRoom calls OnRoom's function, if there still is one.
+func (n *notify) tellRoom() {
+	if fn := n.onRoom; fn != nil {
+		n.onRoom = nil
+		fn()
 	}
 }
 
@@ -126,8 +136,8 @@ func (d Done) deadlineContext() context.Context {
 }
 
 // OnCancel has fn called on the loop when the caller cancels the call, with
-// ErrCanceled, or at its deadline, with ErrDeadline, or in a parent when the child is
-// gone, with a *LostError; once, and not after the call has been
+// ErrCanceled, or at its deadline, with ErrDeadline, or when the other side is gone, or the
+// server has ended, with a *LostError; once, and not after the call has been
 // answered. The call has still to be answered, which costs nothing: the answer is
 // dropped. A second OnCancel replaces the first; nil removes it.
 func (d Done) OnCancel(fn func(err error)) {
@@ -140,7 +150,14 @@ func (d Done) OnCancel(fn func(err error)) {
 	case fn == nil:
 	case n.why != nil: // it has happened already: fn is called all the same, but not here
 		n.later(fn)
-	case !n.deadline.IsZero() && n.timer == nil:
+	default:
+		n.watchDeadline()
+	}
+}
+
+// watchDeadline has the deadline happen, if there is one: who is called back wants to know.
+func (n *notify) watchDeadline() {
+	if n.why == nil && !n.deadline.IsZero() && n.timer == nil {
 		n.timer = n.loop.AfterFunc(time.Until(n.deadline), func() { n.happened(ErrDeadline) })
 	}
 }
@@ -152,4 +169,15 @@ func (n *notify) later(fn func(err error)) {
 		n.timer, n.onCancel = nil, nil
 		fn(n.why)
 	})
+}
+
+// endCalls tells those who wait, for the parent or for a cancel, that the server has ended.
+func (a *asyncServer) endCalls() {
+	why := a.err
+	if why == nil {
+		why = errInputEnded
+	}
+	defer a.open.endAll()
+	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
+	a.endUpcalls(why)
 }

@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"math"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,21 +72,7 @@ func (y *syncServer) readInside(ctx context.Context) error {
 	if ready, err := y.awaitInput(ctx); err != nil || !ready {
 		return err
 	}
-	d := &y.reader.decoder
-	y.makeRoom()
-	n, err := syscall.Read(y.reader.fd, d.in[len(d.in):cap(d.in)])
-	switch {
-	case err == syscall.EINTR:
-		return nil
-	case err != nil:
-		return &readError{err}
-	case n == 0:
-		return errInputEnded // the main loop finds it again
-	}
-	d.in = d.in[:len(d.in)+n]
-	y.wait.unseen += n
-	y.noteCancels(d.in[len(d.in)-n:])
-	return y.holdOrGoOn()
+	return y.readMore()
 }
 
 // holdOrGoOn has the parent hold calls back while many wait.

@@ -38,8 +38,8 @@ type Stream struct {
 
 // CallStream makes a streamed call. It does not wait: what becomes of the call is
 // told by Parts and Reply. While the client is full, or the child's hello has not come, the call waits.
-// ctx is the whole call's: when it ends the call ends with ErrDeadline or ErrCanceled, the child
-// is told, and a deadline travels with the call. Goroutine-safe.
+// ctx is the whole call's: when it ends the call ends with ErrDeadline or ErrCanceled, with ctx's cause if that has one, the child
+// is told, and a deadline travels with the call: a child that notices it first answers with a *RemoteError that is ErrDeadline. Goroutine-safe.
 func (c *Client) CallStream(ctx context.Context, options StreamOptions, payload []byte) *Stream {
 	s := &Stream{client: c, ctx: ctx, options: options}
 	s.changed.L = &s.mu

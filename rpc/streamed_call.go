@@ -89,7 +89,7 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 		c.calls.add(s.id, s, c.stream.Accepted())
 	}
 	c.streams.open++
-	if s.meta.bounded {
+	if s.meta.bounded && !patient { // a goroutine's ctx ends its call, and knows the cause
 		c.calls.schedule(s.id, s.due)
 		c.armTimer()
 	}

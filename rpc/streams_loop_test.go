@@ -24,14 +24,21 @@ func (p *parted) Part(part rpc.Payload) {
 	}
 }
 
+// countParts makes a call with a window of 20 of its 500 parts.
+func countParts(t *testing.T, c *rpc.Client) (*parted, *rpc.LoopStream) {
+	t.Helper()
+	r := &parted{}
+	s, err := c.GoStream(r, rpc.StreamOptions{Window: 1000}, request("count", 500, 42))
+	must(t, err)
+	return r, s
+}
+
 // A paused stream gets what its window allows, and no more, until it is resumed.
 func TestPausedStreamGetsItsWindowAndAPart(t *testing.T) {
 	eachStreamServer(t, func(t *testing.T, p peer) {
 		f := newFixture(t)
 		c := f.connect(p, rpc.Config{})
-		r := &parted{}
-		s, err := c.GoStream(r, rpc.StreamOptions{Window: 1000}, request("count", 500, 42))
-		must(t, err)
+		r, s := countParts(t, c)
 		s.Pause()
 		f.until(func() bool { return r.n == 20 }) // each costs 50
 		if p.server != "sync" {                   // which answers nothing else meanwhile
@@ -60,9 +67,7 @@ func TestCancelInsidePart(t *testing.T) {
 	eachStreamServer(t, func(t *testing.T, p peer) {
 		f := newFixture(t)
 		c := f.connect(p, rpc.Config{})
-		r := &parted{}
-		s, err := c.GoStream(r, rpc.StreamOptions{Window: 1000}, request("count", 500, 42))
-		must(t, err)
+		r, s := countParts(t, c)
 		r.fn = func() {
 			if r.n == 7 && !s.Cancel() {
 				t.Error("there was nothing to cancel")

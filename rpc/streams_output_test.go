@@ -88,10 +88,7 @@ func TestPartWithoutCreditIsAViolation(t *testing.T) {
 	_, err = file.WriteString(ourHello + frame(partKind|1, "\x03one") + frame(partKind|1, "\x03two") + frame(partKind|1, ""))
 	must(t, err)
 	f.until(r.ended)
-	var violation *rpc.ProtocolError
-	if !errors.As(r.err, &violation) || !strings.Contains(r.err.Error(), "call 1, whose credit is used up") {
-		t.Errorf("the call ended with %v", r.err)
-	}
+	wantViolation(t, r.err, "call 1, whose credit is used up")
 	if fmt.Sprint(r.parts) != "[one two]" {
 		t.Errorf("the parts are %q", r.parts)
 	}

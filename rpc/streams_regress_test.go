@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -143,5 +144,34 @@ func TestCancelComesBeforeTheEndOfTheParts(t *testing.T) {
 	}
 	if len(order) != 2 || order[0] != cancelKind || order[1] != endKind {
 		t.Errorf("the child reads %x", order)
+	}
+}
+
+// heldCtx is a ctx whose end comes later than its deadline: the loop may be the first to notice that.
+type heldCtx struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c heldCtx) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// The loop ended the streamed call of a goroutine at its deadline, without the ctx's cause, if it was faster than the ctx.
+func TestStreamThatEndsWithItsContextHasTheCause(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	_, err := file.WriteString(ourHello)
+	must(t, err)
+	enough := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	held := heldCtx{ctx, time.Now().Add(time.Millisecond)}
+	s := c.CallStream(held, rpc.StreamOptions{}, nil)
+	f.until(func() bool { return c.InFlight() == 1 })
+	passed := false
+	f.AfterFunc(time.Until(held.deadline)+time.Millisecond, func() { passed = true })
+	f.until(func() bool { return passed })
+	cancel(enough)
+	if _, err := s.Reply(); !errors.Is(err, enough) {
+		t.Errorf("the call ended with %v", err)
 	}
 }

@@ -14,11 +14,8 @@ type syncContext struct {
 
 // Value has SendPart, Parts and CallParent find the call.
 func (c *syncContext) Value(key any) any {
-	switch key.(type) {
-	case partKey:
-		return partedCall(c)
-	case upcallKey:
-		return upcaller(c)
+	if call := callOf(c, key); call != nil {
+		return call
 	}
 	return c.callContext.Value(key)
 }

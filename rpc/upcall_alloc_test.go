@@ -79,19 +79,7 @@ func TestUpcallsAllocateNothing(t *testing.T) {
 			})
 			answer := func(request rpc.Payload, done rpc.Done) { done.ReplyBytes(request) }
 			c := f.client(rpc.NewStreamTransport(f.Loop, ours, ours), peer{}, rpc.Config{OnCall: answer, MaxUpcalls: 100})
-			var done counter
-			calls := func(n int) {
-				want := done.ended + n
-				for range n {
-					must(t, c.GoTo(&done, "some", "arguments"))
-				}
-				for done.ended < want {
-					must(t, f.Poll(-1))
-				}
-			}
-			for range warmUp / 100 {
-				calls(100)
-			}
+			calls := f.warmCalls(c)
 			for _, n := range []int{1, 100} {
 				if allocs := testing.AllocsPerRun(200, func() { calls(n) }); allocs > most*float64(n) {
 					t.Errorf("%d calls at a time allocate %v times", n, allocs)

@@ -167,15 +167,11 @@ func (u *upcalls) expire() {
 	}
 }
 
-// endUpcalls is the end of the server.
-func (a *asyncServer) endUpcalls() {
-	why := a.err
-	if why == nil {
-		why = errInputEnded
-	}
-	a.upcalls.end(why)
-	a.upcalls.endCanceled()
+// endUpcalls is the end of the server, and why.
+func (a *asyncServer) endUpcalls(why error) {
 	if t := a.upcalls.loop.timer; t != nil {
 		t.Stop()
 	}
+	defer a.upcalls.endCanceled()
+	a.upcalls.end(why)
 }

@@ -3,6 +3,9 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -224,5 +227,90 @@ func TestPanicInTheChildsCallbackIsNoCallsEnd(t *testing.T) {
 	}
 	if rest := readToEnd(file); rest != "" {
 		t.Errorf("it said %q", rest)
+	}
+}
+
+// What had come with an answer, behind it, was lost when the function that was called back with that panicked: an
+// answer, and a call.
+func TestPanicInTheChildsCallbackLeavesWhatCameWithItAlone(t *testing.T) {
+	leaktest.Check(t)
+	var panics []any
+	loop, err := reactor.New(reactor.Config{OnPanic: func(p *reactor.Panic) { panics = append(panics, p.Value) }})
+	must(t, err)
+	defer closeLoop(loop)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	served := make(chan error, 1)
+	var seen []string
+	go func() {
+		served <- s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+			if len(request) > 0 {
+				seen = append(seen, string(request))
+				done.ReplyBytes(request)
+				return
+			}
+			for range 2 {
+				if err := s.GoParent(func(reply rpc.Payload, err error) {
+					seen = append(seen, fmt.Sprint(string(reply), err))
+					if string(reply) == "one" {
+						panic("in the child")
+					}
+				}, "ask"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}()
+	_, err = file.WriteString(helloTaking("2") + frame(1, ""))
+	must(t, err)
+	asked := ourHello + frame(upcallKind|1, "\x03ask") + frame(upcallKind|2, "\x03ask")
+	if got := readBytes(file, len(asked)); got != asked {
+		t.Fatalf("the server says %q", got)
+	}
+	_, err = file.WriteString(frame(upcallKind|1, "one") + frame(upcallKind|2, "two") + frame(2, "call"))
+	must(t, err)
+	rest := readToEnd(file)
+	if err := <-served; err == nil || !strings.Contains(err.Error(), "in the child") {
+		t.Errorf("the server returned %v", err)
+	}
+	if want := []string{"one<nil>", "two<nil>", "call"}; !slices.Equal(seen, want) || len(panics) != 1 || rest != frame(2, "call") {
+		t.Errorf("the child saw %q, the loop was told %v, the parent %q", seen, panics, rest)
+	}
+}
+
+// Answers for which there was no room in the parent's buffer when the child's input was closed were lost.
+func TestShutdownWritesTheAnswersThatWaitForRoom(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	const calls, size = 20, 90_000
+	var w watched
+	answered := 0
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxBuffered: size + 1000, OnCall: func(_ rpc.Payload, done rpc.Done) {
+		must(t, done.ReplyBytes(make([]byte, size)))
+		answered++
+	}}))
+	asked := hello
+	for id := range uint32(calls) {
+		asked += frame(upcallKind|(id+1), "")
+	}
+	_, err := file.WriteString(asked)
+	must(t, err)
+	f.until(func() bool { return answered == calls })
+	c.Shutdown()
+	read := make(chan string, 1)
+	fd := int(file.Fd())
+	go func() {
+		all := readToEnd(file)
+		unix.Shutdown(fd, unix.SHUT_WR) // an error would leave the client waiting
+		read <- all
+	}()
+	f.until(w.ended)
+	frames, pending, err := rpc.Decode(1<<20, []byte(<-read))
+	must(t, err)
+	if len(frames) != 1+calls || pending > 0 || w.destroyed != 1 {
+		t.Errorf("the child reads %d frames, and %d bytes of another; OnError got %v", len(frames), pending, w.err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 	"github.com/evfork/evfork/rpc/rpctest"
 )
@@ -65,18 +64,7 @@ func serveAsking(fds rpc.FDs, server byte, counts *askingCounts) error {
 		defer counts.ended.Add(1)
 		return rpc.CallParentBytes(ctx, request)
 	}
-	switch server {
-	case 0:
-		return s.ServeSync(handler)
-	case 1:
-		return s.ServeGoroutines(handler, 3)
-	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+	return serveNumbered(s, server, handler, func(request rpc.Payload, done rpc.Done) {
 		err := s.GoParentBytes(func(reply rpc.Payload, err error) {
 			counts.ended.Add(1)
 			if err != nil {

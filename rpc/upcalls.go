@@ -203,8 +203,8 @@ func (u *upcalls) end(why error) {
 	lost := u.table.drain()
 	close(u.over)
 	u.mu.Unlock()
+	defer u.feed() // whoever waits for room is told why there is none
 	u.lose(lost, &LostError{Cause: why, Started: true})
-	u.feed() // whoever waits for room is told why there is none
 }
 
 func (u *upcalls) lose(lost []call, err error) {

@@ -33,6 +33,9 @@ func (q *Queue) changeOne(c *kevent.Event) unix.Errno {
 	case kevent.EVFILT_READ, kevent.EVFILT_WRITE:
 		if c.Ident > 1<<31-1 || !isOpen(int(c.Ident)) {
 			q.forget(key{c.Filter, c.Ident}) // it went when the descriptor was closed
+			if q.quirks.ClosedFD != 0 {
+				return q.quirks.ClosedFD
+			}
 			return unix.EBADF
 		}
 	case kevent.EVFILT_USER:
@@ -84,37 +87,62 @@ func (q *Queue) attach(c *kevent.Event) (*note, unix.Errno) {
 		udata:    c.Udata,
 		flags:    c.Flags & (kevent.EV_CLEAR | kevent.EV_ONESHOT | kevent.EV_DISPATCH),
 		disabled: c.Flags&kevent.EV_DISABLE != 0,
+		set:      noSet,
 		pidfd:    -1,
+		stat:     -1,
 	}
+	var err unix.Errno
 	switch c.Filter {
 	case kevent.EVFILT_READ, kevent.EVFILT_WRITE:
-		if q.quirks.NoTerminals && isTerminal(int(c.Ident)) {
-			return nil, unix.EINVAL
-		}
-		n.file = identify(int(c.Ident))
-		n.named = q.quirks.FIFOStaysOpen && c.Filter == kevent.EVFILT_READ && n.file.readEnd() && isNamed(int(c.Ident))
-		n.set = readSet
-		if c.Filter == kevent.EVFILT_WRITE {
-			n.set = writeSet
-			if q.quirks.DeadPipe != 0 && n.file.writeEnd() && conditions(int(c.Ident))&unix.POLLERR != 0 {
-				return nil, q.quirks.DeadPipe
-			}
-		}
+		err = q.attachFD(n)
 	case kevent.EVFILT_PROC:
-		n.set = procSet
-		n.flags |= kevent.EV_ONESHOT // NOTE_EXIT comes once, asked for or not
-		pidfd, err := unix.PidfdOpen(int(c.Ident), 0)
-		if err != nil {
-			return nil, unix.ESRCH
-		}
-		n.pidfd = pidfd
-		if exited, _ := waitpeek.Exited(int(c.Ident)); exited && q.quirks.ZombieESRCH {
-			unix.Close(pidfd)
-			return nil, unix.ESRCH
-		}
+		err = q.attachProcess(n)
+	}
+	if err != 0 {
+		return nil, err
 	}
 	q.notes[key{c.Filter, c.Ident}] = n
 	return n, 0
+}
+
+func (q *Queue) attachFD(n *note) unix.Errno {
+	fd := int(n.ident)
+	if q.quirks.NoTerminals && isTerminal(fd) {
+		return unix.EINVAL
+	}
+	n.file = identify(fd)
+	switch {
+	case n.isFile():
+	case n.filter == kevent.EVFILT_READ:
+		n.set = readSet
+		n.named = q.quirks.FIFOStaysOpen && n.file.readEnd() && isNamed(fd)
+	default:
+		n.set = writeSet
+		if q.quirks.DeadPipe != 0 && n.file.writeEnd() && conditions(fd)&unix.POLLERR != 0 {
+			return q.quirks.DeadPipe
+		}
+	}
+	return 0
+}
+
+func (q *Queue) attachProcess(n *note) unix.Errno {
+	pid := int(n.ident)
+	n.set = procSet
+	n.flags |= kevent.EV_ONESHOT // NOTE_EXIT comes once, asked for or not
+	exited, _ := waitpeek.Exited(pid)
+	n.muted = exited && q.quirks.ZombieSilent
+	var err error
+	if n.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
+		return unix.ESRCH
+	}
+	if q.quirks.EarlyExit {
+		n.stat, _ = unix.Open(waitpeek.StatPath(pid), unix.O_RDONLY|unix.O_CLOEXEC, 0) // -1: reaped since
+	}
+	if q.quirks.ZombieESRCH && (exited || n.exiting()) {
+		n.close()
+		return unix.ESRCH
+	}
+	return 0
 }
 
 // update is the change of a note that exists: EV_ADD replaces the user data, but
@@ -122,9 +150,7 @@ func (q *Queue) attach(c *kevent.Event) (*note, unix.Errno) {
 func (q *Queue) update(n *note, c *kevent.Event) {
 	if c.Flags&kevent.EV_ADD != 0 {
 		n.udata = c.Udata
-		if !q.quirks.DisabledStays {
-			n.disabled = false
-		}
+		n.disabled = q.quirks.DisabledStays
 	}
 	if c.Flags&kevent.EV_ENABLE != 0 {
 		n.disabled = false
@@ -136,7 +162,8 @@ func (q *Queue) update(n *note, c *kevent.Event) {
 
 // arm has the kernel watch what the note is about, from its present state on.
 func (q *Queue) arm(n *note) unix.Errno {
-	if n.filter == kevent.EVFILT_USER {
+	if n.set == noSet {
+		n.told = false
 		q.signal()
 		return 0
 	}
@@ -177,24 +204,10 @@ func (q *Queue) forget(k key) {
 	}
 	delete(q.notes, k)
 	switch {
-	case k.filter == kevent.EVFILT_USER:
+	case n.set == noSet:
 		q.signal()
 	case n.alive():
 		q.unwatch(n)
 	}
-	if n.pidfd >= 0 {
-		unix.Close(n.pidfd)
-	}
-}
-
-// signal makes the eventfd readable just while a user's note is to be reported.
-func (q *Queue) signal() {
-	buf := [8]byte{1}
-	for _, n := range q.notes {
-		if n.filter == kevent.EVFILT_USER && n.triggered && !n.disabled {
-			_, _ = unix.Write(q.user, buf[:]) // EAGAIN: it is readable
-			return
-		}
-	}
-	_, _ = unix.Read(q.user, buf[:]) // EAGAIN: it is not readable
+	n.close()
 }

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/poller/kevent"
+	"github.com/evfork/evfork/internal/waitpeek"
 )
 
 // A note is one registration, a knote.
@@ -17,9 +18,11 @@ type note struct {
 	muted     bool // never to be reported again; see Queue.mute
 	named     bool // of a named pipe whose end is not told of; see Quirks.FIFOStaysOpen
 	drained   bool // it is empty, with a writer or without: only what comes next counts
+	told      bool // of a file: it has been reported since it was added
 	set       int
 	file      file // EVFILT_READ, EVFILT_WRITE
 	pidfd     int  // EVFILT_PROC; else -1
+	stat      int  // of the process, if that is to be looked at; else -1
 }
 
 // alive reports whether the descriptor is still what was registered. A real
@@ -32,6 +35,37 @@ func (n *note) alive() bool {
 }
 
 func (n *note) watching() bool { return !n.disabled && !n.muted }
+
+// isFile reports whether it is about a file that never blocks.
+func (n *note) isFile() bool {
+	return n.file.kind == unix.S_IFREG || n.file.kind == unix.S_IFDIR
+}
+
+// exiting reports whether the process has begun to exit. It does not allocate: the
+// tests of allocations run with every quirk, too.
+func (n *note) exiting() bool {
+	if n.stat < 0 {
+		return false
+	}
+	var buf [1024]byte
+	size, err := unix.Pread(n.stat, buf[:], 0)
+	return err == nil && waitpeek.ExitingIn(buf[:size]) // ESRCH: it was reaped
+}
+
+// exited makes a report that of an exit.
+func (n *note) exited(ev *kevent.Event) {
+	ev.Fflags = kevent.NOTE_EXIT
+	ev.Flags |= kevent.EV_EOF
+}
+
+// close closes what a note of a process has open.
+func (n *note) close() {
+	for _, fd := range []int{n.pidfd, n.stat} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
 
 // watched is the descriptor that the kernel watches for the note.
 func (n *note) watched() int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,23 +18,27 @@ import (
 //
 // A filter of each kind is a registration in an epoll set of its kind, because
 // one descriptor can have two filters, one a level and one an edge. All sets and
-// the eventfd of EVFILT_USER are in an outer set, which is the queue's descriptor.
+// an eventfd for what no set can watch are in an outer set, which is the queue's
+// descriptor.
 type Queue struct {
 	quirks Quirks
 
 	mu    sync.Mutex
 	outer int
 	sets  [setCount]int
-	user  int // eventfd, readable while an EVFILT_USER is triggered and enabled
+	held  int // eventfd, readable while something that is in no set is to be reported
 	notes map[key]*note
 	found []unix.EpollEvent // scratch of scanSet
 	turn  int               // which set is asked first
 	waits int               // for InterruptEvery
+
+	scanning atomic.Int32 // calls that ask for events, for SoleScan
 }
 
 // The epoll sets.
 const (
-	readSet = iota
+	noSet   = -1
+	readSet = iota - 1
 	writeSet
 	procSet
 	setCount
@@ -47,7 +52,7 @@ type key struct {
 
 // New opens a queue with the quirks of some system.
 func New(quirks Quirks) (*Queue, error) {
-	q := &Queue{quirks: quirks, outer: -1, sets: [setCount]int{-1, -1, -1}, user: -1, notes: make(map[key]*note)}
+	q := &Queue{quirks: quirks, outer: -1, sets: [setCount]int{-1, -1, -1}, held: -1, notes: make(map[key]*note)}
 	err := q.open()
 	if err != nil {
 		q.Close()
@@ -60,10 +65,10 @@ func (q *Queue) open() (err error) {
 	if q.outer, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if q.user, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+	if q.held, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	if err = q.nest(q.user); err != nil {
+	if err = q.nest(q.held); err != nil {
 		return err
 	}
 	for set := range q.sets {
@@ -110,6 +115,12 @@ func (q *Queue) renew(set int) error {
 func (q *Queue) Kevent(changes, events []kevent.Event, timeout *unix.Timespec) (int, error) {
 	if timeout != nil && (timeout.Sec < 0 || q.quirks.LongTimeout && timeout.Sec > 100_000_000) {
 		return 0, unix.EINVAL
+	}
+	if len(events) > 0 {
+		defer q.scanning.Add(-1)
+		if q.scanning.Add(1) > 1 && q.quirks.SoleScan {
+			panic("kqsim: two calls ask for events at the same time: one of them could miss some")
+		}
 	}
 	n, err := q.change(changes, events)
 	if n > 0 || err != nil || len(events) == 0 {
@@ -176,7 +187,7 @@ func (q *Queue) Verify() error {
 		if k.filter != n.filter || k.ident != n.ident {
 			return fmt.Errorf("kqsim: a note of %d, %d is kept as that of %d, %d", n.filter, n.ident, k.filter, k.ident)
 		}
-		if n.filter == kevent.EVFILT_USER || !n.alive() {
+		if n.set == noSet || !n.alive() {
 			continue
 		}
 		ev := unix.EpollEvent{Events: n.bits(), Fd: int32(n.ident)}
@@ -196,11 +207,11 @@ func (q *Queue) Close() error {
 		q.forget(k)
 	}
 	var errs []error
-	for _, fd := range append(q.sets[:], q.user, q.outer) {
+	for _, fd := range append(q.sets[:], q.held, q.outer) {
 		if fd >= 0 {
 			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 		}
 	}
-	q.sets, q.user, q.outer = [setCount]int{-1, -1, -1}, -1, -1
+	q.sets, q.held, q.outer = [setCount]int{-1, -1, -1}, -1, -1
 	return errors.Join(errs...)
 }

@@ -142,6 +142,8 @@ func TestDisabledFilterIsSilentUntilEnabled(t *testing.T) {
 			apply(t, q, change(p.Read, kevent.EVFILT_READ, kevent.EV_ADD|kevent.EV_ENABLE))
 		}
 		wantCount(t, q, 1)
+		apply(t, q, change(p.Read, kevent.EVFILT_READ, kevent.EV_ADD))
+		wantCount(t, q, map[bool]int{false: 1, true: 0}[stays])
 	}
 }
 
@@ -254,7 +256,7 @@ func TestEndOfAPipeIsToldByTheFiltersThatTheQuirksName(t *testing.T) {
 }
 
 func TestDeadPipeRefusesAWriteFilter(t *testing.T) {
-	for _, errno := range []unix.Errno{unix.EPIPE, unix.EBADF} {
+	for _, errno := range []unix.Errno{unix.EPIPE, unix.EBADF, unix.EPERM} {
 		q, p := newQueue(t, kqsim.Quirks{DeadPipe: errno}), pipe(t)
 		p.CloseRead()
 		if _, err := q.Kevent([]kevent.Event{change(p.Write, kevent.EVFILT_WRITE, kevent.EV_ADD)}, nil, none); err != errno {

@@ -20,7 +20,7 @@ func (q *Queue) scan(events []kevent.Event) (n int, err error) {
 	case q.turn%2 == 0: // no set keeps the others waiting when there is little room
 		order = [setCount]int{procSet, readSet, writeSet}
 	}
-	n = q.scanUser(events)
+	n = q.scanHeld(events)
 	for _, set := range order {
 		if n == len(events) {
 			break
@@ -32,20 +32,6 @@ func (q *Queue) scan(events []kevent.Event) (n int, err error) {
 		n += found
 	}
 	return n, nil
-}
-
-func (q *Queue) scanUser(events []kevent.Event) (n int) {
-	for k, note := range q.notes {
-		if k.filter == kevent.EVFILT_USER && note.triggered && !note.disabled && n < len(events) {
-			events[n] = note.event()
-			q.reported(k, note, &events[n])
-			n++
-		}
-	}
-	if n > 0 {
-		q.signal()
-	}
-	return n
 }
 
 // scanSet asks one set. What it brings is a hint: the state of the descriptor
@@ -100,13 +86,14 @@ func filterOf(set int) kevent.Filter {
 
 // reported is what a report does to its note.
 func (q *Queue) reported(k key, n *note, ev *kevent.Event) {
+	n.told = true
 	last := q.quirks.EOFDeletes && ev.Flags&kevent.EV_EOF != 0 && k.filter == kevent.EVFILT_WRITE && n.file.writeEnd()
 	switch {
 	case last, n.flags&kevent.EV_ONESHOT != 0:
 		q.forget(k)
 	case n.flags&kevent.EV_DISPATCH != 0:
 		n.disabled = true
-		if n.filter != kevent.EVFILT_USER {
+		if n.set != noSet {
 			q.unwatch(n)
 		}
 	case n.flags&kevent.EV_CLEAR != 0:
@@ -120,8 +107,7 @@ func (q *Queue) evaluate(n *note) (ev kevent.Event, ready bool) {
 	fd := int(n.ident)
 	switch n.filter {
 	case kevent.EVFILT_PROC:
-		ev.Fflags = kevent.NOTE_EXIT
-		ev.Flags |= kevent.EV_EOF
+		n.exited(&ev)
 		return ev, true
 	case kevent.EVFILT_READ:
 		if q.quirks.DeadReaderIsWrite && n.file.writeEnd() {

@@ -60,6 +60,9 @@ type compared struct {
 func newDifferential(t *testing.T, seed uint64) *differential {
 	d := &differential{t: t, rnd: rand.New(rand.NewPCG(seed, 0))}
 	for _, c := range append([]constructor{{"poll", func() (poller.Poller, error) { return poller.Open("poll") }}}, constructors()...) {
+		if c.name == pollOfDarwin {
+			continue // it may report too much of a half-closed socket, and too little where only the hang-up is asked
+		}
 		d.names = append(d.names, c.name)
 		d.pollers = append(d.pollers, open(t, c))
 	}

@@ -1,5 +1,21 @@
 package poller
 
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenPollOf is Open("poll") on a kernel with another poll(2).
+func OpenPollOf(wait func([]unix.PollFd, time.Duration) (int, error), halfClosed func(int) bool) (Poller, error) {
+	p, err := openPoll()
+	if err != nil {
+		return nil, err
+	}
+	p.(*pollPoller).wait, p.(*pollPoller).halfClosed = wait, halfClosed
+	return p, nil
+}
+
 // OpenMillis is Open on a kernel that has no epoll_pwait2.
 func OpenMillis() (Poller, error) {
 	p, err := openEpoll()

@@ -78,6 +78,19 @@ func TestHangUpAloneTellsThatAPipesReaderIsGone(t *testing.T) {
 	})
 }
 
+// TestWriteTakenBackLeavesTheHangUp is what a stream does that has written all.
+func TestWriteTakenBackLeavesTheHangUp(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		ends := pipe(t)
+		must(t, p.Add(ends.Write, 1, poller.Write|poller.HangUp))
+		expect(t, p, event(ends.Write, 1, poller.Write))
+		must(t, p.Modify(ends.Write, 1, poller.HangUp))
+		expectQuiet(t, p)
+		ends.CloseRead()
+		expect(t, p, event(ends.Write, 1, everything))
+	})
+}
+
 func TestHangUpIsReportedAsEverything(t *testing.T) {
 	onEach(t, func(t *testing.T, p poller.Poller) {
 		ends := pipe(t)
@@ -244,6 +257,9 @@ func TestSocketThatShutDownItsWritingHasNotHungUp(t *testing.T) {
 func TestSocketThatLostItsPeerHasHungUp(t *testing.T) {
 	for _, interest := range []poller.Interest{poller.Read, poller.Write, poller.HangUp, everything} {
 		onEach(t, func(t *testing.T, p poller.Poller) {
+			if interest == poller.HangUp {
+				needHangUpAlone(t, p)
+			}
 			fd, peer := fdtest.Socketpair(t)
 			defer unix.Close(fd)
 			must(t, p.Add(fd, 1, interest))

@@ -102,8 +102,8 @@ func (p *kqueue) refused(fd int32, filter int, err error) error {
 	r := &p.regs[fd]
 	r.have[filter] = off
 	switch {
-	case err == unix.EPIPE, err == unix.EBADF && filter == writeFilter && isOpen(fd):
-		p.hangUp(fd) // EBADF is NetBSD's word for it
+	case err == unix.EPIPE, (err == unix.EBADF || err == unix.EPERM) && filter == writeFilter && isOpen(fd):
+		p.hangUp(fd) // EBADF is NetBSD's word for it; libevent has met EPERM, too
 		return nil
 	case r.want()[filter] == edge && err != unix.ENOMEM && isOpen(fd):
 		return nil

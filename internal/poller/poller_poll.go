@@ -23,6 +23,10 @@ type pollPoller struct {
 	gens   []uint32      // parallel to fds
 	places []int32       // by descriptor: where in fds; 0 is nowhere
 	events []Event
+
+	// What differs between systems; another one's in tests.
+	wait       func(fds []unix.PollFd, timeout time.Duration) (int, error)
+	halfClosed func(fd int) bool
 }
 
 var _ Poller = (*pollPoller)(nil)
@@ -36,6 +40,9 @@ func openPoll() (Poller, error) {
 		waker: waker,
 		fds:   []unix.PollFd{{Fd: int32(waker.r), Events: unix.POLLIN}},
 		gens:  []uint32{0},
+
+		wait:       pollWait,
+		halfClosed: halfClosed,
 	}, nil
 }
 
@@ -58,14 +65,19 @@ func (p *pollPoller) Add(fd int, gen uint32, interest Interest) error {
 	if p.place(fd) != 0 {
 		return unix.EEXIST
 	}
-	if _, err := inspect(fd); err != nil {
+	socket, err := inspect(fd)
+	if err != nil {
 		return err
 	}
 	for len(p.places) <= fd {
 		p.places = append(p.places, 0)
 	}
 	p.places[fd] = int32(len(p.fds))
-	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: pollBits(interest)})
+	bits := pollBits(interest)
+	if !socket && isWriteOnly(fd) {
+		bits |= unix.POLLHUP // stays: see pollBits
+	}
+	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: bits})
 	p.gens = append(p.gens, gen)
 	return nil
 }
@@ -75,7 +87,7 @@ func (p *pollPoller) Modify(fd int, gen uint32, interest Interest) error {
 	if at == 0 {
 		return unix.ENOENT
 	}
-	p.fds[at].Events, p.gens[at] = pollBits(interest), gen
+	p.fds[at].Events, p.gens[at] = p.fds[at].Events&unix.POLLHUP|pollBits(interest), gen
 	return nil
 }
 
@@ -99,7 +111,10 @@ func (p *pollPoller) forget(at int32) {
 	p.fds, p.gens = p.fds[:last], p.gens[:last]
 }
 
-// pollBits: POLLERR and POLLHUP are always reported, and so need no bit.
+// pollBits: POLLERR and POLLHUP are always reported, and so need no bit, except on
+// macOS. There POLLHUP asks for the read filter, which would make poll return at
+// once, without a report, while there is something to read; of a pipe's write end
+// there never is.
 func pollBits(interest Interest) (bits int16) {
 	if interest&Read != 0 {
 		bits |= unix.POLLIN
@@ -112,7 +127,7 @@ func pollBits(interest Interest) (bits int16) {
 
 func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	p.events = p.events[:0]
-	n, err := pollWait(p.fds, timeout)
+	n, err := p.wait(p.fds, timeout)
 	if err == unix.EINTR {
 		return p.events, nil
 	}
@@ -129,7 +144,7 @@ func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 		p.fds[at].Revents = 0
 		if bits != 0 {
 			n--
-			p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: pollReadiness(p.fds[at].Fd, bits)})
+			p.report(int32(at), bits)
 		}
 		if bits&unix.POLLNVAL == 0 {
 			at++
@@ -144,14 +159,19 @@ func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	return p.events, nil
 }
 
+func (p *pollPoller) report(at int32, bits int16) {
+	ready := pollReadiness(bits)
+	if bits&(unix.POLLERR|unix.POLLNVAL) == 0 && bits&unix.POLLHUP != 0 && p.halfClosed(int(p.fds[at].Fd)) {
+		ready = pollReadiness(p.fds[at].Events &^ unix.POLLHUP) // which of them, the operation will tell
+	}
+	if ready != 0 {
+		p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: ready})
+	}
+}
+
 // pollReadiness translates poll's bits; rule 4 of the contract.
-func pollReadiness(fd int32, bits int16) (r Interest) {
-	switch {
-	case bits&(unix.POLLERR|unix.POLLNVAL) != 0:
-		return everything
-	case bits&unix.POLLHUP != 0 && halfClosed(int(fd)):
-		return Read | Write // which of them, the operation will tell
-	case bits&unix.POLLHUP != 0:
+func pollReadiness(bits int16) (r Interest) {
+	if bits&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
 		return everything
 	}
 	if bits&unix.POLLIN != 0 {

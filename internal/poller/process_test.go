@@ -163,3 +163,20 @@ func TestOneNumberOfTwoFiltersIsTwoThings(t *testing.T) {
 		}
 	}
 }
+
+// TestProcessThatIsReapedWhileItIsRegisteredIsReported: this kernel has registered
+// it and will not tell.
+func TestProcessThatIsReapedWhileItIsRegisteredIsReported(t *testing.T) {
+	p, err := poller.NewKqueue(&scripted{reports: []kevent.Event{{Filter: kevent.EVFILT_USER}}})
+	must(t, err)
+	defer p.Close()
+	cmd, stdin := cat(t)
+	must(t, stdin.Close())
+	must(t, cmd.Wait())
+	if _, err := waitpeek.Exited(cmd.Process.Pid); err == unix.ENOSYS {
+		t.Skip("this system cannot be asked about a child without reaping it")
+	}
+	must(t, p.(poller.ProcessPoller).AddProcess(cmd.Process.Pid, 5))
+	expect(t, p, exitOf(cmd, 5))
+	expectQuiet(t, p)
+}

@@ -13,6 +13,7 @@ import (
 func more() []constructor {
 	all := []constructor{
 		{"epoll without pwait2", poller.OpenMillis},
+		{pollOfDarwin, func() (poller.Poller, error) { return poller.OpenPollOf(kqsim.Poll, kqsim.HalfClosed) }},
 		{"kqueue", simulated(kqsim.Quirks{})},
 	}
 	presets := kqsim.Presets()

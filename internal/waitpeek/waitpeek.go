@@ -1,5 +1,5 @@
-// Package waitpeek tells whether a child of this process has exited, and leaves
-// its status to whoever reaps it.
+// Package waitpeek tells whether a child of this process has exited, or is about
+// to, and leaves its status to whoever reaps it.
 package waitpeek
 
 import "golang.org/x/sys/unix"

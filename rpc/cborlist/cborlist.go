@@ -20,6 +20,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/internal/listvalues"
 )
 
 // ErrNoList is what a payload gets that is CBOR, but no array.
@@ -75,19 +76,11 @@ func Decode(payload rpc.Payload, into ...any) error {
 	if err != nil {
 		return err
 	}
-	if len(values) < len(into) {
-		return fmt.Errorf("cborlist: a list of %d values instead of %d", len(values), len(into))
-	}
 	mode, err := decMode()
 	if err != nil {
 		return fmt.Errorf("cborlist: %w", err)
 	}
-	for i, to := range into {
-		if err := mode.Unmarshal(values[i], to); err != nil {
-			return fmt.Errorf("cborlist: value %d: %w", i+1, err)
-		}
-	}
-	return nil
+	return listvalues.Decode("cborlist", values, into, mode.Unmarshal)
 }
 
 // Split returns the list's values without decoding them, for lists whose first

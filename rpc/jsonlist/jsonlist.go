@@ -17,6 +17,7 @@ import (
 	"fmt"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/internal/listvalues"
 )
 
 // ErrNoList is what a payload gets that is JSON, but no array.
@@ -44,15 +45,7 @@ func Decode(payload rpc.Payload, into ...any) error {
 	if err != nil {
 		return err
 	}
-	if len(values) < len(into) {
-		return fmt.Errorf("jsonlist: a list of %d values instead of %d", len(values), len(into))
-	}
-	for i, to := range into {
-		if err := json.Unmarshal(values[i], to); err != nil {
-			return fmt.Errorf("jsonlist: value %d: %w", i+1, err)
-		}
-	}
-	return nil
+	return listvalues.Decode("jsonlist", values, into, json.Unmarshal)
 }
 
 // Split returns the list's values without decoding them, for lists whose first

@@ -1,4 +1,4 @@
-package child_test
+package waitpeek_test
 
 import (
 	"os"
@@ -7,34 +7,40 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/waitpeek"
 )
 
 // TestProcessOnItsWayOutIsRecognised: on a machine with more work than processors a
 // killed child took longer than the patience from its EOF to its exit, and was put
 // down as one that had closed its pipe and went on running.
 func TestProcessOnItsWayOutIsRecognised(t *testing.T) {
-	if child.Exiting(os.Getpid()) {
+	if waitpeek.Exiting(os.Getpid()) {
 		t.Error("this process is not exiting")
 	}
 	cmd := exec.Command("sleep", "60")
-	must(t, cmd.Start())
-	if child.Exiting(cmd.Process.Pid) {
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if waitpeek.Exiting(cmd.Process.Pid) {
 		t.Error("a process that runs is not exiting")
 	}
-	must(t, cmd.Process.Kill())
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
 	for { // dead, and still there
 		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			must(t, err)
+		if err == nil {
 			break
 		}
+		if err != unix.EINTR {
+			t.Fatal(err)
+		}
 	}
-	if !child.Exiting(cmd.Process.Pid) {
+	if !waitpeek.Exiting(cmd.Process.Pid) {
 		t.Error("a process that was killed is exiting")
 	}
 	_ = cmd.Wait() // signal: killed
-	if child.Exiting(cmd.Process.Pid) {
+	if waitpeek.Exiting(cmd.Process.Pid) {
 		t.Error("a process that was reaped is no more")
 	}
 }

@@ -1,0 +1,96 @@
+package rpc
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lookEvery is how often a handler that waits looks whether the parent is still there, when the input
+// does not tell: not every system wakes for the other end of a pipe that is only written to.
+const lookEvery = time.Second
+
+// awaitEnd waits, inside a handler whose answer another goroutine gives, until ctx has ended. Meanwhile it
+// reads, on the Evfork wire, for the sake of a cancel, as much as may wait for its turn. If nobody
+// can read the answer any more, or the server cannot go on, the handler's own ctx ends.
+func (y *syncServer) awaitEnd(ctx context.Context) {
+	if err := y.awaitEndOf(ctx); err != nil {
+		y.wait.failed = err
+		y.ctx.end()
+	}
+}
+
+func (y *syncServer) awaitEndOf(ctx context.Context) error {
+	if err := y.writer.flush(); err != nil { // the replies to the calls before
+		return err
+	}
+	stop, err := y.wakeAtEnd(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	reads := y.config.Wire == Evfork
+	for ctx.Err() == nil {
+		ready, gone, err := y.awaitEvent(reads && len(y.reader.decoder.in) < maxBacklog)
+		switch {
+		case err != nil:
+			return err
+		case gone:
+			y.ctx.end() // the write of the answer finds the error
+		case ready:
+			reads = y.readMore() == nil // the main loop finds an error again, when what was read has been answered
+		}
+	}
+	return nil
+}
+
+// awaitEvent waits for input, if that is wanted, for the end of ctx, or of the parent.
+func (y *syncServer) awaitEvent(reads bool) (ready, gone bool, err error) {
+	fds := [3]unix.PollFd{{Fd: int32(y.wait.waker.r), Events: unix.POLLIN}}
+	n, timeout := 1, -1
+	if y.writeFD != y.reader.fd { // of a socket that is half-closed not all systems say the same
+		fds[n] = unix.PollFd{Fd: int32(y.writeFD)}
+		n++
+	}
+	if reads {
+		fds[n] = unix.PollFd{Fd: int32(y.reader.fd), Events: unix.POLLIN}
+		n++
+	} else {
+		timeout = int(lookEvery / time.Millisecond)
+	}
+	if _, err := unix.Poll(fds[:n], timeout); err != nil && err != unix.EINTR {
+		return false, false, &readError{err}
+	}
+	if fds[0].Revents != 0 {
+		y.wait.waker.drain() // it may be from an earlier wait
+	}
+	for _, fd := range fds[1:n] {
+		if int(fd.Fd) == y.reader.fd {
+			ready = fd.Revents != 0
+		} else {
+			gone = fd.Revents != 0 // POLLERR, or POLLHUP
+		}
+	}
+	return ready, gone, nil
+}
+
+// readMore reads once, inside a running handler.
+func (y *syncServer) readMore() error {
+	d, w := &y.reader.decoder, &y.wait
+	y.makeRoom()
+	n, err := syscall.Read(y.reader.fd, d.in[len(d.in):cap(d.in)])
+	switch {
+	case err == syscall.EINTR:
+		return nil
+	case err != nil:
+		return &readError{err}
+	case n == 0:
+		return errInputEnded // the main loop finds it again
+	}
+	w.unseen = min(w.unseen, len(d.in)) + n
+	d.in = d.in[:len(d.in)+n]
+	y.noteCancels(d.in[len(d.in)-n:])
+	return y.holdOrGoOn()
+}
