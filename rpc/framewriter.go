@@ -23,6 +23,7 @@ type frameWriter struct {
 	writing bool        // by one of those who queue
 	atLimit atomic.Bool // no more should be queued; changed under mu
 	err     error       // final
+	timed   bool        // somebody asks for took
 	took    writingTime
 }
 
@@ -50,6 +51,14 @@ func newFrameWriter(fd, limit int) *frameWriter {
 	w := &frameWriter{fd: fd, limit: limit}
 	w.change.L = &w.mu
 	return w
+}
+
+// measure has the writer measure from now on how long its writes take: two readings of the clock for each.
+func (w *frameWriter) measure() *writingTime {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timed = true
+	return &w.took
 }
 
 func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
@@ -182,8 +191,16 @@ func (w *frameWriter) flushLocked() error {
 // writeLocked writes a chunk, without holding the lock while it does.
 func (w *frameWriter) writeLocked(chunk []byte) error {
 	w.noteRoom()
+	timed := w.timed
 	w.mu.Unlock()
+	var start time.Time
+	if timed {
+		start = time.Now()
+	}
 	err := w.write(chunk)
+	if timed {
+		w.took.since(start)
+	}
 	w.mu.Lock()
 	w.queued -= len(chunk)
 	w.noteRoom()
@@ -195,7 +212,6 @@ func (w *frameWriter) writeLocked(chunk []byte) error {
 
 // write writes all of p, through the scheduler: the descriptor blocks.
 func (w *frameWriter) write(p []byte) error {
-	defer w.took.since(time.Now())
 	for len(p) > 0 {
 		n, err := syscall.Write(w.fd, p)
 		if err == syscall.EINTR {

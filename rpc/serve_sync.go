@@ -22,7 +22,7 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, &s.writer.took)}
+	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
 	y.ctx.parent, y.ctx.server = context.Background(), y
 	s.upcalls.serves(servingOtherwise)
 	defer y.closeWaker()
