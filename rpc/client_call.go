@@ -54,16 +54,12 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
 // travels.
-func (c *Client) makeCall(w *waiter) error {
+func (c *Client) makeCall(w *waiter) (err error) {
 	if w.patient || w.deadline.IsZero() {
-		err := c.refusal()
-		if err == nil {
-			w.id, err = c.sendWith(w, CallOptions{}, 0, w.request)
-		}
+		w.id, err = c.callBytes(w, w.request)
 		return err
 	}
-	err := c.refusal()
-	if err == nil {
+	if err = c.refusal(); err == nil {
 		w.id, err = c.sendWith(w, CallOptions{Deadline: w.deadline}, c.timebase.at(w.deadline), w.request)
 	}
 	return err

@@ -24,12 +24,32 @@ func (c *Client) frame(word uint32, payload Payload) error {
 		return c.meet(word, payload)
 	}
 	k, id := c.config.Wire.split(word)
+	if k > kindError || word == eventID {
+		return c.other(k, id, payload)
+	}
+	var to Completion
+	if c.config.Wire == AnyEventSync {
+		to = c.takeInTurn(id)
+	} else {
+		to = c.calls.take(id)
+	}
+	switch {
+	case to == nil:
+		text := printable(appendFrame(nil, word, payload))
+		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}
+	case k == kindError:
+		to.Complete(nil, decodeRemoteError(payload, c.config.Sentinels))
+	default:
+		to.Complete(payload, nil)
+	}
+	return nil
+}
+
+// other acts on a frame that is not the end of a call.
+func (c *Client) other(k kind, id uint32, payload Payload) error {
 	switch k {
 	case kindCall:
-		if id == eventID {
-			return c.event(payload)
-		}
-	case kindError:
+		return c.event(payload)
 	case kindPart:
 		return c.part(id, payload)
 	case kindUpcall:
@@ -42,20 +62,8 @@ func (c *Client) frame(word uint32, payload Payload) error {
 		return c.creditCame(id, payload)
 	case kindExtension:
 		return nil
-	default:
-		return violation("frame of unknown kind %d", k)
 	}
-	to := c.takeAnswered(id)
-	if to == nil {
-		text := printable(appendFrame(nil, word, payload))
-		return &ProtocolError{What: fmt.Sprintf("reply to call %d, which is not in flight", id), Text: text}
-	}
-	if k == kindError {
-		to.Complete(nil, decodeRemoteError(payload, c.config.Sentinels))
-	} else {
-		to.Complete(payload, nil)
-	}
-	return nil
+	return violation("frame of unknown kind %d", k)
 }
 
 // meet takes the child's hello.

@@ -30,25 +30,27 @@ func (c *Client) GoTo(to Completion, args ...string) error {
 	}
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
-	buf = AppendStrings(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), args...)
+	buf = AppendStrings(c.config.Wire.appendRoom(buf), args...)
 	_, err := c.send(kindCall, buf, start, to)
 	return err
 }
 
 // GoBytesTo is GoBytes with an interface instead of a func. It does not allocate.
 func (c *Client) GoBytesTo(to Completion, payload []byte) error {
-	if err := c.refusal(); err != nil {
-		return err
-	}
-	buf := c.stream.AppendBuffer()
-	start := len(buf)
-	buf = append(append(buf, noHeader[:c.config.Wire.callHeaderSize()]...), payload...)
-	_, err := c.send(kindCall, buf, start, to)
+	_, err := c.callBytes(to, payload)
 	return err
 }
 
-// noHeader is room for a header that is filled in when the payload is known.
-const noHeader = "\x00\x00\x00\x00\x00\x00\x00\x00"
+// callBytes makes a call without metadata.
+func (c *Client) callBytes(to Completion, payload []byte) (id uint32, err error) {
+	if err := c.refusal(); err != nil {
+		return 0, err
+	}
+	buf := c.stream.AppendBuffer()
+	start := len(buf)
+	buf = append(c.config.Wire.appendRoom(buf), payload...)
+	return c.send(kindCall, buf, start, to)
+}
 
 // refusal is why a call cannot be made now, or nil.
 func (c *Client) refusal() error {

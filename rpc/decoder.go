@@ -31,6 +31,24 @@ func (d *decoder) feed(data []byte) { d.in = data }
 // next finds the next whole frame. It returns false when the input is used up,
 // what is left having been kept, and after an error, which is final.
 func (d *decoder) next() bool {
+	if len(d.partial.bytes) > 0 || d.err != nil || d.lengthOnly || len(d.in) < headerSize {
+		return d.nextOther()
+	}
+	header := binary.BigEndian.Uint64(d.in)
+	size := uint32(header)
+	end := headerSize + int(size)
+	if size > d.limit || end > len(d.in) {
+		return d.nextOther()
+	}
+	d.hello = false
+	d.word = uint32(header >> 32)
+	d.payload = d.in[headerSize:end:end]
+	d.in = d.in[end:]
+	return true
+}
+
+// nextOther is next for what is not an ordinary frame that lies whole in the input.
+func (d *decoder) nextOther() bool {
 	if len(d.partial.bytes) > 0 || d.err != nil {
 		return d.nextPartial()
 	}
@@ -147,7 +165,6 @@ func printable(data []byte) string {
 
 // appendFrame appends a frame to buf.
 func appendFrame(buf []byte, word uint32, payload []byte) []byte {
-	buf = binary.BigEndian.AppendUint32(buf, word)
-	buf = binary.BigEndian.AppendUint32(buf, uint32(len(payload)))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(word)<<32|uint64(uint32(len(payload))))
 	return append(buf, payload...)
 }

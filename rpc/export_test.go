@@ -153,12 +153,9 @@ func (p *Pace) Batching() bool { return p.batching() }
 // OpenCalls are openCalls.
 type OpenCalls struct{ o openCalls }
 
-func (o *OpenCalls) Add(id uint32) Done { return o.o.add(id) }
-func (o *OpenCalls) Take(d Done) (id uint32, ok bool) {
-	id, _, ok = o.o.take(d.slot, d.gen)
-	return id, ok
-}
-func (o *OpenCalls) Slots() int { return len(o.o.slots) }
+func (o *OpenCalls) Add(id uint32) Done               { return o.o.add(id) }
+func (o *OpenCalls) Take(d Done) (id uint32, ok bool) { return o.o.take(d.slot, d.gen) }
+func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
 
 // AnyWaiting reports whether calls of goroutines, or functions of WaitReady,
 // have reached the loop and wait for room.

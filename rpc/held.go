@@ -30,11 +30,20 @@ type heldCall struct {
 func (h *heldCall) number() uint32 { return h.call.id }
 func (h *heldCall) length() int    { return len(h.call.payload) }
 
+// any reports whether something waits until calls may begin again.
+func (h *held) any() bool { return h.eof || !h.calls.empty() }
+
 // stalled reports whether no call may begin now.
 func (a *asyncServer) stalled() bool {
+	return a.stream.Congested() || a.limited && a.atLimit()
+}
+
+// atLimit reports whether so many calls run, or so many replies wait for their turn, that no
+// other call may begin.
+func (a *asyncServer) atLimit() bool {
 	limit := a.config.MaxConcurrent
 	calls, size := a.order.waiting()
-	return a.stream.Congested() || size >= a.maxBuffered() || limit > 0 && a.open.count+calls >= limit
+	return size >= a.maxBuffered() || limit > 0 && a.open.count+calls >= limit
 }
 
 // hold keeps a call for later.
@@ -62,14 +71,6 @@ func (s *held) release(h *heldCall) {
 		clear(s.free[freeKept:])
 		s.free = s.free[:freeKept]
 	}
-}
-
-// takeHeld returns the call that may begin now; nil if there is none.
-func (a *asyncServer) takeHeld() *heldCall {
-	if a.held.calls.empty() || a.stalled() {
-		return nil
-	}
-	return a.held.calls.pop()
 }
 
 // dropHeld answers a call that is not begun.

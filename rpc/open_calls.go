@@ -17,13 +17,13 @@ type openCalls struct {
 	loop  *reactor.Loop
 
 	slots []openCall
-	free  []int
+	free  int // the first free slot, each of which has the next; behind the slots if there is none
 	count int
 	byID  map[uint32]int // from the first cancel on; before, nobody asks
 }
 
 type openCall struct {
-	id     uint32
+	id     uint32     // while the slot is free, the next free one
 	gen    uint32     // odd while the slot is taken
 	notify *notify    // of what happens to the call; nil unless asked for
 	parts  *callParts // of a streamed call; nil for others
@@ -31,14 +31,12 @@ type openCall struct {
 
 // add returns the Done of a new call.
 func (o *openCalls) add(id uint32) Done {
-	if len(o.free) == 0 {
-		o.slots = append(o.slots, openCall{})
-		o.free = append(o.free, len(o.slots)-1)
+	i := o.free
+	if i == len(o.slots) {
+		o.slots = append(o.slots, openCall{id: uint32(i + 1)})
 	}
-	i := o.free[len(o.free)-1]
-	o.free = o.free[:len(o.free)-1]
 	s := &o.slots[i]
-	s.id = id
+	o.free, s.id = int(s.id), id
 	s.gen++
 	o.count++
 	if o.byID != nil {
@@ -47,25 +45,27 @@ func (o *openCalls) add(id uint32) Done {
 	return Done{open: o, slot: i, gen: s.gen}
 }
 
-func (o *openCalls) take(slot int, gen uint32) (id uint32, n *notify, ok bool) {
+// take ends a call, and what it has asked for. It returns false if the call has ended before.
+func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
 	s := &o.slots[slot]
 	if s.gen != gen {
-		return 0, nil, false
+		return 0, false
 	}
-	s.gen++
+	id = s.id
+	n, p := s.notify, s.parts
+	*s = openCall{id: uint32(o.free), gen: gen + 1}
+	o.free = slot
 	o.count--
-	o.free = append(o.free, slot)
-	if n = s.notify; n != nil {
-		s.notify = nil
-	}
-	if s.parts != nil {
-		s.parts.over()
-		s.parts = nil
-	}
 	if o.byID != nil {
-		delete(o.byID, s.id)
+		delete(o.byID, id)
 	}
-	return s.id, n, true
+	if p != nil {
+		p.over()
+	}
+	if n != nil {
+		n.end()
+	}
+	return id, true
 }
 
 // find returns the open call with an id; nil if there is none.

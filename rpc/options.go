@@ -85,7 +85,7 @@ func (c *Client) sendWith(to Completion, options CallOptions, due time.Duration,
 func (c *Client) frameOf(options CallOptions, due time.Duration) (k kind, buf []byte, start int) {
 	buf = c.stream.AppendBuffer()
 	start = len(buf)
-	buf = append(buf, noHeader[:c.config.Wire.callHeaderSize()]...)
+	buf = c.config.Wire.appendRoom(buf)
 	if options.Deadline.IsZero() || !c.understands.metadata {
 		return kindCall, buf, start
 	}

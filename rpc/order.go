@@ -14,11 +14,8 @@ import (
 // syncReply is the word of a reply on the wire AnyEventSync; 0 is an event's.
 const syncReply = 1
 
-// takeAnswered removes the call that a reply is to; nil if there is none.
-func (c *Client) takeAnswered(id uint32) Completion {
-	if c.config.Wire != AnyEventSync {
-		return c.calls.take(id)
-	}
+// takeInTurn removes the call that a reply is to; nil if there is none.
+func (c *Client) takeInTurn(id uint32) Completion {
 	if id != syncReply {
 		return nil
 	}

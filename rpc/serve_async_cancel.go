@@ -19,13 +19,10 @@ type notify struct {
 	deadline time.Time
 }
 
-// dropped answers a call that nobody waits for any more, without beginning it. Else it
-// notes the deadline.
+// dropped answers a call with a deadline that nobody waits for any more, without beginning
+// it. Else it notes the deadline.
 func (a *asyncServer) dropped(d Done, call *incoming) bool {
-	switch {
-	case call.deadline.IsZero():
-		return false
-	case call.late():
+	if call.late() {
 		d.Fail(ErrDeadline)
 		return true
 	}

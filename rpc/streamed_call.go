@@ -105,7 +105,7 @@ func (s *streamedCall) start(payload []byte) error {
 	}
 	buf := c.stream.AppendBuffer()
 	start := len(buf)
-	buf = append(s.meta.append(append(buf, noHeader...)), payload...)
+	buf = append(s.meta.append(Evfork.appendRoom(buf)), payload...)
 	binary.BigEndian.PutUint64(buf[start:], uint64(kindMetaCall.word(s.id))<<32|uint64(len(buf)-start-headerSize))
 	if err := c.stream.Commit(buf); err != nil {
 		return c.notQueued(err)

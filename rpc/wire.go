@@ -55,6 +55,14 @@ func (w Wire) callHeaderSize() int {
 	return headerSize
 }
 
+// appendRoom appends room for a call's header, which is filled in when the payload is known.
+func (w Wire) appendRoom(buf []byte) []byte {
+	if w == AnyEventSync {
+		return append(buf, 0, 0, 0, 0)
+	}
+	return append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
 // replyWord is the word of the reply to a call.
 func (w Wire) replyWord(id uint32) uint32 {
 	if w == AnyEventSync {
