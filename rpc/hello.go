@@ -67,8 +67,7 @@ const helloRoom = 256
 // append appends the hello as a frame.
 func (h *hello) append(buf []byte) []byte {
 	start := len(buf)
-	buf = append(buf, noHeader[:headerSize]...)
-	buf = AppendStrings(buf, helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest))
+	buf = AppendStrings(Evfork.appendRoom(buf), helloMagic, strconv.Itoa(h.version), helloOldest, strconv.Itoa(h.oldest))
 	window := ""
 	if h.window > 0 {
 		window = strconv.FormatInt(h.window, 10)
@@ -85,8 +84,7 @@ func (h *hello) append(buf []byte) []byte {
 			buf = AppendStrings(buf, field[0], field[1])
 		}
 	}
-	binary.BigEndian.PutUint32(buf[start:], kindHello.word(0))
-	binary.BigEndian.PutUint32(buf[start+lengthSize:], uint32(len(buf)-start-headerSize))
+	binary.BigEndian.PutUint64(buf[start:], uint64(kindHello.word(0))<<32|uint64(len(buf)-start-headerSize))
 	return buf
 }
 
