@@ -1,8 +1,15 @@
 package rpc
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // The unexported parts, for the external tests.
+
+// SetPoll gives a server whose handlers wait for answers another poll(2), in ms.
+func SetPoll(s *Server, poll func(fds []unix.PollFd, timeout int) (int, error)) { s.poll = poll }
 
 // IdleRunners is how many goroutines without a call a server keeps.
 const IdleRunners = idleRunners

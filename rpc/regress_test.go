@@ -584,3 +584,48 @@ func TestHeldCallsKeepNoMoreThanTheirRequests(t *testing.T) {
 		t.Errorf("%d calls of 5 bytes keep %d bytes", held, kept)
 	}
 }
+
+// Under ServeAsync a function set after the cancel was called although it had been taken back.
+func TestOnCancelThatIsTakenBackAfterTheCancelIsNotCalled(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	_, err := unix.Write(ours, []byte(clientHello+frame(1, "")+frame(cancelKind|1, "")))
+	must(t, err)
+	must(t, unix.Shutdown(ours, unix.SHUT_WR))
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	must(t, server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		done.OnCancel(func(error) {
+			done.OnCancel(func(error) { t.Error("called") })
+			done.OnCancel(nil)
+			f.AfterFunc(time.Millisecond, func() { done.Reply() }) // due behind it
+		})
+	}))
+	must(t, unix.Close(ours))
+}
+
+// A child whose loop was stopped was told of its calls to the parent that this had closed its side.
+func TestUpcallsOfAServerWhoseLoopIsStoppedEndWithThat(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	_, err := unix.Write(ours, []byte(helloTaking("1")+frame(1, "")))
+	must(t, err)
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	var ends []error
+	tell := func(err error) { ends = append(ends, err) }
+	stopped := server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		done.OnCancel(tell)
+		must(t, server.GoParent(func(_ rpc.Payload, err error) { tell(err) }, "ask"))
+		f.Stop()
+	})
+	if len(ends) != 2 || stopped == nil {
+		t.Fatalf("the server returned %v, its calls ended with %v", stopped, ends)
+	}
+	for _, err := range ends {
+		if !isLost(err) || errors.Is(err, rpc.ErrShutdown) || !strings.Contains(err.Error(), "stopped") {
+			t.Errorf("a call ended with %v", err)
+		}
+	}
+	must(t, unix.Close(ours))
+}

@@ -55,7 +55,7 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 		err = errStopped
 	}
 	stream.Close()
-	a.endCalls()
+	a.endCalls(err)
 	return s.finish(errors.Join(a.err, err))
 }
 
@@ -240,7 +240,7 @@ func (a *asyncServer) onClose(err error) {
 		a.err = fmt.Errorf("rpc: connection to the parent: %w", err)
 	}
 	defer func() { a.ended = true }() // also if a callback panics
-	a.endCalls()
+	a.endCalls(nil)
 }
 
 // Done answers one call. Its methods belong to the loop's goroutine; the first

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -146,7 +147,7 @@ func (d Done) OnCancel(fn func(err error)) {
 	switch {
 	case fn == nil:
 	case n.why != nil: // it has happened already: fn is called all the same, but not here
-		n.later(fn)
+		n.later()
 	default:
 		n.watchDeadline()
 	}
@@ -160,20 +161,21 @@ func (n *notify) watchDeadline() {
 }
 
 // later calls back in the next iteration, if it is still wanted then.
-func (n *notify) later(fn func(err error)) {
+func (n *notify) later() {
 	n.stopTimer()
 	n.timer = n.loop.AfterFunc(0, func() {
-		n.timer, n.onCancel = nil, nil
-		fn(n.why)
+		n.timer = nil
+		if fn := n.onCancel; fn != nil {
+			n.onCancel = nil
+			fn(n.why)
+		}
 	})
 }
 
-// endCalls tells those who wait, for the parent or for a cancel, that the server has ended.
-func (a *asyncServer) endCalls() {
-	why := a.err
-	if why == nil {
-		why = errInputEnded
-	}
+// endCalls tells those who wait, for the parent or for a cancel, that the server has ended, and why if
+// that is not its own error.
+func (a *asyncServer) endCalls(why error) {
+	why = cmp.Or(a.err, why, errInputEnded)
 	defer a.open.endAll()
 	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
 	a.endUpcalls(why)

@@ -31,14 +31,15 @@ func (y *syncServer) awaitEndOf(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	reads := y.config.Wire == Evfork
+	output, reads := y.output(), y.config.Wire == Evfork
 	for ctx.Err() == nil {
-		ready, gone, err := y.awaitEvent(reads && len(y.reader.decoder.in) < maxBacklog)
+		ready, gone, err := y.awaitEvent(output, reads && len(y.reader.decoder.in) < maxBacklog)
 		switch {
 		case err != nil:
 			return err
 		case gone:
-			y.ctx.end() // the write of the answer finds the error
+			y.ctx.end()    // the write of the answer finds the error
+			output.Fd = -1 // ctx may outlive that one, and poll would return at once for ever
 		case ready:
 			reads = y.readMore() == nil // the main loop finds an error again, when what was read has been answered
 		}
@@ -46,34 +47,38 @@ func (y *syncServer) awaitEndOf(ctx context.Context) error {
 	return nil
 }
 
-// awaitEvent waits for input, if that is wanted, for the end of ctx, or of the parent.
-func (y *syncServer) awaitEvent(reads bool) (ready, gone bool, err error) {
-	fds := [3]unix.PollFd{{Fd: int32(y.wait.waker.r), Events: unix.POLLIN}}
-	n, timeout := 1, -1
-	if y.writeFD != y.reader.fd { // of a socket that is half-closed not all systems say the same
-		fds[n] = unix.PollFd{Fd: int32(y.writeFD)}
-		n++
+// output is what poll is asked about the parent: nothing of the descriptor that is read, too, because not all systems
+// say the same of a socket that is half-closed.
+func (y *syncServer) output() unix.PollFd {
+	if y.writeFD == y.reader.fd {
+		return unix.PollFd{Fd: -1}
 	}
+	fd := unix.PollFd{Fd: int32(y.writeFD)}
+	flags, err := unix.FcntlInt(uintptr(y.writeFD), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_ACCMODE == unix.O_WRONLY {
+		// macOS tells nothing where nothing is asked. To it this is the question for input, of which
+		// a descriptor that can be read, a socket, may have some.
+		fd.Events = unix.POLLHUP
+	}
+	return fd
+}
+
+// awaitEvent waits for input, if that is wanted, for the end of ctx, or of the parent.
+func (y *syncServer) awaitEvent(output unix.PollFd, reads bool) (ready, gone bool, err error) {
+	input, timeout := unix.PollFd{Fd: -1}, -1
 	if reads {
-		fds[n] = unix.PollFd{Fd: int32(y.reader.fd), Events: unix.POLLIN}
-		n++
-	} else {
+		input = unix.PollFd{Fd: int32(y.reader.fd), Events: unix.POLLIN}
+	} else if output.Fd >= 0 {
 		timeout = int(lookEvery / time.Millisecond)
 	}
-	if _, err := unix.Poll(fds[:n], timeout); err != nil && err != unix.EINTR {
+	fds := [...]unix.PollFd{{Fd: int32(y.wait.waker.r), Events: unix.POLLIN}, output, input}
+	if _, err := y.poll(fds[:], timeout); err != nil && err != unix.EINTR {
 		return false, false, &readError{err}
 	}
 	if fds[0].Revents != 0 {
 		y.wait.waker.drain() // it may be from an earlier wait
 	}
-	for _, fd := range fds[1:n] {
-		if int(fd.Fd) == y.reader.fd {
-			ready = fd.Revents != 0
-		} else {
-			gone = fd.Revents != 0 // POLLERR, or POLLHUP
-		}
-	}
-	return ready, gone, nil
+	return fds[2].Revents != 0, fds[1].Revents != 0, nil // of the output: POLLERR, or POLLHUP
 }
 
 // readMore reads once, inside a running handler.

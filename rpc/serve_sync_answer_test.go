@@ -1,8 +1,10 @@
 package rpc_test
 
 import (
+	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,12 @@ type patient struct {
 
 func newPatient(t *testing.T, wire rpc.Wire) *patient {
 	t.Helper()
+	return newPatientOf(t, wire, unix.Poll, func(handler rpc.Handler) rpc.Handler { return handler })
+}
+
+// newPatientOf makes one on a kernel with that poll(2), and with another handler around that of its Mux.
+func newPatientOf(t *testing.T, wire rpc.Wire, poll func([]unix.PollFd, int) (int, error), around func(rpc.Handler) rpc.Handler) *patient {
+	t.Helper()
 	f := newFixture(t)
 	var in, out [2]int
 	must(t, unix.Pipe(in[:]))
@@ -37,7 +45,8 @@ func newPatient(t *testing.T, wire rpc.Wire) *patient {
 		defer unix.Close(out[1])
 		s, err := rpc.NewServer(twoFDs{in[0], out[1]}, rpc.ServerConfig{Wire: wire})
 		if err == nil {
-			err = s.ServeSync(mux.Sync())
+			rpc.SetPoll(s, poll)
+			err = s.ServeSync(around(mux.Sync()))
 		}
 		p.served <- err
 	})
@@ -124,4 +133,41 @@ func TestSyncServerThatWaitsForAnAnswerReadsNoMoreThanItMay(t *testing.T) {
 		t.Errorf("the server says %q", got)
 	}
 	must(t, receive(t, p.served, 1)[0])
+}
+
+// A sync server whose handler did not want to hear of cancels asked without a pause whether the parent was gone, once
+// it was.
+func TestSyncServerThatWaitsForAnAnswerFindsOnceThatItsParentIsGone(t *testing.T) {
+	var found atomic.Int32
+	again := make(chan int, 1)
+	poll := func(fds []unix.PollFd, timeout int) (int, error) {
+		if found.Load() == 1 {
+			select {
+			case again <- 0:
+			default:
+			}
+		}
+		n, err := unix.Poll(fds, timeout)
+		for _, fd := range fds {
+			if fd.Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+				found.Add(1)
+			}
+		}
+		return n, err
+	}
+	p := newPatientOf(t, rpc.Evfork, poll, func(handler rpc.Handler) rpc.Handler {
+		return func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+			return handler(context.WithoutCancel(ctx), request)
+		}
+	})
+	answer := receive(t, p.begun, 1)[0]
+	must(t, p.out.Close())
+	receive(t, again, 1)
+	must(t, answer.Reply(7))
+	if err := receive(t, p.served, 1)[0]; err == nil {
+		t.Error("the server says that all is well")
+	}
+	if n := found.Load(); n != 1 {
+		t.Errorf("it found that %d times", n)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
 )
 
 // Handler answers a call: with a reply, which is copied before the handler is
@@ -18,7 +19,8 @@ import (
 // ends when the caller cancels the call, and when a reply cannot be written, the
 // parent being gone, but not at an orderly shutdown; it must not be used after the handler has
 // returned. Under ServeSync it ends when the handler returns, and a cancel comes too late for a
-// call that has been begun, unless the handler waits in CallParent.
+// call that has been begun, unless the handler waits in CallParent, Parts or SendPart, or, being one of Method.HandleAsync,
+// for its answer.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // ServerConfig configures a Server. The zero value is useful.
@@ -77,6 +79,8 @@ type Server struct {
 	hold            holdBack
 	writer          *frameWriter
 	out             sink
+
+	poll func(fds []unix.PollFd, timeout int) (int, error) // in ms; another system's in tests
 }
 
 // sink is where frames go: a frameWriter, but the stream under ServeAsync.
@@ -91,7 +95,7 @@ type sink interface {
 // NewServer makes a server and greets the parent.
 func NewServer(fds FDs, config ServerConfig) (*Server, error) {
 	r, w := fds.FDs()
-	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w}
+	s := &Server{config: config, maxFrame: maxFrame(config.MaxFrame), readFD: r, writeFD: w, poll: unix.Poll}
 	s.writer = newFrameWriter(w, s.maxBuffered())
 	s.out = s.writer
 	s.order = newReplyOrder(s)

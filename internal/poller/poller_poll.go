@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -162,11 +163,11 @@ func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 func (p *pollPoller) report(at int32, bits int16) {
 	ready := pollReadiness(bits)
 	if bits&(unix.POLLERR|unix.POLLNVAL) == 0 && bits&unix.POLLHUP != 0 && p.halfClosed(int(p.fds[at].Fd)) {
-		ready = pollReadiness(p.fds[at].Events &^ unix.POLLHUP) // which of them, the operation will tell
+		// Which of them, the operation will tell. macOS tells nothing where nothing is
+		// asked: elsewhere both have ended, and poll would return at once for ever.
+		ready = cmp.Or(pollReadiness(p.fds[at].Events&^unix.POLLHUP), everything)
 	}
-	if ready != 0 {
-		p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: ready})
-	}
+	p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: ready})
 }
 
 // pollReadiness translates poll's bits; rule 4 of the contract.

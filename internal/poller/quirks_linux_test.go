@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -76,4 +77,24 @@ func TestFilterThatWentWithItsDescriptorIsNoHangUp(t *testing.T) {
 		must(t, p.Remove(fd))
 		expectQuiet(t, p)
 	}
+}
+
+// TestPollReportsTheEndOfASocketOfWhichNothingIsAsked: a BSD's poll(2) tells so, and
+// returns at once while that is so, also while the other side still has its
+// descriptor, as for macOS only a socket of which one direction has ended.
+func TestPollReportsTheEndOfASocketOfWhichNothingIsAsked(t *testing.T) {
+	leaktest.Check(t)
+	wait := func(fds []unix.PollFd, _ time.Duration) (int, error) { return unix.Poll(fds, 0) }
+	p := open(t, constructor{open: func() (poller.Poller, error) {
+		return poller.OpenPollOf(wait, func(int) bool { return true })
+	}})
+	fd, peer := fdtest.Socketpair(t)
+	defer unix.Close(peer)
+	defer unix.Close(fd)
+	must(t, p.Add(fd, 1, poller.HangUp))
+	expectQuiet(t, p)
+	must(t, unix.Shutdown(fd, unix.SHUT_WR))
+	must(t, unix.Shutdown(peer, unix.SHUT_WR))
+	expect(t, p, event(fd, 1, everything))
+	must(t, p.Remove(fd))
 }
