@@ -21,7 +21,8 @@ func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Re
 // ServeGoroutines the server waits for the answer, which any goroutine may give; if
 // the call's ctx ends first, its error is the answer. Answer.Context and Answer.OnCancel
 // tell of that. ServeSync, which begins no other call meanwhile, ends the ctx also when it finds that the parent is gone; it
-// cannot find that if it reads and writes the same descriptor, a socket.
+// cannot find that if it reads and writes the same descriptor, a socket. It reads for that, so a Handler that
+// wraps mux.Sync() must not return before that has.
 func (m *Method[Req, Resp]) HandleAsync(mux *Mux, fn func(req Req, answer Answer[Resp])) {
 	mux.register(m.name, &asyncMethodHandler[Req, Resp]{m, fn})
 }
