@@ -7,8 +7,8 @@ import (
 )
 
 // How much is held back for the end of the iteration, in bytes; docs/performance.md has
-// the measurements. corkLimit is for small pieces. Of others the other side has enough
-// to do for the time of a system call only when there is more of them.
+// the measurements. corkLimit is for small pieces. corkMost is for larger ones, of which 8 kB
+// are too few to keep the other side busy for the time of a system call.
 const (
 	corkLimit  = 8 << 10
 	corkMost   = 32 << 10
