@@ -200,7 +200,7 @@ func TestPanicInTheChildsCallbackIsNoCallsEnd(t *testing.T) {
 		defer func() { panicked <- recover() }()
 		loop, err := reactor.New(reactor.Config{})
 		must(t, err)
-		defer loop.Close()
+		defer closeLoop(loop)
 		s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
 		must(t, err)
 		t.Error(s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
