@@ -26,7 +26,7 @@ type sigchldSource struct {
 	processes processTable
 	signals   chan os.Signal
 	ended     chan struct{}
-	again     Timer // active while something is watched; the watchers count, or do not
+	again     Timer // active while something is watched; unreferenced: the watchers keep Run from returning
 }
 
 // sigchldExits tries whether a process can be asked for without being reaped.

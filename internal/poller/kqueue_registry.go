@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// reg is nil for a descriptor that was never registered.
 func (p *kqueue) reg(fd int) *kqueueReg {
 	if fd < 0 || fd >= len(p.regs) {
 		return nil
@@ -13,6 +14,8 @@ func (p *kqueue) reg(fd int) *kqueueReg {
 	return &p.regs[fd]
 }
 
+// Add registers at once, in a kevent of its own, so that the error is the caller's: EEXIST
+// if fd is registered, EPERM for a file that never blocks, or the kernel's.
 func (p *kqueue) Add(fd int, gen uint32, interest Interest) error {
 	if r := p.reg(fd); r != nil && r.interest != 0 {
 		return unix.EEXIST
@@ -39,6 +42,8 @@ func (p *kqueue) Add(fd int, gen uint32, interest Interest) error {
 	return nil
 }
 
+// Modify makes a note of the change, which the next Wait hands to the kernel. It returns
+// ENOENT for what is not registered; a refusal of the kernel is then an event.
 func (p *kqueue) Modify(fd int, gen uint32, interest Interest) error {
 	r := p.reg(fd)
 	if r == nil || r.interest == 0 {
@@ -49,6 +54,8 @@ func (p *kqueue) Modify(fd int, gen uint32, interest Interest) error {
 	return nil
 }
 
+// Remove withdraws the filters, before fd is closed. It returns ENOENT for what is not
+// registered; that the kernel has no filter any more is no error.
 func (p *kqueue) Remove(fd int) error {
 	r := p.reg(fd)
 	if r == nil || r.interest == 0 {

@@ -56,6 +56,7 @@ func (p *epoll) grow(n int) {
 	p.events = make([]Event, 0, n)
 }
 
+// Name implements Poller.
 func (p *epoll) Name() string { return "epoll" }
 
 // FD nests the set in an outer one made on first use: the inner descriptor
@@ -82,10 +83,13 @@ func (p *epoll) nest() error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.outer, unix.EPOLL_CTL_ADD, p.epfd, &ev))
 }
 
+// Add costs one epoll_ctl. Its errno is the error: EEXIST, EPERM for a file that never
+// blocks, ENOSPC at the user's limit of watches.
 func (p *epoll) Add(fd int, gen uint32, interest Interest) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, gen, interest)
 }
 
+// Modify costs one epoll_ctl. It returns ENOENT for what is not registered.
 func (p *epoll) Modify(fd int, gen uint32, interest Interest) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, gen, interest)
 }
@@ -114,6 +118,8 @@ func (p *epoll) control(op, fd int, gen uint32, interest Interest) error {
 	return nil
 }
 
+// Wait returns what is ready, in a slice that the next Wait fills again. Its array doubles when it was
+// full, up to maxEvents. A signal ends the wait without events, and is no error.
 func (p *epoll) Wait(timeout time.Duration) ([]Event, error) {
 	if len(p.events) == len(p.kernel) && len(p.kernel) < maxEvents {
 		p.grow(2 * len(p.kernel))
@@ -215,6 +221,7 @@ func (p *epoll) Rebuild() error {
 	return nil
 }
 
+// Close closes the set, the set around it, and the waker; each is tried, and all errors are returned.
 func (p *epoll) Close() error {
 	var errs []error
 	for _, fd := range []int{p.outer, p.epfd, p.waker} {

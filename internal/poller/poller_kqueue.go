@@ -89,6 +89,7 @@ func (p *kqueue) grow(n int) {
 	p.events = make([]Event, 0, n)
 }
 
+// Name implements Poller.
 func (p *kqueue) Name() string { return "kqueue" }
 
 // FD is the queue itself. A host polls only when it is readable, so from now on

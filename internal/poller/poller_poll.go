@@ -47,6 +47,7 @@ func openPoll() (Poller, error) {
 	}, nil
 }
 
+// Name implements Poller.
 func (p *pollPoller) Name() string { return "poll" }
 
 // FD fails. The descriptors are an argument of each call, so nothing stands for
@@ -62,6 +63,8 @@ func (p *pollPoller) place(fd int) int32 {
 	return p.places[fd]
 }
 
+// Add makes an entry in the array that the next Wait hands to the kernel; no system call but the one that asks
+// what fd is. It returns EEXIST if fd is registered, EPERM for a file that never blocks, EBADF.
 func (p *pollPoller) Add(fd int, gen uint32, interest Interest) error {
 	if p.place(fd) != 0 {
 		return unix.EEXIST
@@ -83,6 +86,7 @@ func (p *pollPoller) Add(fd int, gen uint32, interest Interest) error {
 	return nil
 }
 
+// Modify changes the entry. It returns ENOENT for what is not registered.
 func (p *pollPoller) Modify(fd int, gen uint32, interest Interest) error {
 	at := p.place(fd)
 	if at == 0 {
@@ -126,6 +130,8 @@ func pollBits(interest Interest) (bits int16) {
 	return bits
 }
 
+// Wait looks through all entries until it has found as many as the kernel counted. The slice is filled
+// again by the next Wait. A signal ends the wait without events, and is no error.
 func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	p.events = p.events[:0]
 	n, err := p.wait(p.fds, timeout)
@@ -184,6 +190,7 @@ func pollReadiness(bits int16) (r Interest) {
 	return r
 }
 
+// Wake writes to the waker. Goroutine-safe.
 func (p *pollPoller) Wake() error { return p.waker.wake() }
 
 // Rebuild forgets everything: nothing else is kept anywhere.
@@ -193,6 +200,7 @@ func (p *pollPoller) Rebuild() error {
 	return nil
 }
 
+// Close closes the waker, which is all that the kernel keeps.
 func (p *pollPoller) Close() error { return p.waker.close() }
 
 // pollMillis rounds a timeout up to milliseconds; negative ones all mean for

@@ -50,14 +50,18 @@ func Open() (Queue, error) {
 	return queue(fd), nil
 }
 
+// Kevent goes through the scheduler, because it may sleep. The kernel writes to events
+// only; both lists are the caller's again when it returns. The error is the errno itself.
 func (q queue) Kevent(changes, events []Event, timeout *unix.Timespec) (int, error) {
 	return unix.Kevent(int(q), system(changes), system(events), timeout)
 }
 
+// system is the same memory as the kernel's struct: the compiler has checked that it may be.
 func system(list []Event) []unix.Kevent_t {
 	return unsafe.Slice((*unix.Kevent_t)(unsafe.Pointer(unsafe.SliceData(list))), len(list))
 }
 
+// FD stays the queue's: it is closed by Close.
 func (q queue) FD() int { return int(q) }
 
 // Disconnected asks for the peer's name: a socket that has been shut down in one
@@ -67,4 +71,5 @@ func (q queue) Disconnected(fd int) bool {
 	return err != nil
 }
 
+// Close closes the descriptor. The kernel drops every registration with it.
 func (q queue) Close() error { return os.NewSyscallError("close", unix.Close(int(q))) }
