@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,6 +39,32 @@ func TestCallFromManyGoroutines(t *testing.T) {
 		}
 		callers.Wait()
 	})
+}
+
+// What goroutines ask for while the loop is away is one post for it, and one wake-up.
+func TestCallsOfManyGoroutinesAreOnePost(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.works(c)
+	before := f.Stats()
+	var callers sync.WaitGroup
+	const calls = 100
+	for range calls {
+		callers.Go(func() {
+			if _, err := c.Call(t.Context(), "echo"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for rpc.Submitted(c) < calls {
+		runtime.Gosched()
+	}
+	f.until(func() bool { return rpc.Submitted(c) == 0 && c.InFlight() == 0 })
+	callers.Wait()
+	after := f.Stats()
+	if posts, wakes := after.Posts-before.Posts, after.Wakes-before.Wakes; posts != 1 || wakes > 1 {
+		t.Errorf("%d calls were %d posts, and %d wake-ups", calls, posts, wakes)
+	}
 }
 
 // A hundred goroutines call with contexts that end at random moments. Each call

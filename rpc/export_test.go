@@ -201,3 +201,13 @@ func IsFull(s *Server, alone bool) bool {
 	defer w.mu.Unlock()
 	return w.writing && (alone || w.atLimit.Load())
 }
+
+// Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.
+func Submitted(c *Client) (n int) {
+	c.queue.mu.Lock()
+	defer c.queue.mu.Unlock()
+	for w := c.queue.submitted.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
