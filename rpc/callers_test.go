@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -56,9 +55,7 @@ func TestCallsOfManyGoroutinesAreOnePost(t *testing.T) {
 			}
 		})
 	}
-	for rpc.Submitted(c) < calls {
-		runtime.Gosched()
-	}
+	pollUntil(func() bool { return rpc.Submitted(c) == calls })
 	f.until(func() bool { return rpc.Submitted(c) == 0 && c.InFlight() == 0 })
 	callers.Wait()
 	after := f.Stats()
