@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/poller"
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // forever is the timeout of a wait that only an event ends.
@@ -24,9 +25,7 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 		return nil, nil
 	}
 	l.endTurn()
-	if l.yield {
-		l.yield = false
-		runtime.Gosched()
+	if l.giveWay() {
 		if l.posts.any() {
 			return nil, nil
 		}
@@ -46,6 +45,25 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 		}
 	}
 	return l.block(timeout)
+}
+
+// giveWay lets goroutines run that callbacks have woken, and now and then others, if there are any. It reports whether
+// something may have happened meanwhile.
+func (l *Loop) giveWay() bool {
+	switch {
+	case l.yield:
+		l.yield = false
+		runtime.Gosched()
+		if !l.posts.any() {
+			runtime.Gosched() // see package yield
+		}
+	case l.now-l.yielded >= int64(yield.Slice):
+		runtime.Gosched()
+	default:
+		return false
+	}
+	l.yielded = l.now
+	return true
 }
 
 // block waits for an event, a Post or the timeout, lending the processor.
