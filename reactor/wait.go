@@ -19,7 +19,7 @@ const (
 )
 
 // wait asks the poller without blocking, unless that has been in vain lately; then, if callbacks have
-// made goroutines runnable, lets these run and looks again, because what they do is usually a
+// made goroutines runnable, lets these run, because what they do is usually a
 // Post; and only then blocks, announcing that first so that Post wakes it. How long
 // it may is asked when it is to block: the answer costs a reading of the clock.
 func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
@@ -44,9 +44,7 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 		if l.posts.any() {
 			return nil, nil
 		}
-		if events, err := l.ask(0); len(events) > 0 || err != nil {
-			return events, err
-		}
+		timeout = l.timeout(limit) // they may have run for long
 	}
 	if l.config.BusyPoll > 0 {
 		start := l.clock()
@@ -62,16 +60,13 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 	return l.block(timeout)
 }
 
-// giveWay lets goroutines run that callbacks have woken, and now and then others, if there are any. It reports whether
-// something may have happened meanwhile.
+// giveWay lets goroutines run that callbacks have woken and, every now and then, others, whoever they are. It
+// reports whether they may have run.
 func (l *Loop) giveWay() bool {
 	switch {
 	case l.yield:
 		l.yield = false
-		runtime.Gosched()
-		if !l.posts.any() {
-			runtime.Gosched() // see package yield
-		}
+		yield.ToOthers(l.posts.any)
 	case l.now-l.yielded >= int64(yield.Slice):
 		runtime.Gosched()
 	default:
