@@ -19,7 +19,7 @@ const (
 )
 
 // wait asks the poller without blocking, unless that has been in vain lately; then, if callbacks have
-// made goroutines runnable, lets these run, because what they do is usually a
+// made goroutines runnable, lets these run and looks again, because what they do is usually a
 // Post; and only then blocks, announcing that first so that Post wakes it. How long
 // it may is asked when it is to block: the answer costs a reading of the clock.
 func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
@@ -44,7 +44,12 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 		if l.posts.any() {
 			return nil, nil
 		}
-		timeout = l.timeout(limit) // they may have run for long
+		if events, err := l.ask(0); len(events) > 0 || err != nil {
+			return events, err
+		}
+		if timeout = l.timeout(limit); timeout == 0 { // they have run for long
+			return nil, nil
+		}
 	}
 	if l.config.BusyPoll > 0 {
 		start := l.clock()

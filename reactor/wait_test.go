@@ -33,7 +33,7 @@ func newRecorded(t *testing.T) (*reactor.Loop, *recordingPoller, *reactortest.Po
 // TestPollerThatHasNothingIsSeldomAskedBeforeBlocking: in the first two waits in succession, and then in one of sixteen.
 func TestPollerThatHasNothingIsSeldomAskedBeforeBlocking(t *testing.T) {
 	loop, record, simulated := newRecorded(t)
-	ticker := loop.Every(time.Millisecond, time.Millisecond, func() {})
+	ticker := loop.Every(time.Microsecond, time.Microsecond, func() {}) // all in less than the time after which it yields
 	asked := func(iterations int) (polls int) {
 		record.timeouts = record.timeouts[:0]
 		for range iterations {
