@@ -140,34 +140,37 @@ func TestWokenGoroutineRunsBeforeTheLoopBlocks(t *testing.T) {
 	}
 }
 
-// TestTimerIsNotLateForGoroutinesThatRanLong: what they take is not added to how long the loop may block.
+// TestTimerIsNotLateForGoroutinesThatRanLong: what they take is not added to how long the loop may block, and it does
+// not block if the timer has become due.
 func TestTimerIsNotLateForGoroutinesThatRanLong(t *testing.T) {
 	if !alone(t, "GOMAXPROCS=1") {
 		return
 	}
-	clock := reactortest.NewClock()
-	record := &recordingPoller{Poller: reactortest.NewPoller(clock)}
-	loop := newLoopWith(t, reactor.Config{Clock: clock, Poller: record})
-	wake := make(chan time.Duration, 1) // sending does not wait for the helper
-	var helper sync.WaitGroup
-	helper.Go(func() {
-		for d := range wake {
-			clock.Advance(d)
+	const delay = 20 * time.Millisecond
+	for _, ran := range []time.Duration{0, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond} {
+		clock := reactortest.NewClock()
+		record := &recordingPoller{Poller: reactortest.NewPoller(clock)}
+		loop := newLoopWith(t, reactor.Config{Clock: clock, Poller: record})
+		wake := make(chan bool, 1) // sending does not wait for the helper
+		var helper sync.WaitGroup
+		helper.Go(func() {
+			<-wake
+			clock.Advance(ran)
+		})
+		fired := false
+		loop.AfterFunc(delay, func() { fired = true })
+		loop.Post(func() {
+			loop.Yielding()
+			wake <- true
+		})
+		must(t, loop.Poll(-1)) // the post
+		must(t, loop.Poll(-1))
+		last := record.timeouts[len(record.timeouts)-1]
+		if want := max(delay-ran, 0); last != want || !fired {
+			t.Errorf("goroutines ran for %v: the last wait was for up to %v, want %v; fired: %v", ran, last, want, fired)
 		}
-	})
-	timer := loop.AfterFunc(20*time.Millisecond, func() {})
-	loop.Post(func() {
-		loop.Yielding()
-		wake <- 15 * time.Millisecond
-	})
-	must(t, loop.Poll(-1)) // the post
-	must(t, loop.Poll(-1))
-	if got := record.timeouts[len(record.timeouts)-1]; got != 5*time.Millisecond {
-		t.Errorf("blocked for up to %v, want 5ms", got)
+		helper.Wait()
 	}
-	close(wake)
-	helper.Wait()
-	timer.Stop()
 }
 
 // TestLoopYieldsOnceASlice: also when no callback has woken a goroutine, so that the runtime need not take the processor.
