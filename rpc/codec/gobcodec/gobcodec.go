@@ -18,7 +18,8 @@ import (
 //
 // What was decoded are copies. encoding/gob is not hardened against hostile input,
 // says its documentation; so lengths of messages are checked before it sees them,
-// because for each it would make room for up to ten megabytes.
+// because for each it would make room for up to ten megabytes. So it still does for the length of
+// a list in a message, once: the error comes when the message ends before the list does.
 type Codec struct{}
 
 // Name is "gob".
