@@ -93,10 +93,11 @@ func (q *callQueue) serve() {
 	}
 	q.serving = true
 	c := q.client
+	returned := false
 	defer func() {
 		q.serving = false
-		if c.endErr != nil && !q.waiting.empty() {
-			q.serve() // a callback has panicked: the others must be told all the same
+		if !returned && !q.waiting.empty() {
+			q.serve() // a callback has panicked: nothing else may happen that serves the others
 		}
 	}()
 	for !q.waiting.empty() && c.room() {
@@ -113,6 +114,7 @@ func (q *callQueue) serve() {
 			err := c.makeCall(w)
 			if err == ErrFull {
 				q.waiting.unshift(w) // the bytes do not fit yet
+				returned = true
 				return
 			}
 			if err != nil {
@@ -120,6 +122,7 @@ func (q *callQueue) serve() {
 			}
 		}
 	}
+	returned = true
 }
 
 // room reports whether a waiting call should be made now. After the end there

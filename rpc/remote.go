@@ -10,8 +10,19 @@ import (
 // An error reply is a STRING list of message, kind and stack, and then the names
 // of sentinels.
 
-// encodeRemoteError cuts what does not fit in a frame, the stack first.
-func encodeRemoteError(err error, sentinels Sentinels, limit int) Payload {
+// encodeRemoteError is the error reply of a handler's error. If that panics when it is asked for its
+// text, as a nil pointer may, the panic is the error: here nobody would recover it.
+func encodeRemoteError(err error, sentinels Sentinels, limit int) (payload Payload) {
+	defer func() {
+		if r := recover(); r != nil {
+			payload = encodeError(recovered(r), sentinels, limit)
+		}
+	}()
+	return encodeError(err, sentinels, limit)
+}
+
+// encodeError cuts what does not fit in a frame, the stack first.
+func encodeError(err error, sentinels Sentinels, limit int) Payload {
 	stack := ""
 	var p *panicError
 	if errors.As(err, &p) {
