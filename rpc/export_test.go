@@ -201,3 +201,15 @@ func IsFull(s *Server, alone bool) bool {
 	defer w.mu.Unlock()
 	return w.writing && (alone || w.atLimit.Load())
 }
+
+// DecodeRemoteErrorWith is DecodeRemoteError with sentinels.
+func DecodeRemoteErrorWith(payload Payload, s Sentinels) *RemoteError {
+	return decodeRemoteError(payload, s)
+}
+
+// MaySend reports whether Send would not wait.
+func MaySend(s *Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.room > 0 && !s.ended
+}

@@ -62,12 +62,23 @@ func kindOf(err error) string {
 	}
 }
 
+// decodeRemoteError takes no more memory than was received, whatever that is.
 func decodeRemoteError(payload Payload, sentinels Sentinels) *RemoteError {
-	values, err := payload.Strings()
-	if err != nil || len(values) < 3 {
-		return &RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload), Kind: KindError}
+	var fields [3][]byte
+	rest, err := payload, error(nil)
+	for i := range fields {
+		if err == nil {
+			fields[i], rest, err = rest.Next()
+		}
 	}
-	return &RemoteError{Message: values[0], Kind: values[1], Stack: values[2], sentinels: sentinels.errorOf(values[3:])}
+	var named error
+	if err == nil {
+		named, err = sentinels.errorOf(rest)
+	}
+	if err != nil {
+		return &RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload[:min(len(payload), quoteLimit)]), Kind: KindError}
+	}
+	return &RemoteError{Message: string(fields[0]), Kind: string(fields[1]), Stack: string(fields[2]), sentinels: named}
 }
 
 // panicError carries a handler's panic to its caller.

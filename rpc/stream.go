@@ -29,12 +29,15 @@ type Stream struct {
 	dropping bool      // nobody wants them
 
 	out    partQueue // parts of the request, for the loop
-	room   int64     // that they have left
+	room   int64     // that they have left: the child's credit, and at most sendAhead
 	closed bool      // no other follows
 
 	told bool         // the loop will look after the stream; streamNews's
 	call streamedCall // the loop's own
 }
+
+// sendAhead is how many bytes of parts may wait here for the loop, however much the child has granted.
+const sendAhead = highWater
 
 // CallStream makes a streamed call. It does not wait: what becomes of the call is
 // told by Parts and Reply. While the client is full, or the child's hello has not come, the call waits.
@@ -289,7 +292,7 @@ func (s *Stream) catchUp() {
 	c.ending = c.meta.input && s.closed && s.out.empty()
 	c.endInput()
 	if c.started {
-		s.room = c.room - s.out.cost
+		s.room = min(c.room, sendAhead) - s.out.cost
 	}
 	if s.room > 0 {
 		s.client.loop.Yielding()
