@@ -168,6 +168,14 @@ func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
 // have reached the loop and wait for room.
 func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 
+// Waiting is how many of these there are.
+func Waiting(c *Client) (n int) {
+	for w := c.queue.waiting.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
+
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }

@@ -126,7 +126,7 @@ func (f *FanOut[Req, Resp]) options(w *fanWorker) CallOptions {
 func (f *FanOut[Req, Resp]) await(w *fanWorker) {
 	w.waiting = true
 	f.leaveRing(w)
-	if err := w.client.queue.waitReady(w.ready); err != nil {
+	if err := w.client.queue.waitReady(w.ready, nil); err != nil {
 		f.lose(w, err)
 	}
 }

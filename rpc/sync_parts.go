@@ -48,20 +48,33 @@ func (c *syncContext) nextPart(ctx context.Context) (Payload, bool, error) {
 // tookPart implements partedCall.
 func (c *syncContext) tookPart(cost int64) error { return c.parts.took(cost) }
 
-// await implements partWaiter: it reads what the parent sends.
+// await implements partWaiter: it reads what the parent sends. It ends with the handler's own ctx, too, of
+// which ctx need not be derived.
 func (c *syncContext) await(ctx context.Context, ready chan struct{}) error {
 	y := c.server
 	if err := y.writer.flush(); err != nil { // the replies to the calls before
 		return err
 	}
+	if own, _ := c.Deadline(); !own.IsZero() {
+		if other, ok := ctx.Deadline(); !ok || other.After(own) {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, own)
+			defer cancel()
+		}
+	}
+	over := false
 	err := y.waitFor(ctx, func() bool {
 		select {
 		case <-ready:
 			return true
 		default:
-			return false
+			over = c.Err() != nil
+			return over
 		}
 	})
+	if err == nil && over {
+		return endOf(c)
+	}
 	if errors.Is(err, errInputEnded) {
 		return errParentLeft
 	}
