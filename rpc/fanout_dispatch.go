@@ -90,6 +90,7 @@ func (f *FanOut[Req, Resp]) dispatch() {
 				f.leaveRing(w)
 			}
 		case err == ErrTooLarge:
+			j.worker = nil
 			f.report(j, nil, err)
 		case err == ErrFull: // others use the client, too
 			f.queue.unshift(j)

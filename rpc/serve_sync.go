@@ -90,8 +90,7 @@ func (y *syncServer) setBatching() {
 func (y *syncServer) serveFrames() (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			y.handling = false
-			y.ctx.parts.over()
+			y.handled()
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 			if err == nil {
 				err = y.wait.failed
@@ -140,8 +139,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 	}
 	y.handling = true
 	reply, err := y.handle(call)
-	y.handling = false
-	call.parts.over()
+	y.handled()
 	if y.batching {
 		err = y.answer(call.id, reply, err, false)
 	} else {
@@ -164,6 +162,13 @@ func (y *syncServer) handle(call *incoming) (Payload, error) {
 		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
 	}
 	return y.handler(&y.ctx, call.payload)
+}
+
+// handled is called when the handler has returned.
+func (y *syncServer) handled() {
+	y.handling = false
+	y.ctx.parts.over()
+	y.ctx.finish()
 }
 
 // lookAhead looks for cancels of the calls that wait behind a slow one.
