@@ -121,6 +121,9 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 func (y *syncServer) serveCall(call *incoming) error {
 	y.calls++
 	y.current = call.id
+	if call.parts != nil {
+		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
+	}
 	if y.hold.told {
 		if err := y.holdOrGoOn(); err != nil {
 			return err
@@ -158,9 +161,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 // it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
 	y.ctx.renew(call.deadline)
-	if y.ctx.parts = call.parts; call.parts != nil {
-		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
-	}
+	y.ctx.parts = call.parts
 	return y.handler(&y.ctx, call.payload)
 }
 
