@@ -85,20 +85,21 @@ func (c *callContext) goesOn() bool {
 	return c.ctx == nil && !c.ended && c.parent.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline))
 }
 
-// renew ends the ctx and begins another, for the next call of a server that handles one
-// at a time.
-func (c *callContext) renew(deadline time.Time) {
+// renew makes the ctx, which has ended, that of the next call of a server that handles one at a time. It
+// returns false if others may have been derived from it: these may look at it for ever, like one whose timer has just fired.
+func (c *callContext) renew(deadline time.Time) bool {
 	if !c.touched.Load() {
 		c.deadline = deadline
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancel != nil {
-		c.cancel()
+	if c.ctx != nil {
+		return false
 	}
-	c.ctx, c.cancel, c.ended, c.deadline = nil, nil, false, deadline
+	c.ended, c.deadline = false, deadline
 	c.touched.Store(false)
+	return true
 }
 
 // Value implements context.Context. It asks the real one, so that contexts derived

@@ -94,3 +94,41 @@ func TestFanOutWithWindowsWithoutALimit(t *testing.T) {
 		y.complete(100)
 	})
 }
+
+// The ctx of ServeSync was that of the next call, too, while one that a handler had derived from it was still being ended by
+// its timer, or by whoever had its cancel: the next handler's deadline could be read while it was written.
+func TestContextOfServeSyncThatOthersWereDerivedFromIsNotUsedAgain(t *testing.T) {
+	f := newFixture(t)
+	var last context.Context
+	var lastCancel context.CancelFunc
+	again := 0
+	transport := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
+		return rpc.ServeSync(fds, func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+			if ctx == last {
+				again++
+			}
+			if len(request) == 0 {
+				return nil, nil
+			}
+			if lastCancel != nil {
+				go lastCancel()
+			}
+			last = ctx
+			_, lastCancel = context.WithTimeout(ctx, time.Nanosecond) // which ends it on another goroutine
+			return nil, nil
+		})
+	})
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{}))
+	for range 200 {
+		f.begin(c, "derive")
+		f.begin(c)
+	}
+	c.Shutdown()
+	f.until(w.ended)
+	must(t, transport.Wait())
+	lastCancel()
+	if again > 0 {
+		t.Errorf("%d calls had the ctx of one before", again)
+	}
+}

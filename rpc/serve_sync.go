@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"math"
-)
+import "math"
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -23,7 +20,7 @@ func ServeSync(fds FDs, handler Handler) error {
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
-	y.ctx.parent, y.ctx.server = context.Background(), y
+	y.newContext()
 	s.upcalls.serves(servingOtherwise)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
@@ -58,7 +55,7 @@ type syncServer struct {
 	batching bool // replies wait for others, and the time of all is measured together
 	calls    int  // measured together so far
 
-	ctx      syncContext
+	ctx      *syncContext
 	handling bool // the handler of current has not returned
 	wait     syncWait
 }
@@ -160,9 +157,12 @@ func (y *syncServer) serveCall(call *incoming) error {
 // handle calls the handler, with a ctx that ends at the call's deadline, and when
 // it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
-	y.ctx.renew(call.deadline)
+	if !y.ctx.renew(call.deadline) {
+		y.newContext()
+		y.ctx.deadline = call.deadline
+	}
 	y.ctx.parts = call.parts
-	return y.handler(&y.ctx, call.payload)
+	return y.handler(y.ctx, call.payload)
 }
 
 // handled is called when the handler has returned.

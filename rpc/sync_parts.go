@@ -5,11 +5,17 @@ import (
 	"errors"
 )
 
-// syncContext is the ctx of all calls of a syncServer, one after the other.
+// syncContext is the ctx of the calls of a syncServer, one after the other, up to one whose handler
+// derives another from it.
 type syncContext struct {
 	callContext
 	server *syncServer
 	parts  *callParts // nil unless the call is a streamed one
+}
+
+func (y *syncServer) newContext() {
+	y.ctx = &syncContext{server: y}
+	y.ctx.parent = context.Background()
 }
 
 // Value has SendPart, Parts and CallParent find the call.
