@@ -64,3 +64,17 @@ func TestSendKeepsNoMoreThanABufferOfAnyCredit(t *testing.T) {
 	s.Cancel()
 	c.Shutdown()
 }
+
+// The refusal of a call with a codec of another name cost several times the length of that name.
+func TestRefusalOfACodecCostsNoMoreThanWasReceived(t *testing.T) {
+	const size = 4 << 20
+	mux := rpc.NewMux()
+	double.HandleAsync(mux, doubleJob)
+	handler := mux.Goroutines()
+	call := rpc.AppendByteStrings(nil, []byte("double"), nil, make([]byte, size))
+	var err error
+	n := allocated(func() { _, err = handler(t.Context(), call) })
+	if err == nil || n > size {
+		t.Errorf("%d bytes were allocated for the error %.100v", n, err)
+	}
+}
