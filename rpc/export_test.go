@@ -221,3 +221,13 @@ func MaySend(s *Stream) bool {
 	defer s.mu.Unlock()
 	return s.room > 0 && !s.ended
 }
+
+// Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.
+func Submitted(c *Client) (n int) {
+	c.queue.mu.Lock()
+	defer c.queue.mu.Unlock()
+	for w := c.queue.submitted.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
