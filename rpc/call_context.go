@@ -19,7 +19,7 @@ type callContext struct {
 	cancel context.CancelFunc
 	ended  bool
 
-	touched atomic.Bool // there is something to renew
+	touched atomic.Bool // somebody has looked at it: there is something to end, and to renew
 }
 
 // made returns the real ctx.
@@ -51,6 +51,13 @@ func (c *callContext) end() {
 	}
 }
 
+// finish is end, if anybody has looked.
+func (c *callContext) finish() {
+	if c.touched.Load() {
+		c.end()
+	}
+}
+
 // Deadline implements context.Context.
 func (c *callContext) Deadline() (time.Time, bool) {
 	if c.deadline.IsZero() {
@@ -70,27 +77,29 @@ func (c *callContext) Err() error {
 	return c.made().Err()
 }
 
-// goesOn reports whether nobody has looked at the ctx and it has not ended either.
+// goesOn reports whether nobody waits for the end of the ctx and it has not ended either.
 func (c *callContext) goesOn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched.Store(true)
 	return c.ctx == nil && !c.ended && c.parent.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline))
 }
 
-// renew ends the ctx and begins another, for the next call of a server that handles one
-// at a time.
-func (c *callContext) renew(deadline time.Time) {
+// renew makes the ctx, which has ended, that of the next call of a server that handles one at a time. It
+// returns false if others may have been derived from it: these may look at it for ever, like one whose timer has just fired.
+func (c *callContext) renew(deadline time.Time) bool {
 	if !c.touched.Load() {
 		c.deadline = deadline
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancel != nil {
-		c.cancel()
+	if c.ctx != nil {
+		return false
 	}
-	c.ctx, c.cancel, c.ended, c.deadline = nil, nil, false, deadline
+	c.ended, c.deadline = false, deadline
 	c.touched.Store(false)
+	return true
 }
 
 // Value implements context.Context. It asks the real one, so that contexts derived

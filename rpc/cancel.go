@@ -46,14 +46,22 @@ func (c *Client) endCanceled() {
 	defer func() {
 		if len(c.canceled) > 0 { // a callback has panicked
 			c.endCanceled()
+			return
 		}
+		c.canceled = nil
+		c.callsOver()
 	}()
 	for len(c.canceled) > 0 {
 		to := c.canceled[0]
 		c.canceled = c.canceled[1:]
 		to.Complete(nil, ErrCanceled)
 	}
-	c.canceled = nil
+}
+
+// callsOver is called when calls have ended otherwise than by what has come from the child: those of
+// which it did not know have left room.
+func (c *Client) callsOver() {
+	c.queue.serve()
 	c.checkDone()
 }
 
@@ -65,7 +73,7 @@ func (c *Client) abandonCall(id uint32) {
 // bePatient gives the child so much time to answer an abandoned call.
 func (c *Client) bePatient(id uint32) {
 	if c.config.AbandonTimeout > 0 {
-		c.calls.schedule(id, c.timebase.at(c.loop.Now())+c.config.AbandonTimeout)
+		c.calls.schedule(id, c.timebase.at(c.loop.Now())+min(c.config.AbandonTimeout, distant))
 		c.armTimer()
 	}
 }
@@ -89,8 +97,8 @@ func (c *Client) armTimer() {
 // expire ends the calls whose deadlines have passed.
 func (c *Client) expire() {
 	c.armed = false
-	defer c.checkDone() // a call of which the child does not know is over
-	defer c.armTimer()  // also if a callback panics
+	defer c.callsOver()
+	defer c.armTimer() // also if a callback panics
 	now := c.timebase.at(c.loop.Now())
 	for c.endErr == nil {
 		first, any := c.calls.first()

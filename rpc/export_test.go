@@ -168,6 +168,14 @@ func (o *OpenCalls) Slots() int                       { return len(o.o.slots) }
 // have reached the loop and wait for room.
 func AnyWaiting(c *Client) bool { return !c.queue.waiting.empty() }
 
+// Waiting is how many of these there are.
+func Waiting(c *Client) (n int) {
+	for w := c.queue.waiting.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
+
 // EncodeRemoteError and DecodeRemoteError are the two ends of an error reply.
 func EncodeRemoteError(err error, limit int) Payload { return encodeRemoteError(err, nil, limit) }
 func DecodeRemoteError(payload Payload) *RemoteError { return decodeRemoteError(payload, nil) }
@@ -200,6 +208,18 @@ func IsFull(s *Server, alone bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.writing && (alone || w.atLimit.Load())
+}
+
+// DecodeRemoteErrorWith is DecodeRemoteError with sentinels.
+func DecodeRemoteErrorWith(payload Payload, s Sentinels) *RemoteError {
+	return decodeRemoteError(payload, s)
+}
+
+// MaySend reports whether Send would not wait.
+func MaySend(s *Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.room > 0 && !s.ended
 }
 
 // Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,6 +139,7 @@ func (m *Method[Req, Resp]) FanOut(ctx context.Context, clients []*Client, jobs 
 	if config.Window <= 0 {
 		config.Window = defaultWindow
 	}
+	config.Window = min(config.Window, math.MaxInt/max(len(clients), 1)) // so that their sum is a number
 	f := &FanOut[Req, Resp]{
 		ctx: ctx, method: m, jobs: jobs, config: config,
 		room: make(chan struct{}, 1), ready: make(chan struct{}, 1),

@@ -90,6 +90,7 @@ func (f *FanOut[Req, Resp]) dispatch() {
 				f.leaveRing(w)
 			}
 		case err == ErrTooLarge:
+			j.worker = nil
 			f.report(j, nil, err)
 		case err == ErrFull: // others use the client, too
 			f.queue.unshift(j)
@@ -126,7 +127,7 @@ func (f *FanOut[Req, Resp]) options(w *fanWorker) CallOptions {
 func (f *FanOut[Req, Resp]) await(w *fanWorker) {
 	w.waiting = true
 	f.leaveRing(w)
-	if err := w.client.queue.waitReady(w.ready); err != nil {
+	if err := w.client.queue.waitReady(w.ready, nil); err != nil {
 		f.lose(w, err)
 	}
 }

@@ -21,6 +21,9 @@ func TestFanOutErrorsAreResults(t *testing.T) {
 		}, config)
 		for r := range fan.Results() {
 			y.add(r)
+			if nobody := errors.Is(r.Err, rpc.ErrTooLarge); nobody != (r.Client == nil) {
+				t.Errorf("job %d, which ended with %v, was had by %v", r.Req.N, r.Err, r.Client)
+			}
 		}
 		must(t, fan.Err())
 		y.complete(4)

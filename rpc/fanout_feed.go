@@ -3,9 +3,14 @@ package rpc
 // feed runs the sequence of jobs, on a goroutine of its own, and encodes their
 // requests: the loop has only to copy them.
 func (f *FanOut[Req, Resp]) feed() {
+	var encoding *fanJob[Req, Resp]
 	defer func() {
 		r := recover()
 		f.mu.Lock()
+		if encoding != nil && encoding.open { // its codec has panicked: it has no result
+			encoding.open = false
+			f.open--
+		}
 		f.fed, f.panicked = true, r
 		over := f.over.Load()
 		f.mu.Unlock()
@@ -22,7 +27,9 @@ func (f *FanOut[Req, Resp]) feed() {
 		if j == nil {
 			return
 		}
+		encoding = j
 		request, err := f.method.appendRequest(j.request[:0], req)
+		encoding = nil
 		if err != nil {
 			f.finish(j, nil, err)
 			f.wake()

@@ -1,6 +1,9 @@
 package rpc
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // The calls of a goroutineServer are answered by runners: goroutines that take one call
 // after the other from the backlog. Each call has its runner to itself, and none waits for
@@ -139,19 +142,39 @@ func (g *goroutineServer) handle(runner *goroutineRunner) {
 	if timed {
 		took = time.Since(begun)
 	}
-	c.noMoreParts()
-	over, err := g.answerInTurn(c.id, reply, err, !cheap)
-	if err != nil {
-		g.cancel(err)
-	}
-	c.end()
-	g.recycle(c)
+	over := g.answered(c, reply, err, !cheap)
 	g.mu.Lock()
 	if timed {
 		pace.take(took)
 	}
 	g.runners.held = g.runners.held || cheap
 	g.leave(c, over)
+}
+
+// answered sends the answer to a call that was handled. It returns how many calls are over.
+func (g *goroutineServer) answered(c *goroutineCall, reply Payload, err error, prompt bool) (over int) {
+	c.noMoreParts()
+	over, err = g.answerInTurn(c.id, reply, err, prompt)
+	if err != nil {
+		g.cancel(err)
+	}
+	c.end()
+	g.recycle(c)
+	return over
+}
+
+// errGoexit is the answer of a handler that has ended its goroutine.
+var errGoexit = errors.New("rpc: the handler has called runtime.Goexit")
+
+// lose answers a call whose handler ends the goroutine of its runner, and does without that.
+func (g *goroutineServer) lose(c *goroutineCall) {
+	over := g.answered(c, nil, errGoexit, true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leave(c, over)
+	g.runners.count--
+	g.change.Broadcast()
+	g.bring()
 }
 
 // dismiss ends the runners: those who are idle, and others when they have answered.

@@ -52,8 +52,13 @@ type fixture struct {
 // newFixture makes a loop that is verified and closed at the end of the test.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	return newFixtureWith(t, reactor.Config{})
+}
+
+func newFixtureWith(t *testing.T, config reactor.Config) *fixture {
+	t.Helper()
 	leaktest.Check(t)
-	loop, err := reactor.New(reactor.Config{})
+	loop, err := reactor.New(config)
 	must(t, err)
 	f := &fixture{Loop: loop, t: t}
 	t.Cleanup(func() {

@@ -107,7 +107,7 @@ func (m *Mux) find(request Payload) (endpoint, []byte, error) {
 		return nil, nil, refuse(KindUnknownMethod, "the other side has %s", m.describe())
 	}
 	if len(codec) > 0 && string(codec) != e.codecName() {
-		return nil, nil, refuse(KindCodecMismatch, "the caller encodes with %q, the other side with %q", codec, e.codecName())
+		return nil, nil, refuse(KindCodecMismatch, "the caller encodes with %q, the other side with %q", codec[:min(len(codec), quoteLimit)], e.codecName())
 	}
 	return e, body, nil
 }

@@ -19,6 +19,8 @@ type callQueue struct {
 	waiting waiterList // the loop's own
 	givenUp []*waiter  // the other half of given's double buffer
 	serving bool
+	stale   int // how many of waiting are known to be given up
+	keep    int // how many of these may stay: see sweep
 }
 
 func (q *callQueue) init(c *Client) {
@@ -38,15 +40,16 @@ func (c *Client) WaitReady(fn func()) error {
 	if c.unable != nil {
 		return c.unable
 	}
-	return c.queue.waitReady(fn)
+	return c.queue.waitReady(fn, nil)
 }
 
-// waitReady is WaitReady also between a write error and the end of the client.
-func (q *callQueue) waitReady(fn func()) error {
+// waitReady is WaitReady also between a write error and the end of the client. If fn is a stream's, it
+// need not be called when that has ended.
+func (q *callQueue) waitReady(fn func(), stream *Stream) error {
 	w := q.waiter()
-	w.fn = fn
+	w.fn, w.stream = fn, stream
 	if err := q.submit(w); err != nil {
-		w.fn = nil
+		w.fn, w.stream = nil, nil
 		q.recycle(w)
 		return err
 	}
@@ -83,6 +86,7 @@ func (q *callQueue) takeSubmitted() {
 		q.waiting.tail.next = list.head
 		q.waiting.tail = list.tail
 	}
+	q.sweep()
 	q.serve()
 }
 
@@ -93,10 +97,11 @@ func (q *callQueue) serve() {
 	}
 	q.serving = true
 	c := q.client
+	returned := false
 	defer func() {
 		q.serving = false
-		if c.endErr != nil && !q.waiting.empty() {
-			q.serve() // a callback has panicked: the others must be told all the same
+		if !returned && !q.waiting.empty() {
+			q.serve() // a callback has panicked: nothing else may happen that serves the others
 		}
 	}()
 	for !q.waiting.empty() && c.room() {
@@ -104,15 +109,19 @@ func (q *callQueue) serve() {
 		switch {
 		case w.fn != nil:
 			fn := w.fn
-			w.fn = nil
+			w.fn, w.stream = nil, nil
 			q.recycle(w)
 			fn()
 		case w.isGivenUp():
+			if w.let {
+				q.stale--
+			}
 			q.letGo(w)
 		default:
 			err := c.makeCall(w)
 			if err == ErrFull {
 				q.waiting.unshift(w) // the bytes do not fit yet
+				returned = true
 				return
 			}
 			if err != nil {
@@ -120,6 +129,7 @@ func (q *callQueue) serve() {
 			}
 		}
 	}
+	returned = true
 }
 
 // room reports whether a waiting call should be made now. After the end there

@@ -10,8 +10,19 @@ import (
 // An error reply is a STRING list of message, kind and stack, and then the names
 // of sentinels.
 
-// encodeRemoteError cuts what does not fit in a frame, the stack first.
-func encodeRemoteError(err error, sentinels Sentinels, limit int) Payload {
+// encodeRemoteError is the error reply of a handler's error. If that panics when it is asked for its
+// text, as a nil pointer may, the panic is the error: here nobody would recover it.
+func encodeRemoteError(err error, sentinels Sentinels, limit int) (payload Payload) {
+	defer func() {
+		if r := recover(); r != nil {
+			payload = encodeError(recovered(r), sentinels, limit)
+		}
+	}()
+	return encodeError(err, sentinels, limit)
+}
+
+// encodeError cuts what does not fit in a frame, the stack first.
+func encodeError(err error, sentinels Sentinels, limit int) Payload {
 	stack := ""
 	var p *panicError
 	if errors.As(err, &p) {
@@ -51,12 +62,23 @@ func kindOf(err error) string {
 	}
 }
 
+// decodeRemoteError takes no more memory than was received, whatever that is.
 func decodeRemoteError(payload Payload, sentinels Sentinels) *RemoteError {
-	values, err := payload.Strings()
-	if err != nil || len(values) < 3 {
-		return &RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload), Kind: KindError}
+	var fields [3][]byte
+	rest, err := payload, error(nil)
+	for i := range fields {
+		if err == nil {
+			fields[i], rest, err = rest.Next()
+		}
 	}
-	return &RemoteError{Message: values[0], Kind: values[1], Stack: values[2], sentinels: sentinels.errorOf(values[3:])}
+	var named error
+	if err == nil {
+		named, err = sentinels.errorOf(rest)
+	}
+	if err != nil {
+		return &RemoteError{Message: fmt.Sprintf("unreadable error reply %q", payload[:min(len(payload), quoteLimit)]), Kind: KindError}
+	}
+	return &RemoteError{Message: string(fields[0]), Kind: string(fields[1]), Stack: string(fields[2]), sentinels: named}
 }
 
 // panicError carries a handler's panic to its caller.

@@ -23,11 +23,19 @@ func (s Sentinels) namesOf(err error) (names []string) {
 	return names
 }
 
-// errorOf is all the sentinels that have these names; nil if there are none.
-func (s Sentinels) errorOf(names []string) error {
+// errorOf is all the sentinels that a list names; nil if there are none.
+func (s Sentinels) errorOf(names Payload) (error, error) {
 	var found []error
-	for _, name := range names {
-		found = append(found, s[name])
+	var taken []string // a name may be repeated
+	for len(names) > 0 {
+		name, rest, err := names.Next()
+		if err != nil {
+			return nil, err
+		}
+		names = rest
+		if sentinel := s[string(name)]; sentinel != nil && !slices.Contains(taken, string(name)) {
+			found, taken = append(found, sentinel), append(taken, string(name))
+		}
 	}
-	return errors.Join(found...)
+	return errors.Join(found...), nil
 }

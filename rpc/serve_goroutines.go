@@ -221,12 +221,20 @@ func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
 	if late := (incoming{deadline: c.deadline}); late.late() {
 		return nil, ErrDeadline
 	}
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
 		if r := recover(); r != nil {
 			err = recovered(r)
+			return
 		}
+		g.lose(c) // nothing stops a Goexit
 	}()
-	return g.handler(c, *c.request)
+	reply, err = g.handler(c, *c.request)
+	returned = true
+	return reply, err
 }
 
 // cancelCall ends the ctx of a running call, or takes a waiting one away. A call

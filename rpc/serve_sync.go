@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"math"
-)
+import "math"
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -23,7 +20,7 @@ func ServeSync(fds FDs, handler Handler) error {
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
-	y.ctx.parent, y.ctx.server = context.Background(), y
+	y.newContext()
 	s.upcalls.serves(servingOtherwise)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
@@ -59,7 +56,7 @@ type syncServer struct {
 	batching bool // replies wait for others, and the time of all is measured together
 	calls    int  // measured together so far
 
-	ctx      syncContext
+	ctx      *syncContext
 	handling bool // the handler of current has not returned
 	wait     syncWait
 }
@@ -91,8 +88,7 @@ func (y *syncServer) setBatching() {
 func (y *syncServer) serveFrames() (done bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			y.handling = false
-			y.ctx.parts.over()
+			y.handled()
 			done, err = false, y.answer(y.current, nil, recovered(r), true)
 			if err == nil {
 				err = y.wait.failed
@@ -123,6 +119,9 @@ func (y *syncServer) serveFrames() (done bool, err error) {
 func (y *syncServer) serveCall(call *incoming) error {
 	y.calls++
 	y.current = call.id
+	if call.parts != nil {
+		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
+	}
 	if y.hold.told {
 		if err := y.holdOrGoOn(); err != nil {
 			return err
@@ -141,8 +140,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 	}
 	y.handling = true
 	reply, err := y.handle(call)
-	y.handling = false
-	call.parts.over()
+	y.handled()
 	if y.batching {
 		err = y.answer(call.id, reply, err, false)
 	} else {
@@ -160,11 +158,19 @@ func (y *syncServer) serveCall(call *incoming) error {
 // handle calls the handler, with a ctx that ends at the call's deadline, and when
 // it is cancelled while it waits for the parent.
 func (y *syncServer) handle(call *incoming) (Payload, error) {
-	y.ctx.renew(call.deadline)
-	if y.ctx.parts = call.parts; call.parts != nil {
-		y.wait.unseen = math.MaxInt // its parts may have been read, and kept, while another handler waited
+	if !y.ctx.renew(call.deadline) {
+		y.newContext()
+		y.ctx.deadline = call.deadline
 	}
-	return y.handler(&y.ctx, call.payload)
+	y.ctx.parts = call.parts
+	return y.handler(y.ctx, call.payload)
+}
+
+// handled is called when the handler has returned.
+func (y *syncServer) handled() {
+	y.handling = false
+	y.ctx.parts.over()
+	y.ctx.finish()
 }
 
 // lookAhead looks for cancels of the calls that wait behind a slow one.

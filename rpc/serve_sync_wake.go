@@ -85,7 +85,7 @@ func (y *syncServer) wakeAtEnd(ctx context.Context) (stop func() bool, err error
 // endsItself reports whether ctx may end otherwise than at its deadline while its
 // handler waits: the handler's own ctx ends only by what is read.
 func (y *syncServer) endsItself(ctx context.Context) bool {
-	return ctx != context.Context(&y.ctx) && ctx.Done() != nil
+	return ctx != context.Context(y.ctx) && ctx.Done() != nil
 }
 
 // closeWaker is the end of the server.

@@ -29,12 +29,15 @@ type Stream struct {
 	dropping bool      // nobody wants them
 
 	out    partQueue // parts of the request, for the loop
-	room   int64     // that they have left
+	room   int64     // that they have left: the child's credit, and at most sendAhead
 	closed bool      // no other follows
 
 	told bool         // the loop will look after the stream; streamNews's
 	call streamedCall // the loop's own
 }
+
+// sendAhead is how many bytes of parts may wait here for the loop, however much the child has granted.
+const sendAhead = highWater
 
 // CallStream makes a streamed call. It does not wait: what becomes of the call is
 // told by Parts and Reply. While the client is full, or the child's hello has not come, the call waits.
@@ -59,7 +62,7 @@ func (s *Stream) begin() {
 	if s.ctx.Done() != nil {
 		s.stop = context.AfterFunc(s.ctx, func() { s.giveUp(endOf(s.ctx)) })
 	}
-	if err := s.client.queue.waitReady(s.beginOnLoop); err != nil {
+	if err := s.client.queue.waitReady(s.beginOnLoop, s); err != nil {
 		s.stop()
 		s.finish(nil, err)
 	}
@@ -95,6 +98,12 @@ func (s *Stream) finish(reply Payload, err error) (first bool) {
 	s.request, s.out = nil, partQueue{}
 	s.changed.Broadcast()
 	return true
+}
+
+func (s *Stream) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 // giveUp ends the stream here, drops the parts that nobody has seen, and has the child told.
@@ -256,43 +265,5 @@ func (e *goroutineEnd) takePart(part Payload) {
 		e.client.loop.Yielding()
 		e.parts.push(part)
 		e.changed.Broadcast()
-	}
-}
-
-// mayGoOn does what the stream's goroutine wants done.
-func (e *goroutineEnd) mayGoOn() {
-	s := (*Stream)(e)
-	c := &s.call
-	if !c.live() {
-		return
-	}
-	s.mu.Lock()
-	ended := s.ended
-	if !ended {
-		s.catchUp()
-	}
-	s.mu.Unlock()
-	if ended { // by its goroutine, or its ctx
-		s.client.abandon(s.client.calls.entry(c.id)).Complete(nil, ErrCanceled)
-	}
-}
-
-// catchUp grants what was taken and sends what is there to be sent.
-func (s *Stream) catchUp() {
-	c := &s.call
-	taken := s.taken
-	s.taken = 0
-	c.done(taken)
-	for !s.out.empty() && c.send(s.out.front()) == nil {
-		s.out.pop()
-	}
-	c.ending = c.meta.input && s.closed && s.out.empty()
-	c.endInput()
-	if c.started {
-		s.room = c.room - s.out.cost
-	}
-	if s.room > 0 {
-		s.client.loop.Yielding()
-		s.changed.Broadcast()
 	}
 }

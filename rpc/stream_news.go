@@ -49,5 +49,47 @@ func (n *streamNews) takeNews() {
 		n.spare = list[:0]
 	}
 	n.mu.Unlock()
-	n.client.checkDone()
+	n.client.queue.sweep()
+	n.client.callsOver()
+}
+
+// mayGoOn does what the stream's goroutine wants done.
+func (e *goroutineEnd) mayGoOn() {
+	s := (*Stream)(e)
+	c := &s.call
+	if !c.live() {
+		if c.client == nil && s.hasEnded() {
+			s.client.queue.stale++ // it waits for room, or did
+		}
+		return
+	}
+	s.mu.Lock()
+	ended := s.ended
+	if !ended {
+		s.catchUp()
+	}
+	s.mu.Unlock()
+	if ended { // by its goroutine, or its ctx
+		s.client.abandon(s.client.calls.entry(c.id)).Complete(nil, ErrCanceled)
+	}
+}
+
+// catchUp grants what was taken and sends what is there to be sent.
+func (s *Stream) catchUp() {
+	c := &s.call
+	taken := s.taken
+	s.taken = 0
+	c.done(taken)
+	for !s.out.empty() && c.send(s.out.front()) == nil {
+		s.out.pop()
+	}
+	c.ending = c.meta.input && s.closed && s.out.empty()
+	c.endInput()
+	if c.started {
+		s.room = min(c.room, sendAhead) - s.out.cost
+	}
+	if s.room > 0 {
+		s.client.loop.Yielding()
+		s.changed.Broadcast()
+	}
 }

@@ -175,3 +175,37 @@ func TestStreamThatEndsWithItsContextHasTheCause(t *testing.T) {
 		t.Errorf("the call ended with %v", err)
 	}
 }
+
+// ServeSync had kept a part, behind a call, while a handler waited, and took the end of the parts before it, inside another
+// handler, because the part's own call had been cancelled: the part was then one of a call that takes none.
+func TestPartOfACallThatWasDroppedComesBeforeTheirEnd(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	served := make(chan error, 1)
+	f.servers.Go(func() {
+		served <- rpc.ServeSync(sameFD(theirs), func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+			return rpc.CallParentBytes(ctx, request)
+		})
+		syscall.Close(theirs)
+	})
+	say := func(text string) {
+		_, err := file.WriteString(text)
+		must(t, err)
+	}
+	hear := func(want string) {
+		if got := readBytes(file, len(want)); got != want {
+			t.Fatalf("the server says %q, not %q", got, want)
+		}
+	}
+	say(helloTaking("2") + frame(1, "first") + windowCall(2, 100, true, nil) + frame(3, "second") + frame(partKind|2, "part") + frame(cancelKind|2, ""))
+	hear(ourHello + frame(upcallKind|1, "first"))
+	say(frame(upcallKind|1, "yes"))
+	canceled := string(rpc.EncodeRemoteError(rpc.ErrCanceled, 1000))
+	hear(frame(1, "yes") + frame(errorKind|2, canceled) + frame(upcallKind|2, "second"))
+	say(frame(endKind|2, "") + frame(upcallKind|2, "no"))
+	hear(frame(3, "no"))
+	must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+	must(t, <-served)
+}

@@ -5,11 +5,17 @@ import (
 	"errors"
 )
 
-// syncContext is the ctx of all calls of a syncServer, one after the other.
+// syncContext is the ctx of the calls of a syncServer, one after the other, up to one whose handler
+// derives another from it.
 type syncContext struct {
 	callContext
 	server *syncServer
 	parts  *callParts // nil unless the call is a streamed one
+}
+
+func (y *syncServer) newContext() {
+	y.ctx = &syncContext{server: y}
+	y.ctx.parent = context.Background()
 }
 
 // Value has SendPart, Parts and CallParent find the call.
@@ -48,20 +54,33 @@ func (c *syncContext) nextPart(ctx context.Context) (Payload, bool, error) {
 // tookPart implements partedCall.
 func (c *syncContext) tookPart(cost int64) error { return c.parts.took(cost) }
 
-// await implements partWaiter: it reads what the parent sends.
+// await implements partWaiter: it reads what the parent sends. It ends with the handler's own ctx, too, of
+// which ctx need not be derived.
 func (c *syncContext) await(ctx context.Context, ready chan struct{}) error {
 	y := c.server
 	if err := y.writer.flush(); err != nil { // the replies to the calls before
 		return err
 	}
+	if own, _ := c.Deadline(); !own.IsZero() {
+		if other, ok := ctx.Deadline(); !ok || other.After(own) {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, own)
+			defer cancel()
+		}
+	}
+	over := false
 	err := y.waitFor(ctx, func() bool {
 		select {
 		case <-ready:
 			return true
 		default:
-			return false
+			over = c.Err() != nil
+			return over
 		}
 	})
+	if err == nil && over {
+		return endOf(c)
+	}
 	if errors.Is(err, errInputEnded) {
 		return errParentLeft
 	}

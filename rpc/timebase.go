@@ -1,6 +1,9 @@
 package rpc
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // timebase relates times of this process to the monotonic clock that it may
 // share with the other side.
@@ -42,8 +45,14 @@ func relateClocks(since func() time.Duration, monotonic func() int64) (clock int
 	return clock, slack
 }
 
+// distant is as far from start as times are told apart, 146 years: no sum or difference of two, nor of
+// one and a clock, overflows.
+const distant = time.Duration(math.MaxInt64 / 2)
+
 // at is the time since start.
-func (b *timebase) at(t time.Time) time.Duration { return t.Sub(b.start) }
+func (b *timebase) at(t time.Time) time.Duration {
+	return min(max(t.Sub(b.start), -distant), distant)
+}
 
 // absolute is the common clock at a time since start, at the latest: a deadline
 // is never early. 0 without a common clock.

@@ -25,6 +25,7 @@ type waiter struct {
 
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with: one cache line with the rest
+	stream   *Stream            // whose fn is; nil if it is another's
 }
 
 // smallRequest is how long a request may be to lie in the waiter itself.
@@ -53,6 +54,9 @@ func (w *waiter) wait(ctx context.Context) bool {
 	}
 	return true
 }
+
+// isStale reports whether nobody waits any more, and the loop knows it.
+func (w *waiter) isStale() bool { return w.let || w.stream != nil && w.stream.hasEnded() }
 
 func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
 
@@ -100,13 +104,43 @@ func (q *callQueue) giveUp(w *waiter) {
 func (q *callQueue) takeGivenUp(list []*waiter) {
 	for i, w := range list {
 		list[i] = nil
-		if w.id != 0 && !w.let {
+		switch {
+		case w.let:
+		case w.id != 0:
 			q.client.abandonCall(w.id)
 			w.let = true
+		default:
+			w.request = w.small[:0]
+			q.stale++
 		}
 		q.letGo(w)
 	}
 	q.givenUp = list[:0]
+}
+
+// leastStale is how many waiters that were given up stay among those that wait, at least: looking for
+// them takes time.
+const leastStale = 32
+
+// sweep takes those out of the waiting that were given up: there may be no room for long, and goroutines that
+// try again and again. It does so when there are as many of them as there were others, and so costs little for each.
+func (q *callQueue) sweep() {
+	if q.stale <= q.keep {
+		return
+	}
+	all := q.waiting
+	q.waiting, q.stale, q.keep = waiterList{}, 0, leastStale
+	for live := 0; !all.empty(); {
+		w := all.shift()
+		if w.isStale() {
+			w.fn, w.stream = nil, nil
+			q.recycle(w)
+			continue
+		}
+		q.waiting.add(w)
+		live++
+		q.keep = max(live, leastStale)
+	}
 }
 
 // requestKept is how large a request buffer may be to be pooled.

@@ -100,8 +100,8 @@ func Split(payload rpc.Payload) ([]cbor.RawMessage, error) {
 	if values == nil { // null
 		return nil, ErrNoList
 	}
-	if refers(payload) {
-		return nil, ErrReference
+	if err := check(payload); err != nil {
+		return nil, err
 	}
 	return values, nil
 }

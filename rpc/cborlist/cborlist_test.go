@@ -152,6 +152,17 @@ func TestReferencesAreErrors(t *testing.T) {
 	}
 }
 
+// Where an int has 32 bits a length of more was taken for its low bits, and then what lay behind the payload
+// was asked for.
+func TestLengthsOfMoreThan32BitsAreErrors(t *testing.T) {
+	for _, payload := range []string{"815b000000010000000161", "815b0000000100000000", "817b000000010000000161", "9b000000010000000101",
+		"81bb00000001000000010101", "81db0000000100000001815b000000010000000161"} {
+		if values, err := cborlist.Split(unhex(t, payload)); err == nil {
+			t.Errorf("%s is %x", payload, values)
+		}
+	}
+}
+
 // FuzzSplit takes any payload for what it is, and a list it finds is the same when it is
 // written again. Encode refuses values that Split passes on as they are, like a date (tag 0) that is no text.
 func FuzzSplit(f *testing.F) {

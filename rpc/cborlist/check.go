@@ -1,12 +1,17 @@
 package cborlist
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // The first byte of an item of CBOR (RFC 8949, section 3) is its major type and how its
 // argument is written.
 const (
 	majorBytes = 2
 	majorText  = 3
+	majorArray = 4
+	majorMap   = 5
 	majorTag   = 6
 
 	argumentInByte       = 24 // up to this one is the argument itself
@@ -17,23 +22,33 @@ const (
 	argumentMask    byte = 1<<argumentBits - 1
 )
 
-// refers reports whether an item of well-formed CBOR is a reference to another. All
-// items lie one behind the other, whatever contains them.
-func refers(data []byte) bool {
+// errLength is what package cbor does not see where an int has 32 bits: it takes a longer length for its low bits.
+var errLength = errors.New("cborlist: a length is longer than what was received")
+
+// check looks for what package cbor lets pass, in CBOR that is well-formed to it: lengths that are too long, and
+// items that are references to others. All items lie one behind the other, whatever contains them.
+func check(data []byte) error {
 	for len(data) > 0 {
 		major := data[0] >> argumentBits
 		argument, size := argumentOf(data)
 		data = data[size:]
 		switch major {
 		case majorBytes, majorText:
+			if argument > uint64(len(data)) {
+				return errLength
+			}
 			data = data[argument:]
+		case majorArray, majorMap: // of which each element is a byte at least
+			if argument > uint64(len(data)) {
+				return errLength
+			}
 		case majorTag:
 			if argument == tagStringRef || argument == tagSharedRef {
-				return true
+				return ErrReference
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // argumentOf returns the argument of the first item, and how many bytes the item has up

@@ -1,0 +1,98 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/jsoncodec"
+)
+
+// spiteful is a codec that panics instead of encoding a number above 1.
+type spiteful struct{ rpc.Codec }
+
+func (s spiteful) Append(buf []byte, value any) ([]byte, error) {
+	if n := value.(*job).N; n > 1 {
+		panic("not encoded")
+	}
+	return s.Codec.Append(buf, value)
+}
+
+// A codec that panicked in a fan-out left a job that nobody ended, and Results waited for it for ever.
+func TestFanOutWhoseCodecPanics(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(1, "sync", rpc.Config{})
+		f.elsewhere(config)
+		bad := rpc.NewMethod[job, int]("double", spiteful{jsoncodec.Codec{}})
+		ctx, cancel := context.WithTimeout(t.Context(), guard)
+		defer cancel()
+		fan := bad.FanOut(ctx, clients, slices.Values([]job{{N: 0}, {N: 1}, {N: 2}, {N: 3}}), config)
+		results := 0
+		defer func() {
+			if r := recover(); r != "not encoded" {
+				t.Errorf("Results panicked with %v", r)
+			}
+			if results != 2 {
+				t.Errorf("there were %d results before", results)
+			}
+		}()
+		for r := range fan.Results() {
+			must(t, r.Err)
+			results++
+		}
+		t.Error("Results ended without a panic")
+	})
+}
+
+// unsayable is an error that panics when it is asked what it is, as a nil pointer in an error does.
+type unsayable struct{ text string }
+
+func (u *unsayable) Error() string { return u.text }
+
+// Such an error ended the process of a child that runs handlers on goroutines, and all calls with it.
+func TestErrorThatPanicsEndsItsCall(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			mux := rpc.NewMux()
+			failing.Handle(mux, func(context.Context, string) (string, error) {
+				var none *unsayable
+				return "", none
+			})
+			c := f.typedHere(peer{transport: "socketpair", server: server}, mux, rpc.Config{})
+			var remote *rpc.RemoteError
+			for range 2 {
+				_, err := askTyped(f, c, failing, "")
+				if !errors.As(err, &remote) || !strings.Contains(remote.Message, "nil pointer") {
+					t.Errorf("the call ended with %v", err)
+				}
+			}
+		})
+	}
+}
+
+// survivor is a fixture whose loop survives panics.
+func newSurvivor(t *testing.T) (f *fixture, panics *int) {
+	panics = new(int)
+	f = newFixtureWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { *panics++ }})
+	return f, panics
+}
+
+// On a loop that survives panics those behind one in WaitReady waited until something else happened.
+func TestPanicInWaitReadyKeepsNobodyBehindItWaiting(t *testing.T) {
+	f, panics := newSurvivor(t)
+	c := f.connect(pipes("async"), rpc.Config{})
+	f.works(c)
+	ready := 0
+	must(t, c.WaitReady(func() { panic("in a callback") }))
+	must(t, c.WaitReady(func() { ready++ }))
+	must(t, f.Poll(0))
+	if ready != 1 || *panics != 1 {
+		t.Errorf("the second function was called %d times, with %d panics", ready, *panics)
+	}
+	f.works(c)
+}

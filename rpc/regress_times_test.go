@@ -1,0 +1,114 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
+)
+
+// A deadline of long ago, beyond what a Duration holds, never came: a difference had overflowed.
+func TestDeadlineOfCenturiesAgoEndsTheCall(t *testing.T) {
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	for _, year := range []int{1, 1700, 1970} {
+		r, _ := f.beginWith(c, rpc.CallOptions{Deadline: time.Date(year, 1, 2, 0, 0, 0, 0, time.UTC)}, "echo")
+		f.until(r.ended)
+		if !errors.Is(r.err, rpc.ErrDeadline) {
+			t.Errorf("the call of the year %d ended with %v", year, r.err)
+		}
+	}
+}
+
+// A deadline in the far future had passed for a server that was older than its client.
+func TestDeadlineInManyCenturiesHasNotPassed(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	f.servers.Go(func() {
+		defer unix.Close(theirs)
+		if err := server.ServeSync(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil }); err != nil {
+			t.Errorf("the server: %v", err)
+		}
+	})
+	must(t, f.Poll(time.Millisecond)) // later than the server's beginning
+	c := f.client(rpc.NewStreamTransport(f.Loop, ours, ours), peer{}, rpc.Config{})
+	f.ask(c, "echo") // from now on deadlines travel
+	for _, deadline := range []time.Time{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(math.MaxInt64)} {
+		r, _ := f.beginWith(c, rpc.CallOptions{Deadline: deadline}, "echo")
+		f.until(r.ended)
+		if r.err != nil {
+			t.Errorf("the call until %v ended with %v", deadline, r.err)
+		}
+	}
+}
+
+// A very long AbandonTimeout had passed when any other call's deadline did.
+func TestAbandonTimeoutOfCenturiesHasNotPassed(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("async"), rpc.Config{AbandonTimeout: math.MaxInt64})
+	abandoned, id := f.beginWith(c, rpc.CallOptions{}, "hold")
+	c.Cancel(id)
+	late, _ := f.beginWith(c, within(time.Millisecond), "hold")
+	f.until(func() bool { return abandoned.ended() && late.ended() })
+	f.works(c)
+}
+
+// A handler of ServeSync that waited with a ctx which does not end with its own, for credit that never came after the
+// cancel, or the deadline, kept the server for ever.
+func TestWaitForCreditEndsWithTheHandlersOwnContext(t *testing.T) {
+	for _, server := range []string{"sync", "goroutines"} {
+		for _, how := range []string{"cancel", "deadline"} {
+			t.Run(server+" "+how, func(t *testing.T) {
+				f := newFixture(t)
+				ended := make(chan error, 1)
+				handler := func(ctx context.Context, _ rpc.Payload) (_ rpc.Payload, err error) {
+					for err == nil {
+						err = rpc.SendPart(context.WithoutCancel(ctx), []byte("part"))
+					}
+					ended <- err
+					return nil, err
+				}
+				transport := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
+					if server == "sync" {
+						return rpc.ServeSync(fds, handler)
+					}
+					return rpc.ServeGoroutines(fds, handler, 0)
+				})
+				c := f.client(transport, peer{}, rpc.Config{})
+				options := rpc.StreamOptions{Window: 1}
+				if how == "deadline" {
+					options.Deadline = time.Now().Add(50 * time.Millisecond)
+				}
+				r := &partResult{}
+				s, err := c.GoStream(r, options, nil)
+				must(t, err)
+				s.Pause()
+				f.until(func() bool { return r.parts > 0 || r.ended() })
+				if how == "cancel" {
+					s.Cancel()
+				}
+				f.until(func() bool { return r.ended() && c.InFlight() == 0 })
+				if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("SendPart returned %v", err)
+				}
+			})
+		}
+	}
+}
+
+// partResult counts the parts before the end.
+type partResult struct {
+	result
+	parts int
+}
+
+func (p *partResult) Part(rpc.Payload) { p.parts++ }

@@ -1,0 +1,123 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// endsAtOnce is a ctx that ends as soon as somebody waits for that.
+type endsAtOnce struct {
+	context.Context
+	done chan struct{}
+}
+
+func newEndsAtOnce(ctx context.Context) endsAtOnce {
+	c := endsAtOnce{ctx, make(chan struct{})}
+	close(c.done)
+	return c
+}
+
+func (c endsAtOnce) Done() <-chan struct{} { return c.done }
+
+// Calls that were given up while they waited for room stayed until there was some, with their requests.
+func TestCallsThatAreGivenUpDoNotGoOnWaiting(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+	first := f.begin(c, "one")
+	called := make(chan error, 1)
+	go func() {
+		_, err := c.Call(context.Background(), "two")
+		called <- err
+	}()
+	const tries = 500
+	for range tries {
+		if _, err := c.Call(newEndsAtOnce(t.Context()), "echo"); !errors.Is(err, rpc.ErrCanceled) {
+			t.Fatalf("Call returned %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		s := c.CallStream(ctx, rpc.StreamOptions{}, nil)
+		cancel()
+		if _, err := s.Reply(); !errors.Is(err, rpc.ErrCanceled) {
+			t.Fatalf("Reply returned %v", err)
+		}
+		must(t, f.Poll(0))
+	}
+	f.until(func() bool { return rpc.Waiting(c) > 0 })
+	if n := rpc.Waiting(c); n > tries/2 {
+		t.Errorf("%d calls wait", n)
+	}
+	_, err := file.WriteString(hello + frame(1, ""))
+	must(t, err)
+	f.until(func() bool { return first.ended() && c.InFlight() == 1 })
+	_, err = file.WriteString(frame(2, ""))
+	must(t, err)
+	f.until(func() bool { return c.InFlight() == 0 })
+	must(t, <-called)
+}
+
+// A streamed call of which the child had not been told left room when it was cancelled, and who waited for that
+// was not told before something came from the child.
+func TestCancelOfACallThatWaitsForTheHelloLeavesRoom(t *testing.T) {
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+	ways := map[string]func() func(){
+		"Cancel": func() func() {
+			s, err := c.GoStream(nil, rpc.StreamOptions{}, nil)
+			must(t, err)
+			return func() { s.Cancel() }
+		},
+		"deadline": func() func() {
+			_, err := c.GoStream(nil, rpc.StreamOptions{Deadline: time.Now().Add(time.Millisecond)}, nil)
+			must(t, err)
+			return func() {}
+		},
+		"goroutine": func() func() {
+			s := c.CallStream(t.Context(), rpc.StreamOptions{}, nil)
+			f.until(func() bool { return c.InFlight() == 1 })
+			return s.Cancel
+		},
+	}
+	for way, begin := range ways {
+		cancel := begin()
+		ready := false
+		must(t, c.WaitReady(func() { ready = true }))
+		f.until(func() bool { return ready || rpc.Waiting(c) == 1 })
+		cancel()
+		t.Log(way)
+		f.until(func() bool { return ready })
+	}
+}
+
+// If the callback of such a call, the last, panicked, a loop that survived that never ended the child.
+func TestShutdownEndsAlthoughTheLastCallbackPanics(t *testing.T) {
+	f, panics := newSurvivor(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{OnCall: func(rpc.Payload, rpc.Done) {}}))
+	s, err := c.GoStream(failingEnd{}, rpc.StreamOptions{}, nil)
+	must(t, err)
+	c.Shutdown()
+	s.Cancel()
+	gone := make(chan error)
+	go func() {
+		readToEnd(file)
+		gone <- syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
+	}()
+	f.until(w.ended)
+	must(t, <-gone)
+	if *panics != 1 || w.destroyed != 1 {
+		t.Errorf("%d panics; OnDestroy %d times, OnError: %v", *panics, w.destroyed, w.err)
+	}
+}
+
+// failingEnd is a Completion that panics.
+type failingEnd struct{}
+
+func (failingEnd) Complete(rpc.Payload, error) { panic("in a callback") }
