@@ -29,32 +29,44 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 }
 
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
-	if w.patient = ctx.Done() == nil; !w.patient {
-		w.state.Store(waiting)
-		if ctx.Err() != nil {
-			c.queue.recycle(w)
-			return nil, endOf(ctx)
-		}
-		w.deadline = deadlineOf(ctx)
-	}
-	if err := c.queue.submit(w); err != nil {
-		c.queue.recycle(w)
+	if err := c.wait(ctx, w); err != nil {
 		return nil, err
-	}
-	if w.patient {
-		<-w.ready
-	} else if !w.wait(ctx) {
-		c.queue.giveUp(w)
-		return nil, endOf(ctx)
 	}
 	reply, err := w.reply, w.err
 	c.queue.recycle(w)
 	return reply, err
 }
 
+// wait hands a waiter to the loop and waits for the end of its call. After an error the waiter is
+// not the caller's any more.
+func (c *Client) wait(ctx context.Context, w *waiter) error {
+	if w.patient = ctx.Done() == nil; !w.patient {
+		w.state.Store(waiting)
+		if ctx.Err() != nil {
+			c.queue.recycle(w)
+			return endOf(ctx)
+		}
+		w.deadline = deadlineOf(ctx)
+	}
+	if err := c.queue.submit(w); err != nil {
+		c.queue.recycle(w)
+		return err
+	}
+	if w.patient {
+		<-w.ready
+	} else if !w.wait(ctx) {
+		c.queue.giveUp(w)
+		return endOf(ctx)
+	}
+	return nil
+}
+
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
 // travels.
 func (c *Client) makeCall(w *waiter) (err error) {
+	if w.handed {
+		return c.makeHanded(w)
+	}
 	if w.patient || w.deadline.IsZero() {
 		w.id, err = c.callBytes(w, w.request)
 		return err

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +26,18 @@ type waiter struct {
 
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with: one cache line with the rest
+
+	typed   typedWaiter // nil: a call with a payload
+	handed  bool        // see handed.go
+	decoded bool        // by another goroutine
+	reading sync.Mutex  // held by the loop while it encodes the request, and to give up
+	batch   *replyBatch // the goroutine decodes it
+}
+
+// init gives a waiter what it keeps.
+func (w *waiter) init() {
+	w.ready = make(chan struct{}, 1)
+	w.request = w.small[:0]
 }
 
 // smallRequest is how long a request may be to lie in the waiter itself.
@@ -46,7 +59,10 @@ func (w *waiter) wait(ctx context.Context) bool {
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
-		if w.state.CompareAndSwap(waiting, givenUp) {
+		w.reading.Lock()
+		gone := w.state.CompareAndSwap(waiting, givenUp)
+		w.reading.Unlock()
+		if gone {
 			return false
 		}
 		<-w.ready
@@ -117,6 +133,11 @@ func (q *callQueue) recycle(w *waiter) {
 	w.id, w.let = 0, false
 	if cap(w.request) > requestKept {
 		w.request = w.small[:0]
+	}
+	if w.typed != nil {
+		w.handed, w.decoded = false, false
+		w.typed.recycle()
+		return
 	}
 	q.pool.Put(w)
 }

@@ -4,7 +4,11 @@ package cborcodec
 
 import (
 	"bytes"
+	"encoding"
+	"reflect"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -58,6 +62,26 @@ func (Codec) Append(buf []byte, value any) ([]byte, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// CallsMethods implements rpc.MethodlessCodec.
+func (Codec) CallsMethods(t reflect.Type) bool {
+	if t == reflect.TypeFor[time.Time]() {
+		return false // package cbor knows it
+	}
+	to := reflect.PointerTo(t)
+	return slices.ContainsFunc(called, func(i reflect.Type) bool { return t.Implements(i) || to.Implements(i) })
+}
+
+// called is what package cbor calls of a type that has it.
+var called = []reflect.Type{
+	reflect.TypeFor[cbor.Marshaler](),
+	reflect.TypeFor[cbor.Unmarshaler](),
+	reflect.TypeFor[encoding.BinaryMarshaler](),
+	reflect.TypeFor[encoding.BinaryUnmarshaler](),
+	reflect.TypeFor[encoding.TextMarshaler](), // with other options than these
+	reflect.TypeFor[encoding.TextUnmarshaler](),
+	reflect.TypeFor[interface{ IsZero() bool }](), // of fields with omitzero
 }
 
 // Decode implements rpc.Codec.
