@@ -29,17 +29,22 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 }
 
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
-	if err := c.wait(ctx, w); err != nil {
+	if err := c.begin(ctx, w); err != nil {
 		return nil, err
+	}
+	if w.patient {
+		<-w.ready
+	} else if !w.wait(ctx) {
+		c.queue.giveUp(w)
+		return nil, endOf(ctx)
 	}
 	reply, err := w.reply, w.err
 	c.queue.recycle(w)
 	return reply, err
 }
 
-// wait hands a waiter to the loop and waits for the end of its call. After an error the waiter is
-// not the caller's any more.
-func (c *Client) wait(ctx context.Context, w *waiter) error {
+// begin hands a waiter to the loop. After an error it is recycled.
+func (c *Client) begin(ctx context.Context, w *waiter) error {
 	if w.patient = ctx.Done() == nil; !w.patient {
 		w.state.Store(waiting)
 		if ctx.Err() != nil {
@@ -48,24 +53,18 @@ func (c *Client) wait(ctx context.Context, w *waiter) error {
 		}
 		w.deadline = deadlineOf(ctx)
 	}
-	if err := c.queue.submit(w); err != nil {
+	err := c.queue.submit(w)
+	if err != nil {
 		c.queue.recycle(w)
-		return err
 	}
-	if w.patient {
-		<-w.ready
-	} else if !w.wait(ctx) {
-		c.queue.giveUp(w)
-		return endOf(ctx)
-	}
-	return nil
+	return err
 }
 
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
 // travels.
 func (c *Client) makeCall(w *waiter) (err error) {
-	if w.handed {
-		return c.makeHanded(w)
+	if w.typed != nil && w.typed.handed {
+		return c.makeHanded(w.typed)
 	}
 	if w.patient || w.deadline.IsZero() {
 		w.id, err = c.callBytes(w, w.request)

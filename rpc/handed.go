@@ -1,8 +1,10 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"sync"
 )
 
 // A typed call of a goroutine is handed over if its values are small and its codec calls
@@ -12,11 +14,33 @@ import (
 // more of it than the 2 kB it begins with: it grows, and with each collection of garbage shrinks again. There may be thousands of them. The
 // loop does not decode, because other processors can do that meanwhile.
 
-// typedWaiter is a typed call as its waiter knows it.
-type typedWaiter interface {
+// typedValues are the values of a typed call.
+type typedValues interface {
 	appendCall(buf []byte) ([]byte, error)
 	decodeReply(reply Payload) error
 	recycle()
+}
+
+// typedWaiter is the waiter of a typed call.
+type typedWaiter struct {
+	waiter
+	values   typedValues
+	handed   bool        // the call is handed over
+	decoded  bool        // by another goroutine
+	encoding sync.Mutex  // held by the loop while it encodes the request, and to give up
+	batch    *replyBatch // which this goroutine decodes
+}
+
+func (t *typedWaiter) init(values typedValues) {
+	t.waiter.init()
+	t.waiter.typed = t
+	t.values = values
+}
+
+// recycle gives a waiter back that has been reset.
+func (t *typedWaiter) recycle() {
+	t.decoded = false
+	t.values.recycle()
 }
 
 const (
@@ -33,49 +57,60 @@ const (
 // errUnencoded is the end of a call whose codec has panicked on the loop.
 var errUnencoded = errors.New("rpc: the codec has panicked")
 
-// handedWaiter is a waiter as the Completion of a call that was handed over.
-type handedWaiter waiter
+// wait hands the waiter to the loop and waits for the end of the call. After an error it
+// belongs to others.
+func (t *typedWaiter) wait(ctx context.Context) error {
+	c := t.client
+	if err := c.begin(ctx, &t.waiter); err != nil {
+		return err
+	}
+	if t.patient {
+		<-t.ready
+	} else if !t.waiter.wait(ctx) {
+		c.queue.giveUp(&t.waiter)
+		return endOf(ctx)
+	}
+	return nil
+}
 
 // makeHanded makes a call that was handed over.
-func (c *Client) makeHanded(w *waiter) error {
-	if !w.patient {
-		w.reading.Lock() // the goroutine may give up, and then change what the request refers to
-		defer w.reading.Unlock()
-		if w.isGivenUp() {
+func (c *Client) makeHanded(t *typedWaiter) (err error) {
+	var options CallOptions
+	if !t.patient {
+		options.Deadline = t.deadline
+		t.encoding.Lock() // the goroutine may give up, and then change what the request refers to
+		defer t.encoding.Unlock()
+		if t.isGivenUp() {
 			return ErrCanceled // which nobody hears of
 		}
 	}
-	options := CallOptions{Deadline: w.deadline}
-	id, err := c.sendEncoded((*handedWaiter)(w), options, c.due(options), w.appendRequest)
-	if err == nil {
-		w.id = id
-	}
+	t.id, err = c.sendEncoded(t, options, c.due(options), t.appendRequest)
 	return err
 }
 
 // appendRequest encodes the request on the loop, whose panic a panic of the codec must
 // not be.
-func (w *waiter) appendRequest(buf []byte) (_ []byte, err error) {
+func (t *typedWaiter) appendRequest(buf []byte) (_ []byte, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errUnencoded
 		}
 	}()
-	return w.typed.appendCall(buf)
+	return t.values.appendCall(buf)
 }
 
-// Complete implements Completion.
-func (h *handedWaiter) Complete(reply Payload, err error) {
-	w := (*waiter)(h)
+// Complete implements Completion, for a call that was handed over.
+func (t *typedWaiter) Complete(reply Payload, err error) {
 	if err != nil || len(reply) > smallReply {
-		w.Complete(reply, err)
+		t.waiter.Complete(reply, err)
 		return
 	}
-	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
-		w.client.queue.letGo(w)
+	q := &t.client.queue
+	if !t.patient && !t.state.CompareAndSwap(waiting, completed) {
+		q.letGo(&t.waiter)
 		return
 	}
-	w.client.queue.gather(w, reply)
+	q.gather(t, reply)
 }
 
 // replyBatch is replies that have come together, and the waiters whose they are.
@@ -87,7 +122,7 @@ type replyBatch struct {
 }
 
 // gather adds a reply to those that have come before, which are handed out if it does not fit.
-func (q *callQueue) gather(w *waiter, reply Payload) {
+func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 	b := q.batch
 	if b != nil && (b.count == batchReplies || len(reply) > len(b.bytes)-b.used) {
 		q.handOut()
@@ -98,9 +133,9 @@ func (q *callQueue) gather(w *waiter, reply Payload) {
 		q.batch = b
 	}
 	end := b.used + copy(b.bytes[b.used:], reply)
-	w.reply = b.bytes[b.used:end:end]
+	t.reply = b.bytes[b.used:end:end]
 	b.used = end
-	b.waiters.add(w)
+	b.waiters.add(&t.waiter)
 	b.count++
 }
 
@@ -111,7 +146,7 @@ func (q *callQueue) handOut() {
 		return
 	}
 	q.batch = nil
-	first := b.waiters.shift()
+	first := b.waiters.shift().typed
 	first.batch = b
 	q.client.loop.Yielding()
 	first.ready <- struct{}{}
@@ -119,38 +154,38 @@ func (q *callQueue) handOut() {
 
 // finish decodes, on the goroutine that has waited, what was not decoded elsewhere: before
 // its own reply those that came with it.
-func (w *waiter) finish() error {
-	b := w.batch
+func (t *typedWaiter) finish() error {
+	b := t.batch
 	if b != nil {
 		b.decode()
 	}
-	if w.err == nil && !w.decoded {
-		w.err = w.typed.decodeReply(w.reply)
+	if t.err == nil && !t.decoded {
+		t.err = t.values.decodeReply(t.reply)
 	}
 	if b != nil {
-		w.batch, b.used, b.count = nil, 0, 0
-		w.client.queue.batches.Put(b)
+		t.batch, b.used, b.count = nil, 0, 0
+		t.client.queue.batches.Put(b)
 	}
-	return w.err
+	return t.err
 }
 
 // decode decodes all replies but that of the goroutine it is called by.
 func (b *replyBatch) decode() {
 	for !b.waiters.empty() {
-		w := b.waiters.shift()
-		w.decodeForOther()
-		w.ready <- struct{}{}
+		t := b.waiters.shift().typed
+		t.decodeForOther()
+		t.ready <- struct{}{}
 	}
 }
 
 // decodeForOther decodes the reply of another goroutine, or leaves that to it if the codec
 // panics.
-func (w *waiter) decodeForOther() {
+func (t *typedWaiter) decodeForOther() {
 	defer func() {
-		if !w.decoded && recover() != nil {
-			w.reply = slices.Clone(w.reply) // the batch goes on
+		if !t.decoded && recover() != nil {
+			t.reply = slices.Clone(t.reply) // the batch goes on
 		}
 	}()
-	w.err = w.typed.decodeReply(w.reply)
-	w.decoded = true
+	t.err = t.values.decodeReply(t.reply)
+	t.decoded = true
 }

@@ -6,21 +6,20 @@ import "context"
 // the client's queue. It lies in a pool of the method.
 type awaitedCall[Req, Resp any] struct {
 	typedCall[Req, Resp]
-	waiter waiter
+	waiter typedWaiter
 }
 
 func (m *Method[Req, Resp]) await(client *Client) *awaitedCall[Req, Resp] {
 	a, ok := m.awaited.Get().(*awaitedCall[Req, Resp])
 	if !ok {
 		a = &awaitedCall[Req, Resp]{typedCall: typedCall[Req, Resp]{method: m}}
-		a.waiter.init()
-		a.waiter.typed = a
+		a.waiter.init(a)
 	}
 	a.waiter.client = client
 	return a
 }
 
-// recycle implements typedWaiter.
+// recycle implements typedValues.
 func (a *awaitedCall[Req, Resp]) recycle() {
 	zero(&a.req)
 	zero(&a.resp)
@@ -37,17 +36,17 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 	w := &a.waiter
 	if w.handed = m.hands(&a.req); !w.handed {
 		if w.request, err = a.appendCall(w.request[:0]); err != nil {
-			client.queue.recycle(w)
+			client.queue.recycle(&w.waiter)
 			return resp, err
 		}
 	}
-	if err = client.wait(ctx, w); err != nil {
+	if err = w.wait(ctx); err != nil {
 		return resp, err
 	}
 	if err = w.finish(); err == nil {
 		resp = a.resp
 	}
-	client.queue.recycle(w)
+	client.queue.recycle(&w.waiter)
 	if err == errUnencoded {
 		return m.callEncoded(ctx, client, req)
 	}

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,15 +22,10 @@ type waiter struct {
 	err     error
 	reply   Payload
 	fn      func()
+	typed   *typedWaiter // of which it is a part; nil: a call with a payload
 
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with: one cache line with the rest
-
-	typed   typedWaiter // nil: a call with a payload
-	handed  bool        // see handed.go
-	decoded bool        // by another goroutine
-	reading sync.Mutex  // held by the loop while it encodes the request, and to give up
-	batch   *replyBatch // the goroutine decodes it
 }
 
 // init gives a waiter what it keeps.
@@ -59,15 +53,21 @@ func (w *waiter) wait(ctx context.Context) bool {
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
-		w.reading.Lock()
-		gone := w.state.CompareAndSwap(waiting, givenUp)
-		w.reading.Unlock()
-		if gone {
+		if w.giveUp() {
 			return false
 		}
 		<-w.ready
 	}
 	return true
+}
+
+// giveUp reports whether the call had not ended.
+func (w *waiter) giveUp() bool {
+	if w.typed != nil {
+		w.typed.encoding.Lock()
+		defer w.typed.encoding.Unlock()
+	}
+	return w.state.CompareAndSwap(waiting, givenUp)
 }
 
 func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
@@ -135,7 +135,6 @@ func (q *callQueue) recycle(w *waiter) {
 		w.request = w.small[:0]
 	}
 	if w.typed != nil {
-		w.handed, w.decoded = false, false
 		w.typed.recycle()
 		return
 	}
