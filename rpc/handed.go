@@ -23,12 +23,13 @@ type typedValues interface {
 
 // typedWaiter is the waiter of a typed call.
 type typedWaiter struct {
-	waiter
 	values   typedValues
+	batch    *replyBatch // which this goroutine decodes
+	encoding sync.Mutex  // held by the loop while it encodes the request, and to give up
+	led      uint32      // how many batches it has decoded
 	handed   bool        // the call is handed over
 	decoded  bool        // by another goroutine
-	encoding sync.Mutex  // held by the loop while it encodes the request, and to give up
-	batch    *replyBatch // which this goroutine decodes
+	waiter
 }
 
 func (t *typedWaiter) init(values typedValues) {
@@ -84,13 +85,21 @@ func (c *Client) makeHanded(t *typedWaiter) (err error) {
 			return ErrCanceled // which nobody hears of
 		}
 	}
-	t.id, err = c.sendEncoded(t, options, c.due(options), t.appendRequest)
+	if err = c.refusal(); err != nil {
+		return err
+	}
+	k, buf, start := c.frameOf(options, c.due(options))
+	encoded, err := t.encode(buf)
+	if err != nil {
+		c.stream.Commit(buf[:start])
+		return err
+	}
+	t.id, err = c.send(k, encoded, start, t)
 	return err
 }
 
-// appendRequest encodes the request on the loop, whose panic a panic of the codec must
-// not be.
-func (t *typedWaiter) appendRequest(buf []byte) (_ []byte, err error) {
+// encode appends the request, on the loop, whose panic a panic of the codec must not be.
+func (t *typedWaiter) encode(buf []byte) (_ []byte, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errUnencoded
@@ -117,7 +126,8 @@ func (t *typedWaiter) Complete(reply Payload, err error) {
 type replyBatch struct {
 	bytes   [batchBytes]byte
 	used    int
-	waiters waiterList
+	first   *typedWaiter // to be woken: who has decoded most, since a stack that has grown is in the cache
+	waiters waiterList   // the others
 	count   int
 }
 
@@ -135,8 +145,15 @@ func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 	end := b.used + copy(b.bytes[b.used:], reply)
 	t.reply = b.bytes[b.used:end:end]
 	b.used = end
-	b.waiters.add(&t.waiter)
 	b.count++
+	switch {
+	case b.first == nil:
+		b.first = t
+		return
+	case t.led > b.first.led:
+		t, b.first = b.first, t
+	}
+	b.waiters.add(&t.waiter)
 }
 
 // handOut wakes the first of those whose replies have been gathered; it wakes the others.
@@ -146,8 +163,10 @@ func (q *callQueue) handOut() {
 		return
 	}
 	q.batch = nil
-	first := b.waiters.shift().typed
+	first := b.first
+	b.first = nil
 	first.batch = b
+	first.led++
 	q.client.loop.Yielding()
 	first.ready <- struct{}{}
 }
@@ -169,23 +188,28 @@ func (t *typedWaiter) finish() error {
 	return t.err
 }
 
-// decode decodes all replies but that of the goroutine it is called by.
+// decode decodes all replies but that of the goroutine it is called by. If the codec panics, each
+// goroutine decodes its own: the panic is that of the one whose reply it was.
 func (b *replyBatch) decode() {
-	for !b.waiters.empty() {
-		t := b.waiters.shift().typed
-		t.decodeForOther()
+	var t *typedWaiter
+	defer func() {
+		for t != nil {
+			_ = recover()
+			t.reply = slices.Clone(t.reply) // the batch goes on
+			t.ready <- struct{}{}
+			t = b.next()
+		}
+	}()
+	for t = b.next(); t != nil; t = b.next() {
+		t.err = t.values.decodeReply(t.reply)
+		t.decoded = true
 		t.ready <- struct{}{}
 	}
 }
 
-// decodeForOther decodes the reply of another goroutine, or leaves that to it if the codec
-// panics.
-func (t *typedWaiter) decodeForOther() {
-	defer func() {
-		if !t.decoded && recover() != nil {
-			t.reply = slices.Clone(t.reply) // the batch goes on
-		}
-	}()
-	t.err = t.values.decodeReply(t.reply)
-	t.decoded = true
+func (b *replyBatch) next() *typedWaiter {
+	if b.waiters.empty() {
+		return nil
+	}
+	return b.waiters.shift().typed
 }

@@ -53,6 +53,13 @@ func (m *Method[Req, Resp]) get() *typedCall[Req, Resp] {
 // put takes back a record whose values are zero.
 func (m *Method[Req, Resp]) put(c *typedCall[Req, Resp]) { m.records.Put(c) }
 
+// clear zeroes the values and gives the record back.
+func (c *typedCall[Req, Resp]) clear() {
+	zero(&c.req)
+	zero(&c.resp)
+	c.method.put(c)
+}
+
 // appendCall appends the payload of the call.
 func (c *typedCall[Req, Resp]) appendCall(buf []byte) ([]byte, error) {
 	m := c.method

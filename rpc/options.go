@@ -38,15 +38,6 @@ func (c *Client) goEncoded(to Completion, options CallOptions, encode func(buf [
 		return CallID{}, err
 	}
 	due := c.due(options)
-	id, err := c.sendEncoded(to, options, due, encode)
-	if err != nil {
-		return CallID{}, err
-	}
-	return c.made(id, options, due), nil
-}
-
-// sendEncoded is sendWith with a payload that is encoded at its place in the stream.
-func (c *Client) sendEncoded(to Completion, options CallOptions, due time.Duration, encode func(buf []byte) ([]byte, error)) (uint32, error) {
 	k, buf, start := c.frameOf(options, due)
 	encoding := true
 	defer func() {
@@ -56,10 +47,14 @@ func (c *Client) sendEncoded(to Completion, options CallOptions, due time.Durati
 	}()
 	encoded, err := encode(buf)
 	if err != nil {
-		return 0, err
+		return CallID{}, err
 	}
 	encoding = false
-	return c.send(k, encoded, start, to)
+	id, err := c.send(k, encoded, start, to)
+	if err != nil {
+		return CallID{}, err
+	}
+	return c.made(id, options, due), nil
 }
 
 // now is the time that deadlines are measured by. It is read from the machine's clock,
