@@ -6,64 +6,32 @@ import (
 	"time"
 )
 
-// fewElements is how many elements the lists and maps of a request may have to be encoded on
-// the loop, for which other callbacks wait.
-const fewElements = 64
+// What a value holds tells how long it takes to encode it: its type says how large it is, but for
+// the elements of its lists and maps. Strings and bytes do not count: they are copied at once.
 
-// largestValue is how large a type may be, in bytes, whose values are small.
-const largestValue = 1 << 10
+const (
+	// largestType is the size in bytes of the largest types, wherever they are used, whose values can be small.
+	largestType = 1 << 10
+	// fewElements is how many elements there may be in all lists and maps of a small value.
+	fewElements = 64
+)
 
-// elementCounter counts the elements of the lists and maps in a value, up to somewhat more than fewElements.
+// elementCounter counts the elements of the lists and maps in a value. It stops soon after fewElements.
 type elementCounter func(v reflect.Value) int
 
-// A MethodlessCodec is a Codec that knows which values it encodes and decodes by itself.
-// Method.Call has small requests without methods encoded on the loop, and their replies decoded by
-// whichever of the waiting goroutines is woken first, which is much cheaper if there are many. With other codecs, and other types, each goroutine
-// does both itself.
-type MethodlessCodec interface {
-	Codec
-	// CallsMethods reports whether the codec may call methods of a value of type t, or of a pointer to it,
-	// leaving aside the values that it consists of. If it never does, Append and Decode
-	// must not wait for anything either.
-	CallsMethods(t reflect.Type) bool
-}
-
-// handing says which calls of a method are handed over; see handed.go.
-type handing struct {
-	possible bool
-	elements elementCounter // of requests; nil: they have none
-}
-
-// hands reports whether a call with that request is handed over.
-func (m *Method[Req, Resp]) hands(req *Req) bool {
-	h := m.handing.Load()
-	if h == nil { // and not before: most of a program's processes make no calls
-		h = new(handing)
-		if codec, ok := m.codec.(MethodlessCodec); ok {
-			s := smallness{codec: codec}
-			_, h.possible = s.counter(reflect.TypeFor[Resp]())
-			if h.possible {
-				h.elements, h.possible = s.counter(reflect.TypeFor[Req]())
-			}
-		}
-		m.handing.Store(h)
-	}
-	return h.possible && (h.elements == nil || h.elements(reflect.ValueOf(req).Elem()) <= fewElements)
-}
-
-// smallness is what is known of a type whose values can be small.
+// smallness finds out whether the values of a type can be small.
 type smallness struct {
 	codec MethodlessCodec
-	path  []reflect.Type // the types that t is part of
+	path  []reflect.Type // of which the type is a part: one of these would be recursive
 }
 
-// counter returns how the elements of a value of type t are counted, nil if it has none. It is not ok if nobody
-// can say how much a value holds, or the codec calls methods.
+// counter returns how the elements of values of type t are counted; nil: they have none. It is not ok if that cannot be
+// said of all values, as of an interface's, or if the codec may call methods.
 func (s *smallness) counter(t reflect.Type) (count elementCounter, ok bool) {
 	if t == reflect.TypeFor[time.Time]() {
 		return nil, !s.codec.CallsMethods(t)
 	}
-	if t.Size() > largestValue || slices.Contains(s.path, t) || s.codec.CallsMethods(t) {
+	if t.Size() > largestType || slices.Contains(s.path, t) || s.codec.CallsMethods(t) {
 		return nil, false
 	}
 	s.path = append(s.path, t)
@@ -89,7 +57,7 @@ func (s *smallness) counter(t reflect.Type) (count elementCounter, ok bool) {
 
 func (s *smallness) list(t reflect.Type) (elementCounter, bool) {
 	if t.Elem().Kind() == reflect.Uint8 {
-		return nil, !s.codec.CallsMethods(t.Elem()) // bytes are copied at once, like strings
+		return nil, !s.codec.CallsMethods(t.Elem())
 	}
 	elem, ok := s.counter(t.Elem())
 	if elem == nil {

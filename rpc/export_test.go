@@ -201,3 +201,12 @@ func IsFull(s *Server, alone bool) bool {
 	defer w.mu.Unlock()
 	return w.writing && (alone || w.atLimit.Load())
 }
+
+// Hands reports whether a Call with that request is handed over.
+func Hands[Req, Resp any](m *Method[Req, Resp], req Req) bool { return m.hands(&req) }
+
+// SmallReply and BatchReplies are the limits of what is decoded together.
+const (
+	SmallReply   = smallReply
+	BatchReplies = batchReplies
+)

@@ -3,21 +3,44 @@ package rpc
 import (
 	"context"
 	"errors"
-	"slices"
+	"reflect"
 	"sync"
 )
 
-// A typed call of a goroutine is handed over if its values are small and its codec calls
-// nobody: its request is encoded on the loop, at its place in the stream, and its reply is decoded by
-// the goroutine that is woken first of those whose replies have come together. A goroutine
-// that does both itself has to touch a stack that is not in the cache, and needs
-// more of it than the 2 kB it begins with: it grows, and with each collection of garbage shrinks again. There may be thousands of them. The
-// loop does not decode, because other processors can do that meanwhile.
+// A typed call of a goroutine is handed over if its values are small and the codec runs no code but its
+// own: the request is encoded on the loop, at its place in the stream, and replies that come together
+// are decoded by one of the goroutines that wait for them. If each did all that itself, it would
+// touch much of a stack that is not in the cache, because there may be thousands; and that has to grow for
+// it, and shrinks again with each collection of garbage. The loop does not decode: other processors can do that meanwhile.
+
+// handing says which calls of a method are handed over; see handed.go.
+type handing struct {
+	possible bool
+	elements elementCounter // of requests; nil: they have none
+}
+
+// hands reports whether a call with that request is handed over.
+func (m *Method[Req, Resp]) hands(req *Req) bool {
+	h := m.handing.Load()
+	if h == nil { // and not before: most of a program's processes make no calls
+		h = new(handing)
+		if codec, ok := m.codec.(MethodlessCodec); ok {
+			s := smallness{codec: codec}
+			_, h.possible = s.counter(reflect.TypeFor[Resp]())
+			if h.possible {
+				h.elements, h.possible = s.counter(reflect.TypeFor[Req]())
+			}
+		}
+		m.handing.Store(h)
+	}
+	return h.possible && (h.elements == nil || h.elements(reflect.ValueOf(req).Elem()) <= fewElements)
+}
 
 // typedValues are the values of a typed call.
 type typedValues interface {
 	appendCall(buf []byte) ([]byte, error)
 	decodeReply(reply Payload) error
+	zeroReply()
 	recycle()
 }
 
@@ -44,16 +67,9 @@ func (t *typedWaiter) recycle() {
 	t.values.recycle()
 }
 
-const (
-	// smallReply is how long the reply to a call that is handed over may be: a longer one is
-	// decoded by its own goroutine, at the same time as others.
-	smallReply = 512
-
-	// Replies that come together are decoded by one goroutine as long as they are no
-	// more than that: it has its own reply only after them, and other processors may have nothing to do.
-	batchReplies = 64
-	batchBytes   = 8 << 10
-)
+// smallReply is how long the reply to a call that is handed over may be: a longer one is
+// decoded by its own goroutine, at the same time as others.
+const smallReply = 512
 
 // errUnencoded is the end of a call whose codec has panicked on the loop.
 var errUnencoded = errors.New("rpc: the codec has panicked")
@@ -120,96 +136,4 @@ func (t *typedWaiter) Complete(reply Payload, err error) {
 		return
 	}
 	q.gather(t, reply)
-}
-
-// replyBatch is replies that have come together, and the waiters whose they are.
-type replyBatch struct {
-	bytes   [batchBytes]byte
-	used    int
-	first   *typedWaiter // to be woken: who has decoded most, since a stack that has grown is in the cache
-	waiters waiterList   // the others
-	count   int
-}
-
-// gather adds a reply to those that have come before, which are handed out if it does not fit.
-func (q *callQueue) gather(t *typedWaiter, reply Payload) {
-	b := q.batch
-	if b != nil && (b.count == batchReplies || len(reply) > len(b.bytes)-b.used) {
-		q.handOut()
-		b = nil
-	}
-	if b == nil {
-		b = q.batches.Get().(*replyBatch)
-		q.batch = b
-	}
-	end := b.used + copy(b.bytes[b.used:], reply)
-	t.reply = b.bytes[b.used:end:end]
-	b.used = end
-	b.count++
-	switch {
-	case b.first == nil:
-		b.first = t
-		return
-	case t.led > b.first.led:
-		t, b.first = b.first, t
-	}
-	b.waiters.add(&t.waiter)
-}
-
-// handOut wakes the first of those whose replies have been gathered; it wakes the others.
-func (q *callQueue) handOut() {
-	b := q.batch
-	if b == nil {
-		return
-	}
-	q.batch = nil
-	first := b.first
-	b.first = nil
-	first.batch = b
-	first.led++
-	q.client.loop.Yielding()
-	first.ready <- struct{}{}
-}
-
-// finish decodes, on the goroutine that has waited, what was not decoded elsewhere: before
-// its own reply those that came with it.
-func (t *typedWaiter) finish() error {
-	b := t.batch
-	if b != nil {
-		b.decode()
-	}
-	if t.err == nil && !t.decoded {
-		t.err = t.values.decodeReply(t.reply)
-	}
-	if b != nil {
-		t.batch, b.used, b.count = nil, 0, 0
-		t.client.queue.batches.Put(b)
-	}
-	return t.err
-}
-
-// decode decodes all replies but that of the goroutine it is called by. If the codec panics, each
-// goroutine decodes its own: the panic is that of the one whose reply it was.
-func (b *replyBatch) decode() {
-	var t *typedWaiter
-	defer func() {
-		for t != nil {
-			_ = recover()
-			t.reply = slices.Clone(t.reply) // the batch goes on
-			t.ready <- struct{}{}
-			t = b.next()
-		}
-	}()
-	for t = b.next(); t != nil; t = b.next() {
-		t.err = t.values.decodeReply(t.reply)
-		t.decoded = true
-		t.ready <- struct{}{}
-	}
-}
-
-func (b *replyBatch) next() *typedWaiter {
-	if b.waiters.empty() {
-		return nil
-	}
-	return b.waiters.shift().typed
 }

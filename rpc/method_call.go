@@ -19,6 +19,9 @@ func (m *Method[Req, Resp]) await(client *Client) *awaitedCall[Req, Resp] {
 	return a
 }
 
+// zeroReply implements typedValues.
+func (a *awaitedCall[Req, Resp]) zeroReply() { zero(&a.resp) }
+
 // recycle implements typedValues.
 func (a *awaitedCall[Req, Resp]) recycle() {
 	zero(&a.req)
