@@ -117,3 +117,6 @@ func (l *Loop) ClosePathHints() {
 	}
 	l.paths.hints.close()
 }
+
+// Yielded is when goroutines last had a chance to run, since the loop was made.
+func (l *Loop) Yielded() time.Duration { return time.Duration(l.yielded) }

@@ -86,6 +86,8 @@ type Loop struct {
 	running atomic.Bool // inside Run, Poll, RunUntil, Close or Shutdown
 	stopped atomic.Bool // Stop was called and not yet honoured
 	yield   bool        // see Yielding
+	vain    uint        // waits in succession before which the poller had nothing, as far as it was asked
+	yielded int64       // when goroutines last had a chance to run, by now
 	turning bool        // the time since now is not in Stats.Lag yet
 	closing bool        // no new watchers
 	closed  bool

@@ -5,38 +5,55 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/poller"
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // forever is the timeout of a wait that only an event ends.
 const forever time.Duration = -1
 
-// wait asks the poller without blocking; then, if callbacks have made goroutines
-// runnable, lets these run and looks again, because what they do is usually a
+// With one thing to do at a time the poller has nothing before it blocks, time and again. After vainWaits such waits it is
+// asked first in one of askAnyway only, which is also how many iterations posts may keep it waiting.
+const (
+	vainWaits = 2
+	askAnyway = 16
+)
+
+// wait asks the poller without blocking, unless that has been in vain lately; then, if callbacks have
+// made goroutines runnable, lets these run and looks again, because what they do is usually a
 // Post; and only then blocks, announcing that first so that Post wakes it. How long
 // it may is asked when it is to block: the answer costs a reading of the clock.
 func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
-	events, err := l.ask(0)
-	if len(events) > 0 || err != nil {
-		return events, err
+	asks := l.vain < vainWaits || l.vain%askAnyway == 0
+	if asks {
+		events, err := l.ask(0)
+		if len(events) > 0 || err != nil {
+			l.vain = 0
+			return events, err
+		}
 	}
+	l.vain++
 	timeout := l.timeout(limit)
-	if timeout == 0 {
+	switch {
+	case timeout == 0 && asks:
 		return nil, nil
+	case timeout == 0:
+		return l.ask(0)
 	}
 	l.endTurn()
-	if l.yield {
-		l.yield = false
-		runtime.Gosched()
+	if l.giveWay() {
 		if l.posts.any() {
 			return nil, nil
 		}
-		if events, err = l.ask(0); len(events) > 0 || err != nil {
+		if events, err := l.ask(0); len(events) > 0 || err != nil {
 			return events, err
+		}
+		if timeout = l.timeout(limit); timeout == 0 { // they have run for long
+			return nil, nil
 		}
 	}
 	if l.config.BusyPoll > 0 {
 		start := l.clock()
-		if events, err = l.busyPoll(timeout); l.posts.any() || len(events) > 0 || err != nil {
+		if events, err := l.busyPoll(timeout); l.posts.any() || len(events) > 0 || err != nil {
 			return events, err
 		}
 		if timeout > 0 {
@@ -46,6 +63,22 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 		}
 	}
 	return l.block(timeout)
+}
+
+// giveWay lets goroutines run that callbacks have woken and, every now and then, others, whoever they are. It
+// reports whether they may have run.
+func (l *Loop) giveWay() bool {
+	switch {
+	case l.yield:
+		l.yield = false
+		yield.ToOthers(l.posts.any)
+	case l.now-l.yielded >= int64(yield.Slice):
+		runtime.Gosched()
+	default:
+		return false
+	}
+	l.yielded = l.now
+	return true
 }
 
 // block waits for an event, a Post or the timeout, lending the processor.

@@ -3,8 +3,9 @@ package rpc
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"sync"
+
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // defaultGoroutines is the limit of ServeGoroutines unless given.
@@ -108,9 +109,7 @@ func (c *goroutineCall) length() int    { return len(*c.request) }
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
-		// A read that blocks keeps its processor until the runtime's monitor takes it away, 20 µs later
-		// at best (sysmon in runtime/proc.go): first those may have it who wait for one.
-		runtime.Gosched()
+		yield.ToOthers(nil) // runners that have been woken
 		more, err := reader.read()
 		if !more || err != nil {
 			return err

@@ -53,6 +53,7 @@ type syncServer struct {
 	reader  frameReader
 	ahead   lookahead
 	pace    pace
+	reads   uint   // for yield.Reads
 	current uint32 // the call that is being handled
 
 	batching bool // replies wait for others, and the time of all is measured together

@@ -3,9 +3,12 @@ package rpc
 import (
 	"context"
 	"math"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // syncWait is what a syncServer has read inside a handler that waits for the parent.
@@ -125,6 +128,9 @@ func (y *syncServer) readBatch() (more bool, err error) {
 		if err := y.holdOrGoOn(); err != nil {
 			return false, err
 		}
+	}
+	if y.reads++; y.reads%yield.Reads == 0 {
+		runtime.Gosched()
 	}
 	return y.reader.read()
 }

@@ -1,0 +1,194 @@
+package reactor_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
+)
+
+// recordingPoller notes the timeout of each wait.
+type recordingPoller struct {
+	reactor.Poller
+	timeouts []time.Duration
+}
+
+func (p *recordingPoller) Wait(timeout time.Duration) ([]reactor.PollerEvent, error) {
+	p.timeouts = append(p.timeouts, timeout)
+	return p.Poller.Wait(timeout)
+}
+
+// newRecorded is a loop with time and poller of its own, and the record of its waits.
+func newRecorded(t *testing.T) (*reactor.Loop, *recordingPoller, *reactortest.Poller) {
+	t.Helper()
+	clock := reactortest.NewClock()
+	simulated := reactortest.NewPoller(clock)
+	record := &recordingPoller{Poller: simulated}
+	return newLoopWith(t, reactor.Config{Clock: clock, Poller: record}), record, simulated
+}
+
+// TestPollerThatHasNothingIsSeldomAskedBeforeBlocking: in the first two waits in succession, and then in one of sixteen.
+func TestPollerThatHasNothingIsSeldomAskedBeforeBlocking(t *testing.T) {
+	loop, record, simulated := newRecorded(t)
+	ticker := loop.Every(time.Microsecond, time.Microsecond, func() {}) // all in less than the time after which it yields
+	asked := func(iterations int) (polls int) {
+		record.timeouts = record.timeouts[:0]
+		for range iterations {
+			must(t, loop.Poll(-1))
+		}
+		for _, timeout := range record.timeouts {
+			if timeout == 0 {
+				polls++
+			}
+		}
+		if blocked := len(record.timeouts) - polls; blocked != iterations {
+			t.Errorf("%d waits blocked in %d iterations", blocked, iterations)
+		}
+		return polls
+	}
+	if n := asked(2); n != 2 {
+		t.Errorf("asked %d times before the first two waits, want 2", n)
+	}
+	if n := asked(160); n != 10 {
+		t.Errorf("asked %d times before 160 waits, want 10", n)
+	}
+	watcher := watch(t, loop, 3, reactor.Read, func(reactor.Ready) { simulated.Clear(3, reactor.Read) })
+	for range 16 { // in one of these it is asked, and has something
+		simulated.SetReady(3, reactor.Read)
+		must(t, loop.Poll(-1))
+	}
+	simulated.Clear(3, reactor.Read)
+	for range 2 { // what the last of them may have left
+		must(t, loop.Poll(-1))
+	}
+	must(t, watcher.Stop())
+	ticker.Stop()
+}
+
+// TestPostsOfWokenGoroutinesDoNotKeepThePollerWaiting: a goroutine answers each post with a post, before the loop
+// blocks. A descriptor that is ready is heard of all the same.
+func TestPostsOfWokenGoroutinesDoNotKeepThePollerWaiting(t *testing.T) {
+	if !alone(t, "GOMAXPROCS=1") {
+		return
+	}
+	loop := newLoop(t)
+	const before, limit = 100, 20
+	questions, rounds, heard := make(chan bool), 0, 0
+	var helper sync.WaitGroup
+	var ready *reactor.FDWatcher
+	answer := func() {
+		switch rounds++; {
+		case heard > 0 || rounds == before+limit:
+			close(questions)
+			loop.Stop()
+			return
+		case rounds == before:
+			ready = watch(t, loop, readyPipe(t).Read, reactor.Read, func(reactor.Ready) { heard = rounds })
+		}
+		loop.Yielding()
+		questions <- true
+	}
+	helper.Go(func() {
+		for range questions {
+			loop.Post(answer)
+		}
+	})
+	loop.Post(answer)
+	defer loop.Hold()()
+	must(t, loop.Run(t.Context()))
+	helper.Wait()
+	if heard == 0 {
+		t.Errorf("not heard of in %d iterations with posts", limit)
+	}
+	must(t, ready.Stop())
+}
+
+// TestWokenGoroutineRunsBeforeTheLoopBlocks: with one processor it would have to wait until the runtime takes that
+// away from the loop, which blocks with it. A single yield left every 61st goroutine waiting: see package yield.
+func TestWokenGoroutineRunsBeforeTheLoopBlocks(t *testing.T) {
+	if !alone(t, "GOMAXPROCS=1") {
+		return
+	}
+	loop := newLoop(t)
+	const most = 6100
+	questions, rounds := make(chan bool), 0
+	var helper sync.WaitGroup
+	answer := func() {
+		if rounds++; rounds == most {
+			close(questions)
+			loop.Stop()
+			return
+		}
+		loop.Yielding()
+		questions <- true
+	}
+	helper.Go(func() {
+		for range questions {
+			loop.Post(answer)
+		}
+	})
+	loop.Post(answer)
+	defer loop.Hold()()
+	must(t, loop.Run(t.Context()))
+	helper.Wait()
+	// Some are left: the garbage collector and the runtime's monitor have reasons of their own.
+	if n := loop.Stats().Blocked; n > most/61/4 {
+		t.Errorf("blocked %d times in %d rounds", n, rounds)
+	}
+}
+
+// TestTimerIsNotLateForGoroutinesThatRanLong: what they take is not added to how long the loop may block, and it does
+// not block if the timer has become due.
+func TestTimerIsNotLateForGoroutinesThatRanLong(t *testing.T) {
+	if !alone(t, "GOMAXPROCS=1") {
+		return
+	}
+	const delay = 20 * time.Millisecond
+	for _, ran := range []time.Duration{0, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond} {
+		clock := reactortest.NewClock()
+		record := &recordingPoller{Poller: reactortest.NewPoller(clock)}
+		loop := newLoopWith(t, reactor.Config{Clock: clock, Poller: record})
+		wake := make(chan bool, 1) // sending does not wait for the helper
+		var helper sync.WaitGroup
+		helper.Go(func() {
+			<-wake
+			clock.Advance(ran)
+		})
+		fired := false
+		loop.AfterFunc(delay, func() { fired = true })
+		loop.Post(func() {
+			loop.Yielding()
+			wake <- true
+		})
+		must(t, loop.Poll(-1)) // the post
+		must(t, loop.Poll(-1))
+		last := record.timeouts[len(record.timeouts)-1]
+		if want := max(delay-ran, 0); last != want || !fired {
+			t.Errorf("goroutines ran for %v: the last wait was for up to %v, want %v; fired: %v", ran, last, want, fired)
+		}
+		helper.Wait()
+	}
+}
+
+// TestLoopYieldsOnceASlice: also when no callback has woken a goroutine, so that the runtime need not take the processor.
+func TestLoopYieldsOnceASlice(t *testing.T) {
+	loop, _, _ := newRecorded(t)
+	var yielded []time.Duration
+	count := 0
+	ticker := loop.Every(time.Millisecond, time.Millisecond, func() {
+		count++
+		if at := loop.Yielded(); len(yielded) == 0 || yielded[len(yielded)-1] != at {
+			yielded = append(yielded, at)
+		}
+	})
+	for count < 30 {
+		must(t, loop.Poll(-1))
+	}
+	if want := []time.Duration{0, 8 * time.Millisecond, 16 * time.Millisecond, 24 * time.Millisecond}; !slices.Equal(yielded, want) {
+		t.Errorf("yielded at %v, want %v", yielded, want)
+	}
+	ticker.Stop()
+}
