@@ -315,10 +315,10 @@ func TestTypedCallOfNumbersAllocatesNothing(t *testing.T) {
 }
 
 type (
-	textual   struct{ N int }
-	inner     struct{ Names []string }
-	recursive struct{ Next *recursive }
-	nestedOne struct {
+	marshaling struct{ N int }
+	inner      struct{ Names []string }
+	recursive  struct{ Next *recursive }
+	nestedOne  struct {
 		When  time.Time
 		Where *inner
 		Lists [2][][]int
@@ -327,7 +327,7 @@ type (
 	}
 )
 
-func (textual) MarshalText() ([]byte, error) { return nil, nil }
+func (marshaling) MarshalBinary() ([]byte, error) { return nil, nil }
 
 func hands[T any](req T) bool {
 	return rpc.Hands(rpc.NewMethod[T, int]("", cborcodec.Codec{}), req)
@@ -363,10 +363,10 @@ func TestCallsWithSmallValuesAreHandedOver(t *testing.T) {
 		"a list of large arrays":           {hands([][129]int{}), false},
 		"an interface":                     {hands(struct{ A any }{}), false},
 		"a recursive type":                 {hands(recursive{}), false},
-		"a type with a method":             {hands(textual{}), false},
-		"a list of those":                  {hands([]textual{}), false},
-		"a pointer to one":                 {hands(&textual{}), false},
-		"a map of them":                    {hands(map[textual]int{}), false},
+		"a type with a method":             {hands(marshaling{}), false},
+		"a list of those":                  {hands([]marshaling{}), false},
+		"a pointer to one":                 {hands(&marshaling{}), false},
+		"a map of them":                    {hands(map[marshaling]int{}), false},
 		"a method of the reply's type":     {handsReply[*shy](), false},
 		"a method of a part of the reply":  {handsReply[struct{ S []shy }](), false},
 		"a reply of any length":            {handsReply[[][]string](), true},
@@ -382,7 +382,7 @@ func TestCallsWithSmallValuesAreHandedOver(t *testing.T) {
 
 // What cborcodec says of a type is true of what package cbor does with it.
 func TestCodecTellsWhoseMethodsItCalls(t *testing.T) {
-	for _, typ := range []reflect.Type{reflect.TypeFor[textual](), reflect.TypeFor[*shy](), reflect.TypeFor[shy](), reflect.TypeFor[interface{ IsZero() bool }]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[marshaling](), reflect.TypeFor[*shy](), reflect.TypeFor[shy](), reflect.TypeFor[interface{ IsZero() bool }]()} {
 		if !(cborcodec.Codec{}).CallsMethods(typ) {
 			t.Errorf("no method of %v is called", typ)
 		}
