@@ -5,7 +5,7 @@ import "slices"
 // Replies that come together are decoded by one goroutine as long as they are no
 // more than that: it has its own reply only after them, and other processors may have nothing to do.
 const (
-	batchReplies = 64
+	batchReplies = 128
 	batchBytes   = 8 << 10
 )
 
