@@ -40,6 +40,30 @@ func TestCallFromManyGoroutines(t *testing.T) {
 	})
 }
 
+// What goroutines ask for while the loop is away is one post for it, and one wake-up.
+func TestCallsOfManyGoroutinesAreOnePost(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.works(c)
+	before := f.Stats()
+	var callers sync.WaitGroup
+	const calls = 100
+	for range calls {
+		callers.Go(func() {
+			if _, err := c.Call(t.Context(), "echo"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	pollUntil(func() bool { return rpc.Submitted(c) == calls })
+	f.until(func() bool { return rpc.Submitted(c) == 0 && c.InFlight() == 0 })
+	callers.Wait()
+	after := f.Stats()
+	if posts, wakes := after.Posts-before.Posts, after.Wakes-before.Wakes; posts != 1 || wakes > 1 {
+		t.Errorf("%d calls were %d posts, and %d wake-ups", calls, posts, wakes)
+	}
+}
+
 // A hundred goroutines call with contexts that end at random moments. Each call
 // returns its own reply or ctx's error, and in the end nothing is in flight.
 func TestCallsWithContextsThatEndAtRandom(t *testing.T) {

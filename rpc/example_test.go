@@ -83,15 +83,15 @@ func ExampleClient_Call() {
 		fmt.Println(err)
 		return
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		reply, err := client.Call(ctx, "hello")
-		word, _, _ := reply.Next()
-		fmt.Println(string(word), err)
-		client.ShutdownWait(ctx)
-	}()
-	loop.Run(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- loop.Run(context.Background()) }()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	reply, err := client.Call(ctx, "hello")
+	word, _, _ := reply.Next()
+	fmt.Println(string(word), err)
+	client.ShutdownWait(ctx)
+	<-ran
 	// Output: HELLO <nil>
 }
 

@@ -62,16 +62,15 @@ func ExampleMethod() {
 	area.Go(clients[0], rectangle{3, 4}, func(n int, err error) {
 		fmt.Println(n, err)
 	})
-	go func() {
-		ctx := context.Background()
-		_, err := area.Call(ctx, clients[0], rectangle{-1, 1})
-		fmt.Println(err)
-		perimeter := rpc.NewMethod[rectangle, int]("perimeter", cborcodec.Codec{})
-		_, err = perimeter.Call(ctx, clients[0], rectangle{1, 1})
-		fmt.Println(errors.Is(err, rpc.ErrUnknownMethod), err)
-		clients[0].ShutdownWait(ctx)
-	}()
-	loop.Run(context.Background())
+	ctx, ran := context.Background(), make(chan error, 1)
+	go func() { ran <- loop.Run(ctx) }()
+	_, err = area.Call(ctx, clients[0], rectangle{-1, 1})
+	fmt.Println(err)
+	perimeter := rpc.NewMethod[rectangle, int]("perimeter", cborcodec.Codec{})
+	_, err = perimeter.Call(ctx, clients[0], rectangle{1, 1})
+	fmt.Println(errors.Is(err, rpc.ErrUnknownMethod), err)
+	clients[0].ShutdownWait(ctx)
+	<-ran
 	// Output:
 	// 12 <nil>
 	// rpc: handler failed: nothing is that small

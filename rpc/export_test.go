@@ -210,3 +210,13 @@ const (
 	SmallReply   = smallReply
 	BatchReplies = batchReplies
 )
+
+// Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.
+func Submitted(c *Client) (n int) {
+	c.queue.mu.Lock()
+	defer c.queue.mu.Unlock()
+	for w := c.queue.submitted.head; w != nil; w = w.next {
+		n++
+	}
+	return n
+}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -147,12 +148,12 @@ func (m *Method[Req, Resp]) FanOut(ctx context.Context, clients []*Client, jobs 
 			f.loop = c.loop
 		}
 		if c.loop != f.loop {
-			f.err = ErrFanOut
+			f.err = fmt.Errorf("%w: clients of different loops", ErrFanOut)
 		}
 		f.addWorker(c)
 	}
 	if f.live == 0 {
-		f.err = ErrFanOut
+		f.err = fmt.Errorf("%w: no clients", ErrFanOut)
 	}
 	return f
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -34,7 +35,7 @@ func (f *FanOut[Req, Resp]) begin() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.begun && f.err == nil {
-		f.err = ErrFanOut
+		f.err = fmt.Errorf("%w: Results a second time", ErrFanOut)
 	}
 	if f.err != nil {
 		return false

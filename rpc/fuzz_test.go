@@ -63,6 +63,7 @@ func FuzzClient(f *testing.F) {
 	seedBytes(f, func(data []byte) {
 		f.Add(data, byte(0), byte(0))
 		f.Add(data, byte(1), byte(1))
+		f.Add(data, byte(2), byte(8))
 		f.Add(data, byte(3), byte(4))
 	})
 	f.Fuzz(func(t *testing.T, data []byte, piece, options byte) {
@@ -81,9 +82,13 @@ func FuzzClient(f *testing.F) {
 				}
 			}
 		}
-		c := fx.client(tr, peer{wire: rpc.Wire(options & 1)}, clientConfig)
+		wire := rpc.Wire(options & 1)
+		if options&8 != 0 {
+			wire = rpc.AnyEventSync
+		}
+		c := fx.client(tr, peer{wire: wire}, clientConfig)
 		calls := []*result{fx.begin(c, "one"), fx.begin(c, "two"), fx.begin(c)}
-		if r := (&roomy{}); options&4 != 0 && options&1 == 0 {
+		if r := (&roomy{}); options&4 != 0 && wire == rpc.Evfork {
 			calls = append(calls, &r.result)
 			s, err := c.GoStream(r, rpc.StreamOptions{Window: 100, Input: true}, nil)
 			must(t, err)
@@ -137,13 +142,13 @@ func recite(fds rpc.FDs, data []byte) error {
 // nothing but frames, and answers each call that was made in order once, rightly.
 func FuzzServer(f *testing.F) {
 	seedBytes(f, func(data []byte) {
-		for server := range byte(6) {
+		for server := range byte(9) { // each on each wire
 			f.Add(data, server, server)
 		}
 	})
 	f.Fuzz(func(t *testing.T, data []byte, server, piece byte) {
 		fx := newFixture(t)
-		wire := rpc.Wire(server / 3 & 1)
+		wire := rpc.Wire(server / 3 % 3)
 		out, err := fx.hear(rpctest.Config{ToChild: rpctest.Faults{Piece: int(piece)}}, data, func(fds rpc.FDs) error {
 			return serveFuzz(fds, server%3, wire)
 		})
@@ -206,10 +211,7 @@ func (f *fixture) hear(config rpctest.Config, data []byte, serve func(rpc.FDs) e
 // calls have been answered at a moment.
 func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, orderly, unknown bool) {
 	owed = make(map[rpc.Frame]int)
-	decode := rpc.Decode
-	if wire == rpc.Evfork {
-		decode = rpc.DecodeGreeted
-	}
+	decode := []func(uint32, ...[]byte) ([]rpc.Frame, int, error){rpc.DecodeGreeted, rpc.Decode, rpc.DecodeSyncCalls}[wire]
 	frames, pending, err := decode(fuzzedFrame, data)
 	if wire == rpc.Evfork && len(frames) > 0 {
 		if !isHello(frames[0].Word, frames[0].Payload) {
@@ -223,6 +225,9 @@ func callsIn(data []byte, wire rpc.Wire) (owed map[rpc.Frame]int, mayBeDropped, 
 		mayBeDropped = pending > 0 || err != nil || slices.ContainsFunc(frames, func(f rpc.Frame) bool { return f.Word>>28 == 3 || f.Word>>28 == 4 })
 	}
 	for _, frame := range frames {
+		if wire == rpc.AnyEventSync {
+			frame.Word = 1 // that of every reply
+		}
 		kind, id := uint32(0), frame.Word
 		if wire == rpc.Evfork {
 			kind, id = frame.Word>>28, frame.Word&(1<<28-1)

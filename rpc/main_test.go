@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"area":     areaWorker,
 		"numbers":  numbersWorker,
 		"invoice":  invoiceWorker,
+		"shop":     shopWorker,
 		"presser":  presserWorker,
 		"pressed":  pressedWorker,
 	})

@@ -71,16 +71,26 @@ func TestPartsNobodyWantsAreDropped(t *testing.T) {
 
 // A parent that does not say that it takes parts gets none.
 func TestPartsNeedACallerThatTakesThem(t *testing.T) {
+	const request = "\x05parts\x01a"
 	for _, server := range []string{"sync", "async", "goroutines"} {
-		t.Run(server, func(t *testing.T) {
+		t.Run(server+"/evfork", func(t *testing.T) {
 			newFixture(t)
-			out, err := serveRaw(t, peer{server: server}, hello+frame(1, "\x05parts\x01a"))
+			out, err := serveRaw(t, peer{server: server}, hello+frame(1, request))
 			must(t, err)
 			want := frame(errorKind|1, string(rpc.Strings(rpc.ErrNoParts.Error(), rpc.KindError, "")))
 			if out = strings.TrimPrefix(out, ourHello); out != want {
 				t.Errorf("is  %q\nnot %q", out, want)
 			}
 		})
+		for wire, call := range map[rpc.Wire]string{rpc.AnyEventAsync: frame(1, request), rpc.AnyEventSync: syncCall(request)} {
+			t.Run(server+"/"+wire.String(), func(t *testing.T) { // where the handler's error ends the server
+				newFixture(t)
+				out, err := serveRaw(t, peer{server: server, wire: wire}, call)
+				if out != "" || !errors.Is(err, rpc.ErrNoParts) {
+					t.Errorf("the server wrote %q, and returned %v", out, err)
+				}
+			})
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // STRING, AnyEvent::Fork::RPC's default, whose values are strings of bytes.
 //
 // A Payload given to a callback or a handler is a view: it is valid until that
-// returns. One that is returned by Call is the caller's own.
+// returns; slices.Clone makes a copy to keep. One that is returned by Call is the caller's own.
 type Payload []byte
 
 // errBadList is what a payload that is no STRING list gets.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,23 @@ func TestPageForPerlQuotesWhatIsTested(t *testing.T) {
 		must(t, err)
 		if !strings.Contains(string(page), string(quoted)) {
 			t.Errorf("the page does not quote %s", name)
+		}
+	}
+}
+
+// The page says of each option and function of the three modules what it is here.
+func TestPageForPerlNamesEverything(t *testing.T) {
+	page, err := os.ReadFile("../docs/from-anyevent.md")
+	must(t, err)
+	for _, name := range strings.Fields(`
+		on_error on_event on_destroy init done async serialiser buflen buflen_req buflen_res
+		STRING_SERIALISER JSON_SERIALISER CBOR_XS_SERIALISER STORABLE_SERIALISER NSTORABLE_SERIALISER
+		AnyEvent::Fork::RPC::run AnyEvent::Fork::RPC::event AnyEvent::Fork::RPC::flush AnyEvent::Fork::RPC::Sync
+		new new_exec fork require eval send_arg send_fh run pid to_fh new_from_fh
+		AnyEvent::Fork::Serve::run_args AnyEvent::Fork::Early ::Template AnyEvent::Fork::Remote
+		AnyEvent::Fork::Pool::run max idle load start stop retire ncpu`) {
+		if !regexp.MustCompile("[`$: (]" + regexp.QuoteMeta(name) + "[` (),]").Match(page) {
+			t.Errorf("the page does not name %s", name)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type gauge struct {
 	childPID   atomic.Int64
 	parentFull atomic.Bool  // the parent waits for room
 	stops      atomic.Int64 // how often a process has stopped itself
+	continued  atomic.Int64 // the last of these stops that is over
 	asked      atomic.Int64 // the stop at which the child should tell when it can write no more
 	stuck      atomic.Int64 // the last such stop
 }
@@ -65,21 +66,26 @@ func raise(most *atomic.Int64, n int64) {
 	}
 }
 
-// stopSelf stops this process, and tells so. Others can run on for a moment.
+// stopSelf stops this process, and tells so. Other goroutines can run on for a moment. So could this
+// one, to the end of the test, if it did not wait: the kernel gives the signal to a thread of its choice.
 func (g *gauge) stopSelf() error {
-	g.stops.Add(1)
-	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	stop := g.stops.Add(1)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	pollUntil(func() bool { return g.continued.Load() >= stop })
+	return nil
 }
 
-// isStopped reports whether a process is stopped. Where the OS does not say it is
-// taken to be.
-func isStopped(pid int) bool {
+// isStopped reports whether a process is stopped, and whether the OS says so: where it does not
+// the process is taken to be.
+func isStopped(pid int) (stopped, told bool) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return true
+		return true, false
 	}
 	_, state, found := bytes.Cut(stat, []byte(") "))
-	return !found || len(state) == 0 || state[0] == 'T'
+	return !found || len(state) == 0 || state[0] == 'T', true
 }
 
 // peakMemory is the most memory that this process has had, in bytes; 0 where the OS

@@ -147,11 +147,18 @@ func (p *pressureTest) goOn() {
 	if stops == 0 {
 		return
 	}
-	stopped := p.parent.PID()
+	pid := p.parent.PID()
 	if p.Stops == "child" {
-		stopped = int(p.childPID.Load())
+		pid = int(p.childPID.Load())
 	}
-	if !isStopped(stopped) {
+	stopped, told := isStopped(pid)
+	if stops == p.continued.Load() {
+		if !told { // it may have stopped since
+			syscall.Kill(pid, syscall.SIGCONT)
+		}
+		return // another signal could undo the next stop
+	}
+	if !stopped {
 		return
 	}
 	p.asked.Store(stops)
@@ -159,7 +166,8 @@ func (p *pressureTest) goOn() {
 		return
 	}
 	p.t.Logf("stop %d: %d and %d bytes", stops, p.requestsMost.Load(), p.repliesMost.Load())
-	if err := syscall.Kill(stopped, syscall.SIGCONT); err != nil {
+	p.continued.Store(stops)
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		p.t.Error(err)
 	}
 }

@@ -142,16 +142,3 @@ func TestStoppedChildCostsNoMoreThanMaxBuffered(t *testing.T) {
 		}
 	}
 }
-
-func TestFlushOfAServerHasEverythingWritten(t *testing.T) {
-	eachServer(t, func(t *testing.T, p peer) {
-		f := newFixture(t)
-		var w watched
-		c := f.connect(p, w.config(rpc.Config{}))
-		reply, err := f.ask(c, "flush")
-		must(t, err)
-		if reply[0] != "<nil>" {
-			t.Errorf("Flush returned %s", reply[0])
-		}
-	})
-}

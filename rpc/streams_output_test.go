@@ -222,7 +222,8 @@ func TestStreamedCallNeedsAChildThatHasThem(t *testing.T) {
 		wire  rpc.Wire
 		hello string
 	}{
-		{"anyevent", rpc.AnyEventAsync, ""},
+		{"anyevent-async", rpc.AnyEventAsync, ""},
+		{"anyevent-sync", rpc.AnyEventSync, ""},
 		{"no features", rpc.Evfork, hello},
 		{"no metadata", rpc.Evfork, frame(helloWord, "\x06evfork\x011\x08features\x07credits")},
 	} {

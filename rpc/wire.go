@@ -2,7 +2,9 @@ package rpc
 
 import "math"
 
-// Wire is the format of frames. Both sides have to be told the same.
+// Wire is the format of frames. Both sides have to be told the same. A parent on
+// Evfork whose child is not gets child.ErrStartTimeout, or a *ProtocolError; on AnyEvent's wires,
+// which have no hello, nothing tells, and calls may have no end but their deadline.
 type Wire uint8
 
 const (

@@ -85,11 +85,10 @@ func (t *total) add(clients []*rpc.Client, jobs iter.Seq[string]) (lost []string
 		case gone == nil && (r.Err != nil || err != nil):
 			return nil, errors.Join(r.Err, err)
 		case gone == nil:
-			t.done++
 			t.sum += n
-		}
-		if t.done%1000 == 0 {
-			fmt.Fprintf(os.Stderr, "\r%d of %d ", t.done, t.jobs)
+			if t.done++; t.done%1000 == 0 {
+				fmt.Fprintf(os.Stderr, "\r%d of %d ", t.done, t.jobs)
+			}
 		}
 	}
 	fmt.Fprintf(os.Stderr, "\r%d of %d, %d lost\n", t.done, t.jobs, len(lost))

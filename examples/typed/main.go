@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -32,13 +33,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() {
-		ctx := context.Background()
-		fmt.Println(Resize.Call(ctx, client, Box{640, 480}))
-		fmt.Println(Resize.Call(ctx, client, Box{-1, 480}))
-		client.ShutdownWait(ctx)
-	}()
-	if err := loop.Run(context.Background()); err != nil { // until the child is gone
+	ctx, ran := context.Background(), make(chan error, 1)
+	go func() { ran <- loop.Run(ctx) }() // from here on the loop is that goroutine's
+	fmt.Println(Resize.Call(ctx, client, Box{640, 480}))
+	fmt.Println(Resize.Call(ctx, client, Box{-1, 480}))
+	if err := errors.Join(client.ShutdownWait(ctx), <-ran); err != nil { // Run ends when the child is gone
 		log.Fatal(err)
 	}
 }
