@@ -29,16 +29,7 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 }
 
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
-	if w.patient = ctx.Done() == nil; !w.patient {
-		w.state.Store(waiting)
-		if ctx.Err() != nil {
-			c.queue.recycle(w)
-			return nil, endOf(ctx)
-		}
-		w.deadline = deadlineOf(ctx)
-	}
-	if err := c.queue.submit(w); err != nil {
-		c.queue.recycle(w)
+	if err := c.begin(ctx, w); err != nil {
 		return nil, err
 	}
 	if w.patient {
@@ -52,9 +43,29 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	return reply, err
 }
 
+// begin hands a waiter to the loop. After an error it is recycled.
+func (c *Client) begin(ctx context.Context, w *waiter) error {
+	if w.patient = ctx.Done() == nil; !w.patient {
+		w.state.Store(waiting)
+		if ctx.Err() != nil {
+			c.queue.recycle(w)
+			return endOf(ctx)
+		}
+		w.deadline = deadlineOf(ctx)
+	}
+	err := c.queue.submit(w)
+	if err != nil {
+		c.queue.recycle(w)
+	}
+	return err
+}
+
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
 // travels.
 func (c *Client) makeCall(w *waiter) (err error) {
+	if w.typed != nil && w.typed.handed {
+		return c.makeHanded(w.typed)
+	}
 	if w.patient || w.deadline.IsZero() {
 		w.id, err = c.callBytes(w, w.request)
 		return err

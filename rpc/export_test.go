@@ -222,6 +222,15 @@ func MaySend(s *Stream) bool {
 	return s.room > 0 && !s.ended
 }
 
+// Hands reports whether a Call with that request is handed over.
+func Hands[Req, Resp any](m *Method[Req, Resp], req Req) bool { return m.hands(&req) }
+
+// SmallReply and BatchReplies are the limits of what is decoded together.
+const (
+	SmallReply   = smallReply
+	BatchReplies = batchReplies
+)
+
 // Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.
 func Submitted(c *Client) (n int) {
 	c.queue.mu.Lock()

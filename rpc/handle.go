@@ -28,29 +28,40 @@ func (m *Method[Req, Resp]) HandleAsync(mux *Mux, fn func(req Req, answer Answer
 }
 
 // decodeRequest is the child's first step.
-func (m *Method[Req, Resp]) decodeRequest(request []byte) (req Req, err error) {
-	c := m.get()
-	if err = m.codec.Decode(request, &c.req); err == nil {
-		req = c.req
-	} else {
-		err = refuse(KindBadRequest, "%v", err)
+func (c *typedCall[Req, Resp]) decodeRequest(request []byte) error {
+	if err := c.method.codec.Decode(request, &c.req); err != nil {
+		return refuse(KindBadRequest, "%v", err)
 	}
-	zero(&c.req)
-	m.put(c)
-	return req, err
+	return nil
 }
 
 // appendReply is its last.
-func (m *Method[Req, Resp]) appendReply(buf []byte, resp Resp) ([]byte, error) {
-	c := m.get()
-	c.resp = resp
-	buf, err := appendEncoded(buf, m.codec, &c.resp)
-	zero(&c.resp)
-	m.put(c)
+func (c *typedCall[Req, Resp]) appendReply(buf []byte) ([]byte, error) {
+	buf, err := appendEncoded(buf, c.method.codec, &c.resp)
 	if err != nil {
 		return nil, refuse(KindBadReply, "%v", err)
 	}
 	return buf, nil
+}
+
+// decodeRequest is for a handler that answers later.
+func (m *Method[Req, Resp]) decodeRequest(request []byte) (req Req, err error) {
+	c := m.get()
+	err = c.decodeRequest(request)
+	if err == nil {
+		req = c.req
+	}
+	c.clear()
+	return req, err
+}
+
+// appendReply is for it, too.
+func (m *Method[Req, Resp]) appendReply(buf []byte, resp Resp) ([]byte, error) {
+	c := m.get()
+	c.resp = resp
+	buf, err := c.appendReply(buf)
+	c.clear()
+	return buf, err
 }
 
 // end answers a call on the loop.
@@ -73,15 +84,19 @@ type plainHandler[Req, Resp any] struct {
 func (h *plainHandler[Req, Resp]) codecName() string { return h.method.codec.Name() }
 
 func (h *plainHandler[Req, Resp]) serve(ctx context.Context, request, buf []byte) ([]byte, error) {
-	req, err := h.method.decodeRequest(request)
+	c := h.method.get()
+	err := c.decodeRequest(request)
+	if err == nil {
+		c.resp, err = h.fn(ctx, c.req)
+	}
+	if err == nil {
+		buf, err = c.appendReply(buf)
+	}
+	c.clear()
 	if err != nil {
 		return nil, err
 	}
-	resp, err := h.fn(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	return h.method.appendReply(buf, resp)
+	return buf, nil
 }
 
 func (h *plainHandler[Req, Resp]) begin(request []byte, done Done) {

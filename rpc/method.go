@@ -1,8 +1,8 @@
 package rpc
 
 import (
-	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // A Method is a function of a child, with the types of its request and its reply.
@@ -20,6 +20,8 @@ type Method[Req, Resp any] struct {
 	name    string
 	codec   Codec
 	records sync.Pool // of *typedCall
+	awaited sync.Pool // of *awaitedCall
+	handing atomic.Pointer[handing]
 }
 
 // NewMethod declares a method. The name is what identifies it at the other side,
@@ -51,6 +53,13 @@ func (m *Method[Req, Resp]) get() *typedCall[Req, Resp] {
 // put takes back a record whose values are zero.
 func (m *Method[Req, Resp]) put(c *typedCall[Req, Resp]) { m.records.Put(c) }
 
+// clear zeroes the values and gives the record back.
+func (c *typedCall[Req, Resp]) clear() {
+	zero(&c.req)
+	zero(&c.resp)
+	c.method.put(c)
+}
+
 // appendCall appends the payload of the call.
 func (c *typedCall[Req, Resp]) appendCall(buf []byte) ([]byte, error) {
 	m := c.method
@@ -60,6 +69,19 @@ func (c *typedCall[Req, Resp]) appendCall(buf []byte) ([]byte, error) {
 		return nil, m.fail(ErrBadRequest, err)
 	}
 	return appendString(buf, m.codec.Name()), nil
+}
+
+// decodeReply decodes the payload of the reply.
+func (c *typedCall[Req, Resp]) decodeReply(reply Payload) error {
+	m := c.method
+	body, _, err := reply.Next()
+	if err == nil {
+		err = m.codec.Decode(body, &c.resp)
+	}
+	if err != nil {
+		return m.fail(ErrBadReply, err)
+	}
+	return nil
 }
 
 // appendRequest appends the payload of a call with req.
@@ -78,33 +100,12 @@ func (m *Method[Req, Resp]) outcome(reply Payload, err error) (resp Resp, _ erro
 		return resp, m.translate(err)
 	}
 	c := m.get()
-	body, _, err := reply.Next()
-	if err == nil {
-		err = m.codec.Decode(body, &c.resp)
-	}
-	if err == nil {
+	if err = c.decodeReply(reply); err == nil {
 		resp = c.resp
-	} else {
-		err = m.fail(ErrBadReply, err)
 	}
 	zero(&c.resp)
 	m.put(c)
 	return resp, err
-}
-
-// Call calls the method and waits for the reply. It is Client.Call with types:
-// goroutine-safe, not for the loop's own goroutine. Beside the errors of
-// Client.Call there is *MethodError.
-func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (Resp, error) {
-	w := client.queue.waiter()
-	payload, err := m.appendRequest(w.request[:0], req)
-	if err != nil {
-		client.queue.recycle(w)
-		var none Resp
-		return none, err
-	}
-	w.request = payload
-	return m.outcome(client.call(ctx, w))
 }
 
 // Go queues a call and returns. It is Client.Go with types: for the loop's

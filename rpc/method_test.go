@@ -33,6 +33,11 @@ type receipt struct {
 	Total int64    `json:"total"`
 }
 
+type pair struct {
+	A int
+	B float64
+}
+
 var (
 	jsonOrder    = rpc.NewMethod[order, receipt]("order json", jsoncodec.Codec{})
 	cborOrder    = rpc.NewMethod[order, receipt]("order cbor", cborcodec.Codec{})
@@ -41,6 +46,8 @@ var (
 	rawMirror    = rpc.NewMethod[[]byte, []byte]("mirror", rawcodec.Codec{})
 	stringMirror = rpc.NewMethod[string, string]("mirror strings", stringcodec.Codec{})
 	rawMallocs   = rpc.NewMethod[struct{}, string]("mallocs", rawcodec.Codec{})
+
+	cborNumbers = rpc.NewMethod[pair, pair]("numbers", cborcodec.Codec{})
 
 	failing  = rpc.NewMethod[string, string]("fail", jsoncodec.Codec{})
 	panicky  = rpc.NewMethod[string, string]("panic", jsoncodec.Codec{})
@@ -78,6 +85,7 @@ func typedMux(async bool) *rpc.Mux {
 	stringJoin.Handle(mux, func(_ context.Context, words []string) (string, error) { return strings.Join(words, "+"), nil })
 	rawMirror.Handle(mux, func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
 	stringMirror.Handle(mux, func(_ context.Context, s string) (string, error) { return s, nil })
+	cborNumbers.Handle(mux, func(_ context.Context, n pair) (pair, error) { return n, nil })
 	rawMallocs.Handle(mux, func(context.Context, struct{}) (string, error) { return mallocs(), nil })
 	loudReply.Handle(mux, func(context.Context, string) (any, error) { return make(chan int), nil })
 	crashing.Handle(mux, func(_ context.Context, text string) (string, error) {

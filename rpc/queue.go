@@ -21,16 +21,20 @@ type callQueue struct {
 	serving bool
 	stale   int // how many of waiting are known to be given up
 	keep    int // how many of these may stay: see sweep
+
+	batches sync.Pool   // of *replyBatch
+	batch   *replyBatch // what has come of the batch of frames that is being read; nil: nothing
 }
 
 func (q *callQueue) init(c *Client) {
 	q.client = c
 	q.take = q.takeSubmitted
 	q.pool.New = func() any {
-		w := &waiter{client: c, ready: make(chan struct{}, 1)}
-		w.request = w.small[:0]
+		w := &waiter{client: c}
+		w.init()
 		return w
 	}
+	q.batches.New = func() any { return new(replyBatch) }
 }
 
 // WaitReady has fn called once, on the loop, as soon as there is room for a

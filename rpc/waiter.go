@@ -22,10 +22,17 @@ type waiter struct {
 	err     error
 	reply   Payload
 	fn      func()
+	typed   *typedWaiter // of which it is a part; nil: a call with a payload
 
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with: one cache line with the rest
 	stream   *Stream            // whose fn is; nil if it is another's
+}
+
+// init gives a waiter what it keeps.
+func (w *waiter) init() {
+	w.ready = make(chan struct{}, 1)
+	w.request = w.small[:0]
 }
 
 // smallRequest is how long a request may be to lie in the waiter itself.
@@ -47,7 +54,7 @@ func (w *waiter) wait(ctx context.Context) bool {
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
-		if w.state.CompareAndSwap(waiting, givenUp) {
+		if w.giveUp() {
 			return false
 		}
 		<-w.ready
@@ -57,6 +64,15 @@ func (w *waiter) wait(ctx context.Context) bool {
 
 // isStale reports whether nobody waits any more, and the loop knows it.
 func (w *waiter) isStale() bool { return w.let || w.stream != nil && w.stream.hasEnded() }
+
+// giveUp reports whether the call had not ended.
+func (w *waiter) giveUp() bool {
+	if w.typed != nil {
+		w.typed.encoding.Lock()
+		defer w.typed.encoding.Unlock()
+	}
+	return w.state.CompareAndSwap(waiting, givenUp)
+}
 
 func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
 
@@ -151,6 +167,10 @@ func (q *callQueue) recycle(w *waiter) {
 	w.id, w.let = 0, false
 	if cap(w.request) > requestKept {
 		w.request = w.small[:0]
+	}
+	if w.typed != nil {
+		w.typed.recycle()
+		return
 	}
 	q.pool.Put(w)
 }

@@ -1,0 +1,68 @@
+package rpc
+
+import "context"
+
+// awaitedCall is a typed call that a goroutine waits for: its values, and its place in
+// the client's queue. It lies in a pool of the method.
+type awaitedCall[Req, Resp any] struct {
+	typedCall[Req, Resp]
+	waiter typedWaiter
+}
+
+func (m *Method[Req, Resp]) await(client *Client) *awaitedCall[Req, Resp] {
+	a, ok := m.awaited.Get().(*awaitedCall[Req, Resp])
+	if !ok {
+		a = &awaitedCall[Req, Resp]{typedCall: typedCall[Req, Resp]{method: m}}
+		a.waiter.init(a)
+	}
+	a.waiter.client = client
+	return a
+}
+
+// zeroReply implements typedValues.
+func (a *awaitedCall[Req, Resp]) zeroReply() { zero(&a.resp) }
+
+// recycle implements typedValues.
+func (a *awaitedCall[Req, Resp]) recycle() {
+	zero(&a.req)
+	zero(&a.resp)
+	a.method.awaited.Put(a)
+}
+
+// Call calls the method and waits for the reply. It is Client.Call with types:
+// goroutine-safe, not for the loop's own goroutine. Beside the errors of
+// Client.Call there is *MethodError. What the request refers to must not be changed
+// before Call has returned.
+func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (resp Resp, err error) {
+	a := m.await(client)
+	a.req = req
+	w := &a.waiter
+	if w.handed = m.hands(&a.req); !w.handed {
+		if w.request, err = a.appendCall(w.request[:0]); err != nil {
+			client.queue.recycle(&w.waiter)
+			return resp, err
+		}
+	}
+	if err = w.wait(ctx); err != nil {
+		return resp, err
+	}
+	if err = w.finish(); err == nil {
+		resp = a.resp
+	}
+	client.queue.recycle(&w.waiter)
+	if err == errUnencoded {
+		return m.callEncoded(ctx, client, req)
+	}
+	return resp, m.translate(err)
+}
+
+// callEncoded is Call with a request that is encoded here, because the codec has panicked
+// elsewhere: the panic is the caller's.
+func (m *Method[Req, Resp]) callEncoded(ctx context.Context, client *Client, req Req) (Resp, error) {
+	payload, err := m.appendRequest(nil, req)
+	if err != nil {
+		var none Resp
+		return none, err
+	}
+	return m.outcome(client.CallBytes(ctx, payload))
+}
