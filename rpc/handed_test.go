@@ -116,7 +116,7 @@ func cborReply(t *testing.T, id int, value any) string {
 
 func TestRepliesThatComeTogetherReachTheirCallers(t *testing.T) {
 	f := newFixture(t)
-	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, 4*rpc.BatchReplies+5))
+	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, rpc.BatchReplies+70))
 	var frames []string
 	kind := func(i int) int { return i % 5 }
 	for i := range g.ends {
