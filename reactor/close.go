@@ -105,8 +105,8 @@ func (l *Loop) end() {
 }
 
 // fail ends a loop whose Run was left by a panic or Goexit, which goes on when
-// fail returns. A second panic in a callback of the ending is not caught; those
-// who wait for Done are let go all the same.
+// fail returns. Another panic in a callback of the ending is not caught, but everybody
+// else is told all the same, and those who wait for Done are let go.
 func (l *Loop) fail() {
 	l.closing = true
 	l.posts.shut()
@@ -115,11 +115,27 @@ func (l *Loop) fail() {
 	}
 	l.closed = true
 	defer close(l.done)
-	l.runCleanup()
+	defer l.toTheEnd((*Loop).failStreams)
+	l.toTheEnd((*Loop).runCleanup)
+}
+
+func (l *Loop) failStreams() {
 	for s := l.streams.first; s != nil; s = l.streams.first {
 		s.fail(ErrClosed)
 	}
 	l.runDeferred()
+}
+
+// toTheEnd makes the callbacks of a step. If one panics the step is entered again, and the panic goes on behind it.
+func (l *Loop) toTheEnd(step func(*Loop)) {
+	returned := false
+	defer func() {
+		if !returned {
+			l.toTheEnd(step)
+		}
+	}()
+	step(l)
+	returned = true
 }
 
 // release frees what belongs to the loop itself, once.

@@ -222,3 +222,24 @@ func TestLeavingRunReleasesThoseWhoWaitInDo(t *testing.T) {
 	}
 	group.Wait() // the one that panicked and those that never ran
 }
+
+// TestEveryStreamIsToldAlthoughOthersPanicAmidTheEnding: those behind a panic of the ending were not told, so that a
+// goroutine whose call depended on it waited for ever.
+func TestEveryStreamIsToldAlthoughOthersPanicAmidTheEnding(t *testing.T) {
+	loop := newLoop(t)
+	told := 0
+	for range 5 {
+		onClose := func(error) { told++; panic("again") }
+		_, err := loop.NewStream(fdtest.Dup(t, pipe(t).Read), -1, reactor.StreamConfig{OnClose: onClose})
+		must(t, err)
+		loop.OnCleanup(func() { told++; panic("again") })
+	}
+	loop.Post(func() { panic("left") })
+	if got := leaveRun(loop); got != "again" {
+		t.Errorf("recovered %v", got)
+	}
+	if told != 10 {
+		t.Errorf("%d of 10 callbacks of the ending were called", told)
+	}
+	<-loop.Done()
+}
