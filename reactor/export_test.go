@@ -120,3 +120,6 @@ func (l *Loop) ClosePathHints() {
 
 // Yielded is when goroutines last had a chance to run, since the loop was made.
 func (l *Loop) Yielded() time.Duration { return time.Duration(l.yielded) }
+
+// YieldInSlices has the loop yield as on one CPU.
+func (l *Loop) YieldInSlices() { l.slices = true }

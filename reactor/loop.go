@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/poller"
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // readBufferSize is the loop's one shared read buffer: as much as a wide pipe
@@ -87,6 +88,7 @@ type Loop struct {
 	stopped atomic.Bool // Stop was called and not yet honoured
 	yield   bool        // see Yielding
 	vain    uint        // waits in succession before which the poller had nothing, as far as it was asked
+	slices  bool        // it yields once a yield.Slice
 	yielded int64       // when goroutines last had a chance to run, by now
 	turning bool        // the time since now is not in Stats.Lag yet
 	closing bool        // no new watchers
@@ -113,6 +115,7 @@ func New(config Config) (*Loop, error) {
 		timebase: newTimebase(config.Clock),
 		observer: newObserver(config),
 		readBuf:  make([]byte, readBufferSize),
+		slices:   yield.OneCPU,
 		done:     make(chan struct{}),
 	}
 	l.posts.wanted.Store(true) // outside Run the loop counts as about to block

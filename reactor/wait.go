@@ -65,14 +65,14 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 	return l.block(timeout)
 }
 
-// giveWay lets goroutines run that callbacks have woken and, every now and then, others, whoever they are. It
+// giveWay lets goroutines run that callbacks have woken and, on one CPU, others every now and then, whoever they are. It
 // reports whether they may have run.
 func (l *Loop) giveWay() bool {
 	switch {
 	case l.yield:
 		l.yield = false
 		yield.ToOthers(l.posts.any)
-	case l.now-l.yielded >= int64(yield.Slice):
+	case l.slices && l.now-l.yielded >= int64(yield.Slice):
 		runtime.Gosched()
 	default:
 		return false

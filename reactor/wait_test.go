@@ -173,9 +173,10 @@ func TestTimerIsNotLateForGoroutinesThatRanLong(t *testing.T) {
 	}
 }
 
-// TestLoopYieldsOnceASlice: also when no callback has woken a goroutine, so that the runtime need not take the processor.
+// TestLoopYieldsOnceASlice: on one CPU, also when no callback has woken a goroutine, so that the runtime need not take the processor.
 func TestLoopYieldsOnceASlice(t *testing.T) {
 	loop, _, _ := newRecorded(t)
+	loop.YieldInSlices()
 	var yielded []time.Duration
 	count := 0
 	ticker := loop.Every(time.Millisecond, time.Millisecond, func() {

@@ -89,6 +89,9 @@ type goroutineServer struct {
 	runners goroutineRunners
 }
 
+// yieldsOnce is the reader's: with several CPUs another can have the runner that is left over.
+func yieldsOnce() bool { return !yield.OneCPU }
+
 // goroutineCall is a call that has a goroutine, and its ctx.
 type goroutineCall struct {
 	callContext
@@ -109,7 +112,7 @@ func (c *goroutineCall) length() int    { return len(*c.request) }
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
-		yield.ToOthers(nil) // runners that have been woken
+		yield.ToOthers(yieldsOnce) // runners that have been woken
 		more, err := reader.read()
 		if !more || err != nil {
 			return err

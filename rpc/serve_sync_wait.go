@@ -129,7 +129,7 @@ func (y *syncServer) readBatch() (more bool, err error) {
 			return false, err
 		}
 	}
-	if y.reads++; y.reads%yield.Reads == 0 {
+	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
 		runtime.Gosched()
 	}
 	return y.reader.read()

@@ -23,7 +23,7 @@ func TestOthersHaveRun(t *testing.T) {
 	late := 0
 	for round := range int32(rounds) {
 		wake <- true // returns as soon as it is taken, or the goroutine is runnable with it
-		yield.ToOthers(nil)
+		yield.ToOthers(func() bool { return false })
 		if ran.Load() <= round {
 			late++
 			for ran.Load() <= round {
