@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -286,6 +287,7 @@ func TestSignalsRacingStartAndStop(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				time.Sleep(20 * time.Microsecond) // or, with one CPU, signals are all that is handled
 			}
 		}
 	})
