@@ -10,9 +10,10 @@ import (
 	"github.com/evfork/evfork/reactor/reactortest"
 )
 
-// recordingPoller notes the timeout of each wait.
+// recordingPoller is a simulated one that notes the timeout of each wait.
 type recordingPoller struct {
-	reactor.Poller
+	*reactortest.Poller
+	clock    *reactortest.Clock
 	timeouts []time.Duration
 }
 
@@ -21,18 +22,44 @@ func (p *recordingPoller) Wait(timeout time.Duration) ([]reactor.PollerEvent, er
 	return p.Poller.Wait(timeout)
 }
 
-// newRecorded is a loop with time and poller of its own, and the record of its waits.
-func newRecorded(t *testing.T) (*reactor.Loop, *recordingPoller, *reactortest.Poller) {
+// newRecorded is a loop with a clock and a poller of its own, and the record of its waits.
+func newRecorded(t *testing.T) (*reactor.Loop, *recordingPoller) {
 	t.Helper()
 	clock := reactortest.NewClock()
-	simulated := reactortest.NewPoller(clock)
-	record := &recordingPoller{Poller: simulated}
-	return newLoopWith(t, reactor.Config{Clock: clock, Poller: record}), record, simulated
+	record := &recordingPoller{Poller: reactortest.NewPoller(clock), clock: clock}
+	return newLoopWith(t, reactor.Config{Clock: clock, Poller: record}), record
+}
+
+// answerPosts runs the loop with a goroutine that answers each post with another: step is called on the loop, by each, until
+// it returns false.
+func answerPosts(t *testing.T, loop *reactor.Loop, step func() bool) {
+	t.Helper()
+	questions := make(chan bool)
+	var helper sync.WaitGroup
+	var answer func()
+	answer = func() {
+		if !step() {
+			close(questions)
+			loop.Stop()
+			return
+		}
+		loop.Yielding()
+		questions <- true
+	}
+	helper.Go(func() {
+		for range questions {
+			loop.Post(answer)
+		}
+	})
+	loop.Post(answer)
+	defer loop.Hold()()
+	must(t, loop.Run(t.Context()))
+	helper.Wait()
 }
 
 // TestPollerThatHasNothingIsSeldomAskedBeforeBlocking: in the first two waits in succession, and then in one of sixteen.
 func TestPollerThatHasNothingIsSeldomAskedBeforeBlocking(t *testing.T) {
-	loop, record, simulated := newRecorded(t)
+	loop, record := newRecorded(t)
 	ticker := loop.Every(time.Microsecond, time.Microsecond, func() {}) // all in less than the time after which it yields
 	asked := func(iterations int) (polls int) {
 		record.timeouts = record.timeouts[:0]
@@ -55,12 +82,12 @@ func TestPollerThatHasNothingIsSeldomAskedBeforeBlocking(t *testing.T) {
 	if n := asked(160); n != 10 {
 		t.Errorf("asked %d times before 160 waits, want 10", n)
 	}
-	watcher := watch(t, loop, 3, reactor.Read, func(reactor.Ready) { simulated.Clear(3, reactor.Read) })
+	watcher := watch(t, loop, 3, reactor.Read, func(reactor.Ready) { record.Clear(3, reactor.Read) })
 	for range 16 { // in one of these it is asked, and has something
-		simulated.SetReady(3, reactor.Read)
+		record.SetReady(3, reactor.Read)
 		must(t, loop.Poll(-1))
 	}
-	simulated.Clear(3, reactor.Read)
+	record.Clear(3, reactor.Read)
 	for range 2 { // what the last of them may have left
 		must(t, loop.Poll(-1))
 	}
@@ -76,30 +103,14 @@ func TestPostsOfWokenGoroutinesDoNotKeepThePollerWaiting(t *testing.T) {
 	}
 	loop := newLoop(t)
 	const before, limit = 100, 20
-	questions, rounds, heard := make(chan bool), 0, 0
-	var helper sync.WaitGroup
+	rounds, heard := 0, 0
 	var ready *reactor.FDWatcher
-	answer := func() {
-		switch rounds++; {
-		case heard > 0 || rounds == before+limit:
-			close(questions)
-			loop.Stop()
-			return
-		case rounds == before:
+	answerPosts(t, loop, func() bool {
+		if rounds++; rounds == before {
 			ready = watch(t, loop, readyPipe(t).Read, reactor.Read, func(reactor.Ready) { heard = rounds })
 		}
-		loop.Yielding()
-		questions <- true
-	}
-	helper.Go(func() {
-		for range questions {
-			loop.Post(answer)
-		}
+		return heard == 0 && rounds < before+limit
 	})
-	loop.Post(answer)
-	defer loop.Hold()()
-	must(t, loop.Run(t.Context()))
-	helper.Wait()
 	if heard == 0 {
 		t.Errorf("not heard of in %d iterations with posts", limit)
 	}
@@ -114,26 +125,8 @@ func TestWokenGoroutineRunsBeforeTheLoopBlocks(t *testing.T) {
 	}
 	loop := newLoop(t)
 	const most = 6100
-	questions, rounds := make(chan bool), 0
-	var helper sync.WaitGroup
-	answer := func() {
-		if rounds++; rounds == most {
-			close(questions)
-			loop.Stop()
-			return
-		}
-		loop.Yielding()
-		questions <- true
-	}
-	helper.Go(func() {
-		for range questions {
-			loop.Post(answer)
-		}
-	})
-	loop.Post(answer)
-	defer loop.Hold()()
-	must(t, loop.Run(t.Context()))
-	helper.Wait()
+	rounds := 0
+	answerPosts(t, loop, func() bool { rounds++; return rounds < most })
 	// Some are left: the garbage collector and the runtime's monitor have reasons of their own.
 	if n := loop.Stats().Blocked; n > most/61/4 {
 		t.Errorf("blocked %d times in %d rounds", n, rounds)
@@ -148,14 +141,12 @@ func TestTimerIsNotLateForGoroutinesThatRanLong(t *testing.T) {
 	}
 	const delay = 20 * time.Millisecond
 	for _, ran := range []time.Duration{0, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond} {
-		clock := reactortest.NewClock()
-		record := &recordingPoller{Poller: reactortest.NewPoller(clock)}
-		loop := newLoopWith(t, reactor.Config{Clock: clock, Poller: record})
+		loop, record := newRecorded(t)
 		wake := make(chan bool, 1) // sending does not wait for the helper
 		var helper sync.WaitGroup
 		helper.Go(func() {
 			<-wake
-			clock.Advance(ran)
+			record.clock.Advance(ran)
 		})
 		fired := false
 		loop.AfterFunc(delay, func() { fired = true })
@@ -175,7 +166,7 @@ func TestTimerIsNotLateForGoroutinesThatRanLong(t *testing.T) {
 
 // TestLoopYieldsOnceASlice: on one CPU, also when no callback has woken a goroutine, so that the runtime need not take the processor.
 func TestLoopYieldsOnceASlice(t *testing.T) {
-	loop, _, _ := newRecorded(t)
+	loop, _ := newRecorded(t)
 	loop.YieldInSlices()
 	var yielded []time.Duration
 	count := 0
