@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -27,12 +26,7 @@ func serveWithEvents(server string, wire rpc.Wire, fds sameFD) error {
 		defer unix.Close(int(fds))
 		return s.ServeGoroutines(handle, 0)
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+	return serveOnALoop(s, func(request rpc.Payload, done rpc.Done) {
 		if err := s.EventBytes(request); err != nil {
 			done.Fail(err)
 			return

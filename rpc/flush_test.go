@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -93,12 +92,7 @@ func serveFlushes(fds rpc.FDs, flushed func(error)) error {
 	if err != nil {
 		return err
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return server.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+	return serveOnALoop(server, func(request rpc.Payload, done rpc.Done) {
 		if err := server.EventBytes(request); err != nil {
 			done.Fail(err)
 			return

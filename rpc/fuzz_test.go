@@ -343,12 +343,7 @@ func serveNumbered(s *rpc.Server, server byte, handler rpc.Handler, async rpc.As
 	case 1:
 		return s.ServeGoroutines(handler, 3)
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return s.ServeAsync(loop, async)
+	return serveOnALoop(s, async)
 }
 
 // FuzzHello: what is not a hello puts the child down, what is one lets it work,

@@ -73,6 +73,16 @@ func newFixtureWith(t *testing.T, config reactor.Config) *fixture {
 	return f
 }
 
+// serveOnALoop is ServeAsync on a loop of its own.
+func serveOnALoop(s *rpc.Server, handler rpc.AsyncHandler) error {
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		return err
+	}
+	defer closeLoop(loop)
+	return s.ServeAsync(loop, handler)
+}
+
 // closeLoop verifies and closes a loop where there is no test to tell of an error:
 // in a worker, whose end tells.
 func closeLoop(loop *reactor.Loop) {

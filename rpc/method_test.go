@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
-	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 	"github.com/evfork/evfork/rpc/codec/cborcodec"
 	"github.com/evfork/evfork/rpc/codec/gobcodec"
@@ -121,12 +120,7 @@ func serveMux(fds rpc.FDs, p peer, mux *rpc.Mux) error {
 	case "goroutines":
 		return server.ServeGoroutines(mux.Goroutines(), p.limit)
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return server.ServeAsync(loop, mux.Async())
+	return serveOnALoop(server, mux.Async())
 }
 
 // typed connects to a typedMux, wherever the peer is to live.

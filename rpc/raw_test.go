@@ -137,3 +137,13 @@ func readToEnd(r io.Reader) string {
 	b, _ := io.ReadAll(r)
 	return string(b)
 }
+
+// followToTheEnd is the other side that ends its sending when this one has. It tells when it has.
+func followToTheEnd(file *os.File) <-chan error {
+	gone := make(chan error, 1)
+	go func() {
+		readToEnd(file)
+		gone <- unix.Shutdown(int(file.Fd()), unix.SHUT_WR)
+	}()
+	return gone
+}

@@ -3,7 +3,6 @@ package rpc_test
 import (
 	"context"
 	"errors"
-	"syscall"
 	"testing"
 	"time"
 
@@ -105,11 +104,7 @@ func TestShutdownEndsAlthoughTheLastCallbackPanics(t *testing.T) {
 	must(t, err)
 	c.Shutdown()
 	s.Cancel()
-	gone := make(chan error)
-	go func() {
-		readToEnd(file)
-		gone <- syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
-	}()
+	gone := followToTheEnd(file)
 	f.until(w.ended)
 	must(t, <-gone)
 	if *panics != 1 || w.destroyed != 1 {

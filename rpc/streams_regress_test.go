@@ -88,11 +88,7 @@ func TestShutdownEndsWithACallThatWasLateForTheHello(t *testing.T) {
 	_, err := c.GoStream(r, rpc.StreamOptions{Deadline: time.Now().Add(time.Millisecond)}, nil)
 	must(t, err)
 	c.Shutdown()
-	gone := make(chan error)
-	go func() {
-		readToEnd(file)
-		gone <- syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR)
-	}()
+	gone := followToTheEnd(file)
 	f.until(w.ended)
 	must(t, <-gone)
 	if !errors.Is(r.err, rpc.ErrDeadline) || w.destroyed != 1 {

@@ -185,10 +185,5 @@ func serveNothing(s *rpc.Server, server string, fd int) error {
 		defer unix.Close(fd)
 		return s.ServeGoroutines(handler, 0)
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return s.ServeAsync(loop, func(_ rpc.Payload, done rpc.Done) { done.Reply() })
+	return serveOnALoop(s, func(_ rpc.Payload, done rpc.Done) { done.Reply() })
 }

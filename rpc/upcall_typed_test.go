@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 	"github.com/evfork/evfork/rpc/codec/jsoncodec"
 	"github.com/evfork/evfork/rpc/rpctest"
@@ -50,12 +49,7 @@ func serveQuestions(server string, fds rpc.FDs, questions []question, tell func(
 	case "goroutines":
 		return s.ServeGoroutines(handle, 0)
 	}
-	loop, err := reactor.New(reactor.Config{})
-	if err != nil {
-		return err
-	}
-	defer closeLoop(loop)
-	return s.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
+	return serveOnALoop(s, func(request rpc.Payload, done rpc.Done) {
 		err := questions[number(request)].begin(s, func(resp any, err error) {
 			tell(resp, err)
 			done.Reply()
