@@ -38,7 +38,10 @@ type endError struct {
 	is   error
 }
 
+// Error implements error.
 func (e *endError) Error() string { return e.text }
+
+// Unwrap returns package context's error.
 func (e *endError) Unwrap() error { return e.is }
 
 // ErrUnresponsive is why a child is put down that has not answered a call within

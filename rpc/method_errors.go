@@ -74,6 +74,7 @@ func (m *Method[Req, Resp]) translate(err error) error {
 // an error that a handler has from a call of its own does not look like one.
 type refusal struct{ kind, message string }
 
+// Error implements error.
 func (r *refusal) Error() string { return r.message }
 
 func refuse(kind, format string, args ...any) error {

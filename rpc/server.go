@@ -168,7 +168,10 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 // writeError is a reply that could not be written: the parent is gone.
 type writeError struct{ err error }
 
+// Error implements error.
 func (e *writeError) Error() string { return "rpc: write to the parent: " + e.err.Error() }
+
+// Unwrap returns the cause, mostly an errno.
 func (e *writeError) Unwrap() error { return e.err }
 
 // newDecoder decodes what the parent sends.
@@ -207,7 +210,11 @@ func (r *frameReader) read() (bool, error) {
 	}
 }
 
+// readError is a read that failed, other than by the end of the input.
 type readError struct{ err error }
 
+// Error implements error.
 func (e *readError) Error() string { return "rpc: read from the parent: " + e.err.Error() }
+
+// Unwrap returns the cause, mostly an errno.
 func (e *readError) Unwrap() error { return e.err }

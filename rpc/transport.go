@@ -33,10 +33,14 @@ type FDs interface {
 // its sending in an orderly way.
 var ErrPeerClosed error = &peerClosed{}
 
+// peerClosed is ErrPeerClosed's type.
 type peerClosed struct{}
 
+// Error implements error.
 func (*peerClosed) Error() string { return "rpc: the other side has closed the connection" }
-func (*peerClosed) Clean() bool   { return true }
+
+// Clean tells a Client that the other side has ended in an orderly way.
+func (*peerClosed) Clean() bool { return true }
 
 // StreamTransport is a Transport without a process: a socket, a socketpair, or
 // two pipes whose other ends somebody serves.

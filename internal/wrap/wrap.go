@@ -11,5 +11,8 @@ type wrapped struct {
 	cause error
 }
 
+// Error implements error.
 func (w *wrapped) Error() string { return w.text }
+
+// Unwrap returns the cause, which is in the text already.
 func (w *wrapped) Unwrap() error { return w.cause }

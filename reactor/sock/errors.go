@@ -54,6 +54,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // failures are the reasons of all the addresses that a dial has tried, in one line.
 type failures []error
 
+// Error implements error.
 func (f failures) Error() string {
 	texts := make([]string, len(f))
 	for i, err := range f {

@@ -47,6 +47,7 @@ type destination struct {
 	path string
 }
 
+// String is the destination as in an error: an address with a port, or a path.
 func (d *destination) String() string {
 	if d.inet.known {
 		return d.inet.addrPort().String()

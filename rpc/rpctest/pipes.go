@@ -24,6 +24,7 @@ func pipe(t testing.TB) (r, w int) {
 // fdPair is the server's end: descriptors that block.
 type fdPair struct{ r, w int }
 
+// FDs implements rpc.FDs. The descriptors stay the pair's maker's, who closes them.
 func (f fdPair) FDs() (readFD, writeFD int) { return f.r, f.w }
 
 // file is a descriptor that is to be closed unless its user has done so: some
