@@ -36,8 +36,7 @@ func answerPosts(t *testing.T, loop *reactor.Loop, step func() bool) {
 	t.Helper()
 	questions := make(chan bool)
 	var helper sync.WaitGroup
-	var answer func()
-	answer = func() {
+	answer := func() {
 		if !step() {
 			close(questions)
 			loop.Stop()
