@@ -3,7 +3,6 @@ package rpc
 import (
 	"cmp"
 	"context"
-	"errors"
 )
 
 // A reply may come in parts: frames of kind partial with the call's id, any number
@@ -19,10 +18,6 @@ type PartReceiver interface {
 	Completion
 	Part(part Payload)
 }
-
-// ErrNoParts: the other side takes no partial replies: it speaks an AnyEvent wire, or
-// has not named the feature in its hello.
-var ErrNoParts = errors.New("rpc: the caller takes no partial replies")
 
 // part delivers a part of a reply.
 func (c *Client) part(id uint32, payload Payload) error {

@@ -29,7 +29,7 @@ type ServerConfig struct {
 	Wire Wire
 	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
 	MaxFrame int
-	// FlushEach writes every reply at once. 0: replies of handlers that take
+	// FlushEach writes every reply at once. false: replies of handlers that take
 	// less than 10 µs on the average are written once per batch of calls read.
 	// Under ServeGoroutines such a reply waits while another call can be begun, and no longer than
 	// the scheduler takes to give a goroutine its turn.

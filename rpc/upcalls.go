@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"errors"
 	"sync"
 
 	"github.com/evfork/evfork/internal/wrap"
@@ -11,11 +10,6 @@ import (
 // child's own space. The parent's hello says how many may be without an answer at a
 // time, so that what it owes is bounded: it never stops reading, whatever its own
 // writes do.
-
-// ErrNoCalls: the other side takes no calls of its child: its Config.OnCall is not
-// set, or it speaks an AnyEvent wire. Or the call was made where none can be made: see
-// CallParent and Server.GoParent.
-var ErrNoCalls = errors.New("rpc: the parent takes no calls")
 
 // errNotHere is returned by what cannot be used under a server, or outside its handlers.
 var errNotHere = wrap.Error("rpc: the parent takes no calls from here", ErrNoCalls)
