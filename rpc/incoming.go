@@ -79,7 +79,7 @@ func (s *Server) meet(word uint32, payload Payload) error {
 	if err = s.hello.meet(&theirs); err != nil {
 		return err
 	}
-	s.parts = theirs.has(featureParts)
+	s.takesParts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
 	s.upcalls.grant(theirs.takesCalls())
 	s.upcalls.feed()

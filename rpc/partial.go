@@ -58,7 +58,7 @@ func (s *Server) sendPart(id uint32, part Payload) error {
 // refusesPart is why a part of so many bytes cannot be sent.
 func (s *Server) refusesPart(size int) error {
 	switch {
-	case !s.parts:
+	case !s.takesParts:
 		return ErrNoParts
 	case uint64(size) > uint64(s.maxFrame):
 		return ErrTooLarge

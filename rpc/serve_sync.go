@@ -185,11 +185,3 @@ func (y *syncServer) lookAhead() {
 		y.noteCancels(data)
 	}
 }
-
-// finish ends a Serve method: err is nil at the end of the input.
-func (s *Server) finish(err error) error {
-	if err == nil && s.config.Done != nil {
-		s.config.Done()
-	}
-	return err
-}
