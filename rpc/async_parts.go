@@ -1,5 +1,7 @@
 package rpc
 
+import "cmp"
+
 // asyncParts is what an async server knows of a streamed call besides.
 type asyncParts struct {
 	done   Done
@@ -13,11 +15,13 @@ type asyncParts struct {
 
 // OnParts has the parts of the call's request given to part, on the loop, in their order,
 // and end called when the caller has sent the last; both may be nil. It is to be called
-// before the handler returns; without it, and for a nil part, they are dropped. A part is a view that is
-// valid until the function returns; then its bytes are granted to the caller again,
-// unless PauseParts is in force. After the answer neither is called, and end not either if the caller
-// cancels the call or is gone, or the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there. For a call
-// without input end is called, after the handler.
+// before the handler returns; without it, and for a nil part, they are dropped. A part is a
+// view that is valid until the function returns; then its bytes are granted to the caller
+// again, unless PauseParts is in force.
+//
+// After the answer neither is called. Nor is end if the caller cancels the call or is gone, or
+// the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there.
+// For a call without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
 	s := &d.open.slots[d.slot]
 	if s.gen != d.gen {
@@ -64,10 +68,13 @@ func (d Done) ResumeParts() {
 	}
 }
 
-// OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
+// OnRoom has fn called on the loop when Part, which has returned ErrFull, may be called again;
 // once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
-// the first; nil removes it. The caller grants nothing for a call that it has cancelled, or whose deadline has passed,
-// or when it is gone: then fn is called, too, after OnCancel's function, and finds that Part returns another error.
+// the first; nil removes it.
+//
+// For a call that was cancelled, whose deadline has passed, or whose caller is gone nothing is
+// granted any more: then fn is called, too, after OnCancel's function, and finds that Part
+// returns another error.
 func (d Done) OnRoom(fn func()) {
 	n := d.notify()
 	if n == nil {
@@ -175,13 +182,6 @@ func (a *asyncServer) grant(p *callParts, cost int64) {
 	}
 }
 
-// hasCredit reports whether sending a part would not have to wait.
-func (p *callParts) hasCredit() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.limited || p.credit > 0 || p.broken != nil
-}
-
 // inputEnded tells the calls that wait for what cannot come any more.
 func (a *asyncServer) inputEnded() {
 	a.partsTable.breakOff(errParentLeft)
@@ -203,15 +203,48 @@ func (a *asyncServer) tellInputEnded(d Done) {
 	}
 }
 
-// lacksInput reports whether the end of the request's parts has not come, and will not.
-func (p *callParts) lacksInput() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.ended && p.broken != nil
-}
-
 // isGivenUp reports whether an open call has been cancelled, or its deadline has passed.
 func (d Done) isGivenUp() bool {
 	s := &d.open.slots[d.slot]
 	return s.gen == d.gen && s.notify != nil && s.notify.why != nil
+}
+
+// Part sends a part of the reply, a STRING list. It returns
+//
+//   - ErrNoParts if the caller's side takes none;
+//   - ErrFull if the parent does not read or, in a streamed call, the caller has not taken
+//     earlier parts; OnRoom tells when to go on;
+//   - ErrTooLarge;
+//   - ErrDone after the answer;
+//   - what OnCancel is told, once the caller has cancelled the call, its deadline has passed,
+//     or the caller is gone: ErrCanceled, ErrDeadline or a *LostError. The call has still to be
+//     answered.
+func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values...)) }
+
+// PartBytes is Part with a payload that has been encoded already; it is copied.
+func (d Done) PartBytes(part []byte) error {
+	s := &d.open.slots[d.slot]
+	if s.gen != d.gen {
+		return ErrDone
+	}
+	return d.open.owner.partOfOpen(s, part)
+}
+
+// partOfOpen implements callOwner.
+func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
+	if err := a.refusesPart(len(part)); err != nil {
+		return err
+	}
+	if n := call.notify; n != nil && n.why != nil {
+		return n.why // nobody takes it, and nobody grants more
+	}
+	if a.full() {
+		return ErrFull
+	}
+	if call.parts != nil {
+		if ok, err := call.parts.takeCredit(partCost(len(part))); !ok {
+			return cmp.Or(err, ErrFull)
+		}
+	}
+	return a.sendPart(call.id, part)
 }

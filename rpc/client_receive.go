@@ -106,3 +106,12 @@ func (c *Client) violated(err error) {
 		c.transport.Abort(err)
 	}
 }
+
+// takeInTurn removes the call that a reply of AnyEventSync is to, the oldest, which an abandoned one may
+// be; nil if there is none.
+func (c *Client) takeInTurn(id uint32) Completion {
+	if id != syncReply {
+		return nil
+	}
+	return c.calls.takeOldest()
+}

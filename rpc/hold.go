@@ -45,3 +45,6 @@ func (s *Server) wantsHold(waiting int) (changed bool) {
 	}
 	return false
 }
+
+// mustReadOn reports whether handlers may be waiting for what comes behind other calls.
+func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 || s.upcalls.anyOpen() }

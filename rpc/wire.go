@@ -65,6 +65,9 @@ func (w Wire) appendRoom(buf []byte) []byte {
 	return append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
 }
 
+// syncReply is the word of a reply on the wire AnyEventSync; 0 is an event's.
+const syncReply = 1
+
 // replyWord is the word of the reply to a call.
 func (w Wire) replyWord(id uint32) uint32 {
 	if w == AnyEventSync {
