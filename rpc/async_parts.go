@@ -76,17 +76,17 @@ func (d Done) ResumeParts() {
 // granted any more: then fn is called, too, after OnCancel's function, and finds that Part
 // returns another error.
 func (d Done) OnRoom(fn func()) {
-	n := d.notify()
-	if n == nil {
+	c := d.state()
+	if c == nil {
 		return
 	}
-	n.onRoom = fn
+	c.onRoom = fn
 	switch {
 	case fn == nil:
 	case d.hasRoom():
 		d.open.loop.Post(d.tellRoom) // it came meanwhile
 	default:
-		n.watchDeadline()
+		c.watchDeadline()
 	}
 }
 
@@ -111,16 +111,16 @@ func (d Done) hasRoom() bool {
 // tellRoom calls OnRoom's function if there is room.
 func (d Done) tellRoom() {
 	s := &d.open.slots[d.slot]
-	if s.gen != d.gen || s.notify == nil || s.notify.onRoom == nil || !d.hasRoom() {
+	if s.gen != d.gen || s.state == nil || s.state.onRoom == nil || !d.hasRoom() {
 		return
 	}
-	s.notify.tellRoom()
+	s.state.tellRoom()
 }
 
 // partsRoom tells all calls that there is room in the stream.
 func (a *asyncServer) partsRoom() {
 	for i := range a.open.slots {
-		if s := &a.open.slots[i]; s.gen%2 == 1 && s.notify != nil && s.notify.onRoom != nil {
+		if s := &a.open.slots[i]; s.gen%2 == 1 && s.state != nil && s.state.onRoom != nil {
 			Done{open: &a.open, slot: i, gen: s.gen}.tellRoom()
 		}
 	}
@@ -199,14 +199,14 @@ func (a *asyncServer) inputEnded() {
 // tellInputEnded tells an open call whose parts do not come any more.
 func (a *asyncServer) tellInputEnded(d Done) {
 	if p := d.streamed(); p != nil && p.lacksInput() {
-		d.notify().happened(ErrCanceled)
+		d.state().happened(ErrCanceled)
 	}
 }
 
 // isGivenUp reports whether an open call has been cancelled, or its deadline has passed.
 func (d Done) isGivenUp() bool {
 	s := &d.open.slots[d.slot]
-	return s.gen == d.gen && s.notify != nil && s.notify.why != nil
+	return s.gen == d.gen && s.state != nil && s.state.why != nil
 }
 
 // Part sends a part of the reply, a STRING list. It returns
@@ -235,8 +235,8 @@ func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
 	if err := a.refusesPart(len(part)); err != nil {
 		return err
 	}
-	if n := call.notify; n != nil && n.why != nil {
-		return n.why // nobody takes it, and nobody grants more
+	if c := call.state; c != nil && c.why != nil {
+		return c.why // nobody takes it, and nobody grants more
 	}
 	if a.full() {
 		return ErrFull

@@ -134,4 +134,3 @@ func (p *callParts) awaitPart(ctx context.Context, w partWaiter) (part Payload, 
 	}
 	return nil, false, nil
 }
-

@@ -1,11 +1,10 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/valyala/bytebufferpool"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -178,6 +177,26 @@ func (a *asyncServer) begin(call *incoming, done Done) {
 	}
 }
 
+// dropped answers a call with a deadline that nobody waits for any more, without beginning
+// it. Else it notes the deadline.
+func (a *asyncServer) dropped(d Done, call *incoming) bool {
+	if call.late() {
+		d.Fail(ErrDeadline)
+		return true
+	}
+	d.open.slots[d.slot].state = &callState{loop: d.open.loop, deadline: call.deadline}
+	return false
+}
+
+// cancelCall tells an open call that nobody waits for it.
+func (a *asyncServer) cancelCall(id uint32) {
+	if a.open.find(id) == nil {
+		a.cancelHeld(id) // or it has been answered
+		return
+	}
+	a.open.cancel(id)
+}
+
 // frame is the sink: frames leave at the end of the iteration, or at once.
 func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
 	err := a.stream.Commit(appendFrame(a.stream.AppendBuffer(), word, payload))
@@ -243,44 +262,6 @@ func (a *asyncServer) onClose(err error) {
 	a.endCalls(nil)
 }
 
-// Done answers one call. Its methods belong to the loop's goroutine; the first
-// to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
-// if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.
-type Done struct {
-	open *openCalls
-	slot int
-	gen  uint32
-}
-
-// Reply answers with a STRING list.
-func (d Done) Reply(values ...string) error {
-	b := bytebufferpool.Get()
-	defer bytebufferpool.Put(b)
-	b.B = AppendStrings(b.B, values...)
-	return d.end(b.B, nil)
-}
-
-// ReplyBytes answers with a payload that has been encoded already; it is copied.
-func (d Done) ReplyBytes(payload []byte) error { return d.end(payload, nil) }
-
-// Fail answers with an error; see Handler.
-func (d Done) Fail(err error) error {
-	if err == nil {
-		err = errNilFailure // the caller must not take it for a reply
-	}
-	return d.end(nil, err)
-}
-
-var errNilFailure = errors.New("rpc: the handler failed with a nil error")
-
-func (d Done) end(reply Payload, failure error) error {
-	id, ok := d.open.take(d.slot, d.gen)
-	if !ok {
-		return ErrDone
-	}
-	return d.open.owner.answerOpen(id, reply, failure)
-}
-
 // answerOpen implements callOwner.
 func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error {
 	a.busy.answered()
@@ -300,4 +281,13 @@ func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error 
 		a.checkBusy()
 	}
 	return err
+}
+
+// endCalls tells those who wait, for the parent or for a cancel, that the server has ended, and why if
+// that is not its own error.
+func (a *asyncServer) endCalls(why error) {
+	why = cmp.Or(a.err, why, errInputEnded)
+	defer a.open.endAll()
+	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
+	a.endUpcalls(why)
 }

@@ -92,23 +92,6 @@ type goroutineServer struct {
 // yieldsOnce is the reader's: with several CPUs another can have the runner that is left over.
 func yieldsOnce() bool { return !yield.OneCPU }
 
-// goroutineCall is a call that has a goroutine, and its ctx.
-type goroutineCall struct {
-	callContext
-	server  *goroutineServer
-	id      uint32
-	place   int // in running
-	request *[]byte
-	parts   *callParts // nil unless the call is a streamed one
-
-	parting  sync.Mutex // orders parts before the answer
-	answered bool
-}
-
-// number and length implement waitingCall.
-func (c *goroutineCall) number() uint32 { return c.id }
-func (c *goroutineCall) length() int    { return len(*c.request) }
-
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {

@@ -1,6 +1,11 @@
 package rpc
 
-import "math"
+import (
+	"math"
+	"runtime"
+
+	"github.com/evfork/evfork/internal/yield"
+)
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -59,6 +64,25 @@ type syncServer struct {
 	ctx      *syncContext
 	handling bool // the handler of current has not returned
 	wait     syncWait
+}
+
+// readBatch is the read of the main loop, outside handlers: nothing is kept any more.
+func (y *syncServer) readBatch() (more bool, err error) {
+	w := &y.wait
+	w.own = false
+	w.unseen = math.MaxInt
+	if cap(w.buf) > waitBufferKept {
+		w.buf = nil
+	}
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return false, err
+		}
+	}
+	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
+		runtime.Gosched()
+	}
+	return y.reader.read()
 }
 
 // serveBatch answers what one read has brought, and what comes meanwhile. While handlers are

@@ -144,23 +144,3 @@ func (c *Client) holdsBack() bool { return c.upcalls.held || len(c.upcalls.unsen
 
 // endUpcalls tells those who answer the child's calls that it is gone.
 func (c *Client) endUpcalls() { c.upcalls.open.endFrom(0, c.endErr) }
-
-// endFrom ends what the open calls have asked for, from a slot on.
-func (o *openCalls) endFrom(i int, why error) {
-	defer func() {
-		if i < len(o.slots) { // a callback has panicked
-			o.endFrom(i, why)
-		}
-	}()
-	for i < len(o.slots) {
-		s := &o.slots[i]
-		i++
-		if s.gen%2 == 0 {
-			continue
-		}
-		if s.notify == nil {
-			s.notify = &notify{loop: o.loop}
-		}
-		s.notify.happened(why)
-	}
-}
