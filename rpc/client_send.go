@@ -103,6 +103,16 @@ func (c *Client) notQueued(err error) error {
 	return ErrFull
 }
 
+// control queues a frame that is no call. ErrFull means that it must be tried
+// again; any other error that the child is going, or was given its EOF.
+func (c *Client) control(word uint32, payload []byte) error {
+	err := c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload))
+	if err != nil {
+		return c.notQueued(err)
+	}
+	return nil
+}
+
 func (c *Client) onDrain() {
 	c.sendUnsent()
 	c.tellCancels()

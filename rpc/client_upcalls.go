@@ -6,10 +6,6 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// defaultMaxUpcalls is how many calls of the child may be without an answer, unless
-// configured.
-const defaultMaxUpcalls = 64
-
 // childCalls are the calls of a Client's child.
 type childCalls struct {
 	open   openCalls
@@ -23,11 +19,6 @@ func (c *Client) initUpcalls() {
 	if c.config.OnCall == nil {
 		return
 	}
-	if c.config.MaxUpcalls <= 0 {
-		c.config.MaxUpcalls = defaultMaxUpcalls
-	}
-	// More have no ids, and the child may not be able to read the number.
-	c.config.MaxUpcalls = min(c.config.MaxUpcalls, int(Evfork.idMask()))
 	c.upcalls.open.owner, c.upcalls.open.loop = c, c.loop
 	c.hello.features = append(c.hello.features, featureCalls)
 	c.hello.calls = c.config.MaxUpcalls
@@ -93,8 +84,7 @@ func (c *Client) partOfOpen(*openCall, Payload) error { return ErrNoParts }
 // are not made before that, since they would take the room.
 func (c *Client) sendAnswer(word uint32, payload Payload) error {
 	if len(c.upcalls.unsent) == 0 {
-		err := c.notQueued(c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload)))
-		switch err {
+		switch err := c.control(word, payload); err {
 		case nil, ErrTooLarge:
 			return err
 		case ErrFull:

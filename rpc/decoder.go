@@ -144,27 +144,3 @@ func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])
 	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}
 }
-
-// quoteLimit is how much of what a program printed into its protocol is quoted.
-const quoteLimit = 64
-
-// printable returns the beginning of data if a person would read its first
-// header's worth as text, and else "". A header that is text is no header:
-// its length would be half a gigabyte at least.
-func printable(data []byte) string {
-	if len(data) < headerSize {
-		return ""
-	}
-	for _, b := range data[:headerSize] {
-		if (b < ' ' || b > '~') && b != '\n' && b != '\t' && b != '\r' {
-			return ""
-		}
-	}
-	return string(data[:min(len(data), quoteLimit)])
-}
-
-// appendFrame appends a frame to buf.
-func appendFrame(buf []byte, word uint32, payload []byte) []byte {
-	buf = binary.BigEndian.AppendUint64(buf, uint64(word)<<32|uint64(uint32(len(payload))))
-	return append(buf, payload...)
-}

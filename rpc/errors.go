@@ -154,3 +154,21 @@ func (e *ProtocolError) Error() string {
 func violation(format string, args ...any) *ProtocolError {
 	return &ProtocolError{What: fmt.Sprintf(format, args...)}
 }
+
+// quoteLimit is how much of what a program printed into its protocol is quoted.
+const quoteLimit = 64
+
+// printable returns the beginning of data if a person would read its first
+// header's worth as text, and else "". A header that is text is no header:
+// its length would be half a gigabyte at least.
+func printable(data []byte) string {
+	if len(data) < headerSize {
+		return ""
+	}
+	for _, b := range data[:headerSize] {
+		if (b < ' ' || b > '~') && b != '\n' && b != '\t' && b != '\r' {
+			return ""
+		}
+	}
+	return string(data[:min(len(data), quoteLimit)])
+}

@@ -11,7 +11,10 @@ type incoming struct {
 }
 
 // late reports whether the call's deadline has passed: nobody waits for it.
-func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Before(i.deadline) }
+func (i *incoming) late() bool { return isPast(i.deadline) }
+
+// isPast reports whether a call with a deadline, which may be none, is late.
+func isPast(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
 // accept checks a frame of the parent and takes it apart, into call, which is the
 // caller's to use again: returning it would copy it for every call. kindCall: call is a

@@ -204,7 +204,7 @@ func (g *goroutineServer) recycle(c *goroutineCall) {
 // invoke calls the handler, if somebody still waits for the call, turning a
 // panic into an error.
 func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
-	if late := (incoming{deadline: c.deadline}); late.late() {
+	if isPast(c.deadline) {
 		return nil, ErrDeadline
 	}
 	returned := false

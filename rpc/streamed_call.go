@@ -80,7 +80,7 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 	}
 	switch {
 	case err == ErrFull && (patient || !c.greeted):
-		s.request = append(make([]byte, 0, len(payload)), payload...)
+		s.request = Payload(payload).clone()
 		c.calls.add(s.id, s, untoldEnd)
 		s.later()
 	case err != nil:

@@ -113,17 +113,8 @@ func (u *upcalls) complete(to Completion, reply Payload, err error) {
 
 // endCanceled tells those whose calls were cancelled.
 func (u *upcalls) endCanceled() {
-	defer func() {
-		if len(u.loop.canceled) > 0 { // a callback has panicked
-			u.endCanceled()
-		}
-	}()
-	for len(u.loop.canceled) > 0 {
-		to := u.loop.canceled[0]
-		u.loop.canceled = u.loop.canceled[1:]
-		u.complete(to, nil, ErrCanceled)
-	}
-	u.loop.canceled = nil
+	defer func() { u.loop.canceled = nil }()
+	callAll(&u.loop.canceled, func(to Completion) { u.complete(to, nil, ErrCanceled) })
 }
 
 // feed has OnDrain called if a call has had no room, and now may have.

@@ -198,18 +198,6 @@ func (u *upcalls) end(why error) {
 	close(u.over)
 	u.mu.Unlock()
 	defer u.feed() // whoever waits for room is told why there is none
-	u.lose(lost, &LostError{Cause: why, Started: true})
-}
-
-func (u *upcalls) lose(lost []call, err error) {
-	defer func() {
-		if len(lost) > 0 { // a callback has panicked
-			u.lose(lost, err)
-		}
-	}()
-	for len(lost) > 0 {
-		to := lost[0].to
-		lost = lost[1:]
-		u.complete(to, nil, err)
-	}
+	err := &LostError{Cause: why, Started: true}
+	callAll(&lost, func(l call) { u.complete(l.to, nil, err) })
 }

@@ -84,7 +84,7 @@ func (w *waiter) Complete(reply Payload, err error) {
 	}
 	w.err = err
 	if err == nil {
-		w.reply = append(make(Payload, 0, len(reply)), reply...)
+		w.reply = reply.clone()
 	}
 	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
 		w.client.queue.letGo(w)

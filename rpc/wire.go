@@ -1,6 +1,9 @@
 package rpc
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Wire is the format of frames. Both sides have to be told the same. A parent on
 // Evfork whose child is not gets child.ErrStartTimeout, or a *ProtocolError; on AnyEvent's wires,
@@ -132,4 +135,10 @@ func maxFrame(configured int) uint32 {
 		return defaultMaxFrame
 	}
 	return uint32(min(uint64(configured), 1<<32-1, math.MaxInt-headerSize))
+}
+
+// appendFrame appends a frame to buf.
+func appendFrame(buf []byte, word uint32, payload []byte) []byte {
+	buf = binary.BigEndian.AppendUint64(buf, uint64(word)<<32|uint64(uint32(len(payload))))
+	return append(buf, payload...)
 }
