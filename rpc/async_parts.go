@@ -131,7 +131,7 @@ func (a *asyncServer) handlerReturned(d Done) {
 	if p := d.streamed(); p != nil {
 		p.async.done, p.async.begun = d, true
 		a.deliver(p)
-		a.tellInputEnded(d) // it may have come while the call was held
+		a.tellInputEnded(d) // it may have come while the call waited
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *Client) abandon(e *call) Completion {
 	}
 	to := c.calls.abandon(e)
 	c.sendCancel(e.id)
-	c.bePatient(e.id)
+	c.startAbandonTimeout(e.id)
 	return to
 }
 
@@ -61,8 +61,8 @@ func (c *Client) abandonCall(id uint32) {
 	c.abandon(c.calls.entry(id))
 }
 
-// bePatient gives the child so much time to answer an abandoned call.
-func (c *Client) bePatient(id uint32) {
+// startAbandonTimeout limits the time that the child may take to answer an abandoned call.
+func (c *Client) startAbandonTimeout(id uint32) {
 	if c.config.AbandonTimeout > 0 {
 		c.calls.schedule(id, c.timebase.at(c.loop.Now())+min(c.config.AbandonTimeout, distant))
 		c.armTimer()

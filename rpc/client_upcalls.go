@@ -11,7 +11,7 @@ type childCalls struct {
 	open   openCalls
 	unsent []byte // answers for which the stream has had no room, as frames
 	owed   int    // how many: the child has no answer to these calls either
-	held   bool   // the child wants no calls for now
+	hold   bool   // the child wants no calls for now
 }
 
 // initUpcalls prepares for calls of the child, if they are wanted, before the hello.
@@ -44,8 +44,8 @@ func (c *Client) called(id uint32, payload Payload) error {
 	return nil
 }
 
-// upcallCancelled is told that the child does not wait for the answer to a call any more.
-func (c *Client) upcallCancelled(id uint32) error {
+// upcallCanceled is told that the child does not wait for the answer to a call any more.
+func (c *Client) upcallCanceled(id uint32) error {
 	if c.config.OnCall == nil || id == eventID {
 		return violation("frame of kind %d with id %d", kindCancel, id)
 	}
@@ -125,12 +125,12 @@ func (c *Client) holdCalls(id uint32) error {
 	if id > holdOn {
 		return violation("frame of kind %d with id %d", kindHold, id)
 	}
-	c.upcalls.held = id == holdOn
+	c.upcalls.hold = id == holdOn
 	return nil
 }
 
 // holdsBack reports whether no call may be made for the sake of the child's calls.
-func (c *Client) holdsBack() bool { return c.upcalls.held || len(c.upcalls.unsent) > 0 }
+func (c *Client) holdsBack() bool { return c.upcalls.hold || len(c.upcalls.unsent) > 0 }
 
 // endUpcalls tells those who answer the child's calls that it is gone.
 func (c *Client) endUpcalls() { c.upcalls.open.endFrom(0, c.endErr) }

@@ -21,9 +21,9 @@ type decoder struct {
 	payload    []byte // valid until the next feed or next
 	err        error
 
-	in      []byte      // not yet looked at
-	partial frameBuffer // the beginning of a frame
-	whole   bool        // partial has just been delivered
+	in        []byte      // not yet looked at
+	partial   frameBuffer // the beginning of a frame
+	delivered bool        // the frame in partial has been
 }
 
 func (d *decoder) feed(data []byte) { d.in = data }
@@ -79,8 +79,8 @@ func (d *decoder) nextPartial() bool {
 	if d.err != nil {
 		return false
 	}
-	if d.whole {
-		d.whole = false
+	if d.delivered {
+		d.delivered = false
 		d.partial.reset()
 		return d.next()
 	}
@@ -99,7 +99,7 @@ func (d *decoder) nextPartial() bool {
 	d.hello = false
 	d.word = d.wordOf(d.partial.bytes)
 	d.payload = slices.Clip(d.partial.bytes[header:])
-	d.whole = true
+	d.delivered = true
 	return true
 }
 
@@ -134,7 +134,7 @@ func (d *decoder) fill(n int) bool {
 
 // pending is how many bytes of an unfinished frame have been received.
 func (d *decoder) pending() int {
-	if d.whole {
+	if d.delivered {
 		return 0
 	}
 	return len(d.partial.bytes)

@@ -71,7 +71,7 @@ type asyncServer struct {
 	busy    busy
 	pace    pace
 	open    openCalls
-	held    held
+	backlog asyncBacklog
 	limited bool // calls may have to wait for other calls
 	calls   int  // of this read batch, so far
 	err     error
@@ -82,7 +82,7 @@ type asyncServer struct {
 
 func (a *asyncServer) onData(data []byte) { a.process(data) }
 
-// process acts on what was held and on the frames in data.
+// process acts on what has waited and on the frames in data.
 func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
@@ -131,11 +131,11 @@ func (a *asyncServer) beginCalls() (done bool) {
 		}
 	}()
 	for a.err == nil {
-		if !a.held.calls.empty() && !a.stalled() {
-			h := a.held.calls.pop()
+		if !a.backlog.calls.empty() && !a.stalled() {
+			h := a.backlog.calls.pop()
 			current = a.open.add(h.call.id)
 			a.begin(&h.call, current)
-			a.held.release(h)
+			a.backlog.release(h)
 			continue
 		}
 		if !a.decoder.next() {
@@ -146,8 +146,8 @@ func (a *asyncServer) beginCalls() (done bool) {
 		switch {
 		case err != nil:
 			a.fail(err)
-		case k == kindCall && (a.stalled() || !a.held.calls.empty()):
-			a.hold(&call)
+		case k == kindCall && (a.stalled() || !a.backlog.calls.empty()):
+			a.keep(&call)
 		case k == kindCall:
 			current = a.open.add(call.id)
 			a.begin(&call, current)
@@ -191,7 +191,7 @@ func (a *asyncServer) dropped(d Done, call *incoming) bool {
 // cancelCall tells an open call that nobody waits for it.
 func (a *asyncServer) cancelCall(id uint32) {
 	if a.open.find(id) == nil {
-		a.cancelHeld(id) // or it has been answered
+		a.cancelKept(id) // or it has been answered
 		return
 	}
 	a.open.cancel(id)
@@ -225,8 +225,8 @@ func (a *asyncServer) onEOF() {
 
 // endInput is the end of the input, when all that has come has been begun.
 func (a *asyncServer) endInput() {
-	if !a.held.calls.empty() {
-		a.held.eof = true
+	if !a.backlog.calls.empty() {
+		a.backlog.eof = true
 		return
 	}
 	if n := a.decoder.pending(); n > 0 {
@@ -274,7 +274,7 @@ func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error 
 	if err != nil {
 		a.fail(err)
 	}
-	if a.held.any() { // asked here, and below: neither is so in most calls, and a call costs
+	if a.backlog.any() { // asked here, and below: neither is so in most calls, and a call costs
 		a.mayGoOn()
 	}
 	if a.busy.idle() {

@@ -145,7 +145,7 @@ func (g *goroutineServer) take(c *goroutineCall) bool {
 	for g.backlog.full() && !g.ended && !g.mustReadOn() {
 		g.change.Wait()
 	}
-	return g.wantsHold(g.backlog.size)
+	return g.updateHold(g.backlog.size)
 }
 
 // tell has the parent know whether to hold calls back.
@@ -235,7 +235,7 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c, ok := g.backlog.remove(id)
-	tell := g.wantsHold(g.backlog.size)
+	tell := g.updateHold(g.backlog.size)
 	g.mu.Unlock()
 	if tell {
 		g.tell()

@@ -26,7 +26,7 @@ func ServeSync(fds FDs, handler Handler) error {
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
 	y.newContext()
-	s.upcalls.serves(servingOtherwise)
+	s.upcalls.serves(servingOneGoroutine)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
 	for {
@@ -151,7 +151,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 			return err
 		}
 	}
-	if y.ahead.take(call.id) {
+	if y.ahead.has(call.id) {
 		call.parts.over()
 		return y.answer(call.id, nil, ErrCanceled, !y.batching)
 	}

@@ -97,7 +97,7 @@ func (y *syncServer) readMore() error {
 
 // holdOrGoOn has the parent hold calls back while many wait.
 func (y *syncServer) holdOrGoOn() error {
-	if y.wantsHold(len(y.reader.decoder.in)) {
+	if y.updateHold(len(y.reader.decoder.in)) {
 		return y.tellHold()
 	}
 	return nil

@@ -93,7 +93,7 @@ func (s *Server) CancelParent(call CallID) bool {
 
 // serveAsync tells that the server is one.
 func (u *upcalls) serveAsync(a *asyncServer) {
-	u.serves(servingOtherwise)
+	u.serves(servingOneGoroutine)
 	u.async = a
 	u.loop.base = newTimebase(a.loop.Now())
 	u.onOpen = a.readOn
@@ -117,8 +117,8 @@ func (u *upcalls) endCanceled() {
 	callAll(&u.loop.canceled, func(to Completion) { u.complete(to, nil, ErrCanceled) })
 }
 
-// feed has OnDrain called if a call has had no room, and now may have.
-func (u *upcalls) feed() {
+// tellRoom has OnDrain called if a call has had no room, and now may have.
+func (u *upcalls) tellRoom() {
 	if !u.loop.starved {
 		return
 	}

@@ -42,7 +42,7 @@ type serveMode uint8
 
 const (
 	notServing serveMode = iota
-	servingOtherwise
+	servingOneGoroutine
 	servingGoroutines // any goroutine may wait
 )
 
@@ -87,7 +87,7 @@ func (u *upcalls) anyOpen() bool {
 func (u *upcalls) mayWait() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.refused == nil && u.mode == servingOtherwise {
+	if u.refused == nil && u.mode == servingOneGoroutine {
 		return errNotHere
 	}
 	return u.refused
@@ -162,7 +162,7 @@ func (u *upcalls) answered(k kind, id uint32, payload Payload) error {
 	} else {
 		u.complete(to, payload, nil)
 	}
-	u.feed()
+	u.tellRoom()
 	return nil
 }
 
@@ -197,7 +197,7 @@ func (u *upcalls) end(why error) {
 	lost := u.table.drain()
 	close(u.over)
 	u.mu.Unlock()
-	defer u.feed() // whoever waits for room is told why there is none
+	defer u.tellRoom() // whoever waits for room is told why there is none
 	err := &LostError{Cause: why, Started: true}
 	callAll(&lost, func(l call) { u.complete(l.to, nil, err) })
 }

@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// Wire is the format of frames. Both sides have to be told the same. A parent on
-// Evfork whose child is not gets child.ErrStartTimeout, or a *ProtocolError; on AnyEvent's wires,
-// which have no hello, nothing tells, and calls may have no end but their deadline.
+// Wire is the format of frames. Both sides have to be told the same. A parent that speaks
+// Evfork to a child that does not gets child.ErrStartTimeout, or a *ProtocolError. On AnyEvent's
+// wires, which have no hello, nobody notices, and calls may have no end but their deadline.
 type Wire uint8
 
 const (
@@ -84,14 +84,14 @@ func (w Wire) replyWord(id uint32) uint32 {
 type kind uint32
 
 const (
-	kindCall      kind = 0  // call, reply, or (id 0, child to parent) event
-	kindError     kind = 1  // error reply: a STRING list of message, kind, stack
-	kindPart      kind = 2  // part of a reply; parent to child of a request
+	kindCall      kind = 0  // a call or a reply; with id 0, from the child, an event
+	kindError     kind = 1  // error reply: see error_reply.go
+	kindPart      kind = 2  // part of a reply, or, from the parent, of a request
 	kindCancel    kind = 3  // nobody waits for the call any more
 	kindMetaCall  kind = 4  // call with metadata
-	kindCredit    kind = 6  // so many bytes of parts more
-	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
+	kindCredit    kind = 6  // so many bytes more of parts may come
+	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindHold      kind = 11 // the child wants no calls for now, or wants them again
 	kindExtension kind = 14 // ignored, whatever it is
 	kindHello     kind = 15
