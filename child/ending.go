@@ -96,6 +96,18 @@ func (p *Process) onExited() {
 	p.exited = true
 	p.patience.stop()
 	p.handshake.stop()
+	p.bury()
+}
+
+// bury is done again for what is left if a callback panics, when the stream that it
+// came from has been told. What has been taken is not there any more.
+func (p *Process) bury() {
+	buried := false
+	defer func() {
+		if !buried {
+			_ = p.loop.Post(p.bury) // refused if the loop has failed: its Close reaps
+		}
+	}()
 	if p.protocol != nil {
 		p.protocol.Drain()
 	}
@@ -105,6 +117,7 @@ func (p *Process) onExited() {
 		p.signalGroup(syscall.SIGKILL) // ESRCH when nothing is left
 	}
 	p.reap(0)
+	buried = true
 	p.end(nil)
 }
 

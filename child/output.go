@@ -88,9 +88,11 @@ func (o *output) logLines(data []byte) {
 	}
 }
 
+// logLine forgets the line first: a logger that panics is not given it again.
 func (o *output) logLine() {
-	o.log(string(bytes.TrimSuffix(o.line, []byte{'\r'})), o.attrs...)
+	line := string(bytes.TrimSuffix(o.line, []byte{'\r'}))
 	o.line = o.line[:0]
+	o.log(line, o.attrs...)
 }
 
 // finish takes what the pipe holds now and logs a last line without its newline.

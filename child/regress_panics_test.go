@@ -1,0 +1,57 @@
+package child_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
+)
+
+// newSurvivor makes a fixture whose loop survives panics, and counts them.
+func newSurvivor(t *testing.T) (f *fixture, panics *int) {
+	t.Helper()
+	panics = new(int)
+	return newFixtureWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { *panics++ }}), panics
+}
+
+// A callback that panicked while the last bytes of an exited child were taken kept
+// it from being reaped: OnExit and OnEnd never came, and Close waited ten seconds for it.
+func TestPanicOverTheProtocolsLastBytesLeavesTheEnd(t *testing.T) {
+	f, panics := newSurvivor(t)
+	k := f.startUnclaimed(steps("say:hello", "print:out", "stderr:err", "exit:3"))
+	var closed *reactor.Panic
+	s, err := k.Open(reactor.StreamConfig{
+		OnData:  func([]byte) { panic("in OnData") },
+		OnClose: func(err error) { errors.As(err, &closed) },
+	})
+	must(t, err)
+	must(t, s.Pause()) // so that the exit comes first
+	f.until(func() bool { return k.ended() && closed != nil })
+	if *panics != 1 || k.exits != 1 || k.ends != 1 || k.state.Code != 3 {
+		t.Errorf("%d panics, OnExit was called %d times, OnEnd %d times, it %v", *panics, k.exits, k.ends, k.state)
+	}
+	if k.out.String() != "out" || k.err.String() != "err" {
+		t.Errorf("stdout %q, stderr %q", k.out.String(), k.err.String())
+	}
+}
+
+// The same of a logger that panics over a last line without its newline.
+func TestPanicOverALastLineLeavesTheEnd(t *testing.T) {
+	f, panics := newSurvivor(t)
+	config := steps("print:out", "stderr:err", "exit:3")
+	lines := 0
+	config.Logger = panickingLogger{&lines}
+	k := f.startUnclaimed(config)
+	f.until(k.ended)
+	if *panics != 2 || lines != 2 || k.exits != 1 || k.ends != 1 || k.state.Code != 3 {
+		t.Errorf("%d panics over %d lines, OnExit was called %d times, OnEnd %d times, it %v", *panics, lines, k.exits, k.ends, k.state)
+	}
+}
+
+type panickingLogger struct{ lines *int }
+
+func (l panickingLogger) Info(string, ...any) { *l.lines++; panic("in Info") }
+func (l panickingLogger) Warn(string, ...any) { *l.lines++; panic("in Warn") }
+
+var _ child.Logger = panickingLogger{}
