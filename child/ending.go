@@ -56,7 +56,7 @@ func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 			onClose(err)
 		}
 		switch {
-		case errors.Is(err, reactor.ErrClosed):
+		case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
 			p.end(err) // the loop ends before the process
 		case err != nil:
 			p.suspect()

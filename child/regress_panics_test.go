@@ -55,3 +55,16 @@ func (l panickingLogger) Info(string, ...any) { *l.lines++; panic("in Info") }
 func (l panickingLogger) Warn(string, ...any) { *l.lines++; panic("in Warn") }
 
 var _ child.Logger = panickingLogger{}
+
+// A panic whose value was reactor.ErrClosed was taken for the end of the loop: OnExit and
+// OnEnd were called for a child that was still running, and Close waited ten seconds for it.
+func TestPanicWithErrClosedIsNotTheEndOfTheLoop(t *testing.T) {
+	f, panics := newSurvivor(t)
+	k := f.startUnclaimed(steps("say:hello", "eof", "exit:3"))
+	_, err := k.Open(reactor.StreamConfig{OnData: func([]byte) { panic(reactor.ErrClosed) }})
+	must(t, err)
+	f.until(k.ended)
+	if exit := k.exitError(t); *panics != 1 || !exit.State.Known || exit.State.Code != 3 {
+		t.Errorf("%d panics, it %v", *panics, exit.State)
+	}
+}
