@@ -52,17 +52,22 @@ func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 		}
 	}
 	config.OnClose = func(err error) {
+		defer p.protocolClosed(err) // also if the callback panics
 		if onClose != nil {
 			onClose(err)
 		}
-		switch {
-		case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
-			p.end(err) // the loop ends before the process
-		case err != nil:
-			p.suspect()
-		}
 	}
 	return config
+}
+
+// protocolClosed is called when the protocol's stream has been closed, and why.
+func (p *Process) protocolClosed(err error) {
+	switch {
+	case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
+		p.end(err) // the loop ends before the process
+	case err != nil:
+		p.suspect()
+	}
 }
 
 // suspect is called when the child has closed a side of its protocol. Usually

@@ -68,3 +68,38 @@ func TestPanicWithErrClosedIsNotTheEndOfTheLoop(t *testing.T) {
 		t.Errorf("%d panics, it %v", *panics, exit.State)
 	}
 }
+
+// A panic in OnClose of a protocol that could not be read kept the child from being put down.
+func TestPanicInOnCloseDoesNotSpareTheChild(t *testing.T) {
+	f, panics := newSurvivor(t)
+	config := steps("wait")
+	config.Ladder = atOnce
+	k := f.startUnclaimed(config)
+	s, err := k.Open(reactor.StreamConfig{OnClose: func(error) { panic("in OnClose") }})
+	must(t, err)
+	failReading(t, s)
+	f.until(k.ended)
+	if *panics != 1 || !errors.Is(k.cause, child.ErrClosedPipe) {
+		t.Errorf("%d panics, it ended with %v", *panics, k.cause)
+	}
+}
+
+// When the loop had failed, such a panic kept OnEnd from being called.
+func TestPanicInOnCloseOfAFailedLoopLeavesTheEnd(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(steps("wait"))
+	_, err := k.Open(reactor.StreamConfig{OnClose: func(error) { panic("in OnClose") }})
+	must(t, err)
+	f.AfterFunc(0, func() { panic("in a timer") })
+	leaveRun(f)
+	if k.exits != 1 || k.ends != 1 || k.cause != reactor.ErrClosed {
+		t.Errorf("OnExit was called %d times, OnEnd %d times, with %v", k.exits, k.ends, k.cause)
+	}
+}
+
+// leaveRun runs a loop until a panic leaves it.
+func leaveRun(f *fixture) {
+	defer func() { recover() }()
+	_ = f.Run(f.t.Context())
+	f.t.Error("no panic")
+}

@@ -97,14 +97,20 @@ func TestChildWhoseProtocolCannotBeReadIsPutDown(t *testing.T) {
 	config := steps("wait")
 	config.Ladder = atOnce
 	k := f.start(config)
-	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(dir)
-	r, _ := k.stream.FDs()
-	must(t, unix.Dup2(dir, r)) // reading a directory fails with EISDIR
-	k.stream.Drain()
+	failReading(t, k.stream)
 	f.until(k.ended)
 	if !errors.Is(k.cause, child.ErrClosedPipe) {
 		t.Errorf("it ended with %v", k.cause)
 	}
+}
+
+// failReading has a stream read a directory, which fails with EISDIR.
+func failReading(t *testing.T, s *reactor.Stream) {
+	t.Helper()
+	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	r, _ := s.FDs()
+	must(t, unix.Dup2(dir, r))
+	s.Drain()
 }
