@@ -177,15 +177,25 @@ func (p *Process) end(loopEnded error) {
 	}
 	// Deferred, because a panic in one callback must not keep the rest from being done.
 	defer p.closeFiles()
+	defer callEach(&p.onEnd, func(fn func(error)) { fn(p.cause) })
+	callEach(&p.onExit, func(fn func(ExitState)) { fn(p.state) })
+}
+
+// callEach takes functions from a list and calls them. One that panics keeps the
+// others from nothing; its panic goes on behind them.
+func callEach[F any](list *[]F, call func(F)) {
+	returned := false
 	defer func() {
-		for _, fn := range p.onEnd {
-			fn(p.cause)
+		if !returned {
+			callEach(list, call)
 		}
-		p.onExit, p.onEnd = nil, nil
 	}()
-	for _, fn := range p.onExit {
-		fn(p.state)
+	for len(*list) > 0 {
+		fn := (*list)[0]
+		*list = (*list)[1:]
+		call(fn)
 	}
+	*list, returned = nil, true
 }
 
 func (p *Process) closeFiles() {

@@ -103,3 +103,20 @@ func leaveRun(f *fixture) {
 	_ = f.Run(f.t.Context())
 	f.t.Error("no panic")
 }
+
+// A panic in one of several functions given to OnExit or OnEnd kept those after it from being
+// called: with a user's OnEnd before a client's, no call of that client ever ended.
+func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
+	f, panics := newSurvivor(t)
+	proc, err := child.Start(f.Loop, steps("exit:3"))
+	must(t, err)
+	var calls string
+	for _, name := range []string{"1", "2", "3"} {
+		proc.OnExit(func(child.ExitState) { calls += "exit" + name + " "; panic("in OnExit") })
+		proc.OnEnd(func(error) { calls += "end" + name + " "; panic("in OnEnd") })
+	}
+	f.until(func() bool { return *panics > 0 })
+	if calls != "exit1 exit2 exit3 end1 end2 end3 " {
+		t.Errorf("called were %s", calls)
+	}
+}
