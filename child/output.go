@@ -56,7 +56,7 @@ func (o *output) data(data []byte) {
 // and then.
 func (o *output) remember(data []byte) {
 	data = data[max(len(data)-o.keep, 0):]
-	if len(o.tail)+len(data) > 2*o.keep {
+	if len(o.tail)+len(data)-o.keep > o.keep { // twice keep may overflow
 		kept := copy(o.tail, o.tail[len(o.tail)-o.keep:])
 		o.tail = o.tail[:kept]
 	}

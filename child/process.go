@@ -156,11 +156,14 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 	if p.reaped {
 		return p.error("signal", ErrExited)
 	}
-	target := -p.pid
 	if p.config.SharedGroup {
-		target = p.pid
+		return p.error("signal", syscall.Kill(p.pid, sig))
 	}
-	return p.error("signal", syscall.Kill(target, sig))
+	err := syscall.Kill(-p.pid, sig)
+	if group, unknown := syscall.Getpgid(p.pid); unknown == nil && group != p.pid {
+		err = syscall.Kill(p.pid, sig) // it has moved to another group, and perhaps left none behind
+	}
+	return p.error("signal", err)
 }
 
 // closeInput half-closes the protocol, after what is queued.

@@ -3,8 +3,10 @@ package child_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -113,4 +115,41 @@ func failReading(t *testing.T, s *reactor.Stream) {
 	r, _ := s.FDs()
 	must(t, unix.Dup2(dir, r))
 	s.Drain()
+}
+
+// A StderrTail of which the double overflows, which means "everything", was a panic.
+func TestLongestTailOfStderrIsAllOfIt(t *testing.T) {
+	f := newFixture(t)
+	config := steps("flood:10000", "stderr:the last words")
+	config.StderrTail = math.MaxInt
+	k := f.start(config)
+	f.until(k.ended)
+	if got := string(k.state.Stderr); got != k.err.String() || len(got) < 10000 {
+		t.Errorf("%d bytes are kept of %d", len(got), k.err.Len())
+	}
+}
+
+// A child that had moved to another process group was not signalled at all: Kill
+// returned ESRCH, and Stop and Close waited for it in vain.
+func TestChildThatHasLeftItsGroupIsStillSignalled(t *testing.T) {
+	ends := map[string]struct {
+		end  func(k *kid) error
+		want syscall.Signal
+	}{
+		"Kill":    {func(k *kid) error { return k.Kill() }, syscall.SIGKILL},
+		"SIGTERM": {func(k *kid) error { return k.StopWith(child.Ladder{CloseWait: -1, TermWait: guard}) }, syscall.SIGTERM},
+		"SIGKILL": {func(k *kid) error { return k.StopWith(atOnce) }, syscall.SIGKILL},
+	}
+	for name, test := range ends {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.start(steps("leave-group", "say:there", "wait"))
+			f.saw(k, "there")
+			must(t, test.end(k))
+			f.until(k.ended)
+			if k.state.Signal != test.want {
+				t.Errorf("it %v", k.state)
+			}
+		})
+	}
 }
