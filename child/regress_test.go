@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,5 +152,21 @@ func TestChildThatHasLeftItsGroupIsStillSignalled(t *testing.T) {
 				t.Errorf("it %v", k.state)
 			}
 		})
+	}
+}
+
+// A relative Path was looked for from this process's directory, and executed from Dir:
+// it had to be in both.
+func TestRelativePathBeginsAtDir(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o700))
+	must(t, os.Symlink("/bin/sh", filepath.Join(dir, "bin", "here")))
+	config := shell("pwd")
+	config.Path, config.Dir = "bin/here", dir
+	k := f.start(config)
+	f.until(k.ended)
+	if real, err := filepath.EvalSymlinks(dir); err != nil || k.data != real+"\n" {
+		t.Errorf("it ran in %q, want %s, %v", k.data, real, err)
 	}
 }
