@@ -1,6 +1,7 @@
 package child_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -169,4 +170,33 @@ func TestRelativePathBeginsAtDir(t *testing.T) {
 	if real, err := filepath.EvalSymlinks(dir); err != nil || k.data != real+"\n" {
 		t.Errorf("it ran in %q, want %s, %v", k.data, real, err)
 	}
+}
+
+// The first child of a loop could be started while the loop was shut down. Nobody told it
+// to end, and Shutdown waited for it.
+func TestFirstChildIsNotStartedWhileShuttingDown(t *testing.T) {
+	f := newFixture(t)
+	s, err := f.NewStream(-1, unreadPipe(t), reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Write(make([]byte, 1<<20))) // for which Shutdown waits
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	f.AfterFunc(0, func() {
+		_, err = child.Start(f.Loop, steps("wait"))
+		cancel()
+	})
+	if done := f.Shutdown(ctx); !errors.Is(done, context.Canceled) || !errors.Is(err, reactor.ErrClosed) {
+		t.Errorf("Start returned %v, Shutdown %v", err, done)
+	}
+}
+
+// unreadPipe returns the write end of a pipe from which nobody reads.
+func unreadPipe(t *testing.T) int {
+	t.Helper()
+	var fds [2]int
+	must(t, unix.Pipe(fds[:]))
+	t.Cleanup(func() { unix.Close(fds[0]) })
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds[1]
 }
