@@ -74,7 +74,8 @@ func (p *Process) StopWith(ladder Ladder) error {
 }
 
 // OnExit has fn called once when the process has exited and been reaped, after
-// its last output was delivered.
+// its last output was delivered; or when the loop has ended before, with a state that
+// is not Known.
 func (p *Process) OnExit(fn func(ExitState)) {
 	if !p.ended {
 		p.onExit = append(p.onExit, fn)
@@ -85,7 +86,7 @@ func (p *Process) OnExit(fn func(ExitState)) {
 
 // OnEnd has fn called once when the process is gone and everything it wrote has
 // been delivered. cause is a *ExitError, or reactor.ErrClosed if the loop was
-// closed. Part of rpc.Transport.
+// closed, or has failed. Part of rpc.Transport.
 func (p *Process) OnEnd(fn func(cause error)) {
 	if !p.ended {
 		p.onEnd = append(p.onEnd, fn)

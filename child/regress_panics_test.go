@@ -120,3 +120,30 @@ func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
 		t.Errorf("called were %s", calls)
 	}
 }
+
+// When a loop failed, OnExit and OnEnd of children whose transport had not been opened, or had
+// been closed again, were never called; and a panic in one of them kept others from theirs.
+func TestEveryChildOfAFailedLoopIsToldOnce(t *testing.T) {
+	f := newFixture(t)
+	var kids []*kid
+	for i := range 6 {
+		k := f.startUnclaimed(steps("wait"))
+		if i%3 > 0 {
+			s, err := k.Open(reactor.StreamConfig{})
+			must(t, err)
+			if i%3 > 1 {
+				s.Close()
+			}
+		}
+		k.OnEnd(func(error) { panic("in OnEnd") })
+		kids = append(kids, k)
+	}
+	f.AfterFunc(0, func() { panic("in a timer") })
+	leaveRun(f)
+	must(t, f.Close())
+	for i, k := range kids {
+		if k.exits != 1 || k.ends != 1 || k.cause != reactor.ErrClosed || k.state.Known {
+			t.Errorf("child %d: OnExit was called %d times, OnEnd %d times, with %v; it %v", i, k.exits, k.ends, k.cause, k.state)
+		}
+	}
+}
