@@ -1,5 +1,7 @@
 package reactor
 
+import "io"
+
 // Reader has the stream's bytes cut into units instead of given to OnData, and
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
 // called by the stream. While nothing is asked for, the stream does not read,
@@ -39,7 +41,7 @@ func (s *Stream) feed(data []byte) {
 		// It was ended by a function that got a unit, or we are inside of one, and
 		// the Feed around this one goes on.
 		return
-	case err != nil:
+	case err != nil && err != io.EOF: // which is for finishReading
 		s.fail(err)
 		return
 	}
@@ -64,8 +66,11 @@ func (s *Stream) finishReading() {
 	if err == nil {
 		err = r.End()
 	}
-	if s.closed || x.reader != r {
-		return // ended by a function that got a unit
+	if err == io.EOF {
+		err = nil // ended before, and paused by the function that got the last unit
+	}
+	if s.closed || x.reader != r || err == nil && r.held {
+		return // by a function that got a unit
 	}
 	x.eofOwed = false
 	if err != nil {
