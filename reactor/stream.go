@@ -84,6 +84,7 @@ type Stream struct {
 	dirty   bool // in loop.dirty
 	high    bool // HighWater was reached, LowWater not yet
 
+	ended    bool // the EOF has been delivered
 	closed   bool // both descriptors are gone, OnClose is owed or made
 	deferred bool // in loop.deferred
 	drained  bool // OnDrain is owed

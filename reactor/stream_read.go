@@ -99,6 +99,7 @@ func (s *Stream) readEOF() {
 }
 
 func (s *Stream) deliverEOF() {
+	s.ended = true
 	if s.config.OnEOF != nil {
 		s.config.OnEOF()
 	}

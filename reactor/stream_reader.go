@@ -16,6 +16,8 @@ func (s *Stream) Reader() *Reader {
 	switch {
 	case s.extra != nil && s.extra.reader != nil:
 		return s.extra.reader
+	case s.ended:
+		return &Reader{err: io.EOF}
 	case s.read != sideOpen || s.lingering():
 		return &Reader{err: ErrClosed}
 	}
