@@ -463,3 +463,21 @@ func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
 		t.Error("another change could have had the same time")
 	}
 }
+
+// TestFlushEndsCongestion: with nothing queued any more the stream was congested until
+// the end of the iteration, and so were those that waited for it.
+func TestFlushEndsCongestion(t *testing.T) {
+	onLinks(t, func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }, func(t *testing.T, l *link) {
+		must(t, l.stream.Write(pattern(0, 2000)))
+		if !l.stream.Congested() {
+			t.Error("not congested by 2000 bytes")
+		}
+		l.stream.Flush()
+		if n := l.stream.Buffered(); n > 0 || l.stream.Congested() {
+			t.Errorf("%d bytes are queued, congested %v", n, l.stream.Congested())
+		}
+		l.wantCalls("")
+		pollTimes(t, l.loop, 2)
+		l.wantCalls("drain")
+	})
+}
