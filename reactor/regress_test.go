@@ -481,3 +481,23 @@ func TestFlushEndsCongestion(t *testing.T) {
 		l.wantCalls("drain")
 	})
 }
+
+// TestRefusedStreamLeavesItsDescriptorsBlocking: who then read the standard input
+// without a stream, because the output was a file, ran into EAGAIN.
+func TestRefusedStreamLeavesItsDescriptorsBlocking(t *testing.T) {
+	loop := newLoop(t)
+	file, err := os.Open(os.Args[0])
+	must(t, err)
+	defer file.Close()
+	for _, blocking := range []bool{true, false} {
+		p := pipe(t)
+		must(t, unix.SetNonblock(p.Read, !blocking))
+		_, err = loop.NewStream(p.Read, int(file.Fd()), reactor.StreamConfig{})
+		wantErr(t, err, unix.EPERM)
+		flags, err := unix.FcntlInt(uintptr(p.Read), unix.F_GETFL, 0)
+		must(t, err)
+		if got := flags&unix.O_NONBLOCK == 0; got != blocking {
+			t.Errorf("blocking is %v, was %v", got, blocking)
+		}
+	}
+}
