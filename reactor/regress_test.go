@@ -501,3 +501,29 @@ func TestRefusedStreamLeavesItsDescriptorsBlocking(t *testing.T) {
 		}
 	}
 }
+
+// TestDrainOfOthersInsideDrainLeavesNothing: what OnData read of other streams counted as
+// read of its own, and the rest was left.
+func TestDrainOfOthersInsideDrainLeavesNothing(t *testing.T) {
+	loop := newLoop(t)
+	var others []*link
+	for range 3 {
+		others = append(others, newLink(t, loop, fdtest.Transports()[0], nil))
+	}
+	l := newLink(t, loop, fdtest.Transports()[0], func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnData: func([]byte) {
+			for _, other := range others {
+				other.stream.Drain()
+			}
+		}}
+	})
+	sent := make(map[*link]int)
+	for _, each := range append(others, l) {
+		fdtest.Widen(t, each.peer.Write)
+		sent[each] = each.peer.Offer(t, pattern(0, 1<<20))
+	}
+	l.stream.Drain()
+	if got := len(l.data); got != sent[l] {
+		t.Errorf("drained %d of %d bytes", got, sent[l])
+	}
+}
