@@ -7,11 +7,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,6 +57,14 @@ func (*shy) UnmarshalCBOR([]byte) error {
 	shyOnes.Done()
 	shyOnes.Wait()
 	return nil
+}
+
+// eachHanded runs a test with two codecs: calls of one are handed over, of the other not.
+func eachHanded(t *testing.T, name string, fn func(t *testing.T, codec rpc.Codec)) {
+	t.Helper()
+	for _, codec := range []rpc.Codec{cborcodec.Codec{}, jsoncodec.Codec{}} {
+		t.Run(strings.TrimSpace(name+" "+codec.Name()), func(t *testing.T) { fn(t, codec) })
+	}
 }
 
 // ending is how a Call of a goroutine has ended.
@@ -176,55 +182,6 @@ func TestPanicOfDecodeIsItsCallersOnly(t *testing.T) {
 				t.Errorf("with a panic at %v call %d has ended: %+v", at, i, e)
 			}
 		}
-	}
-}
-
-// twiceCodec is CBOR, but panics when it decodes a value that says so for the first time, and
-// takes its time the second.
-type twiceCodec struct {
-	cborcodec.Codec
-	times  *atomic.Int32
-	second chan struct{} // closed when the second time has begun
-	goOn   chan struct{} // closed when it may end
-}
-
-func (c twiceCodec) Decode(data []byte, value any) error {
-	if strings.Contains(string(data), edge) {
-		if c.times.Add(1) == 1 {
-			panic("of Decode")
-		}
-		close(c.second)
-		<-c.goOn
-	}
-	return c.Codec.Decode(data, value)
-}
-
-// The reply that a codec could not decode for another goroutine is its own goroutine's, and stays
-// what it is while those that come later are gathered.
-func TestReplyIsKeptForItsGoroutineAfterAPanicElsewhere(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
-	f := newFixture(t)
-	codec := twiceCodec{times: new(atomic.Int32), second: make(chan struct{}), goOn: make(chan struct{})}
-	const calls = 10
-	g := newCallers(f, rpc.NewMethod[string, string]("twice", codec), rpc.Config{}, make([]string, calls))
-	say := func(frames ...string) {
-		t.Helper()
-		left := g.c.InFlight() - len(frames)
-		_, err := g.peer.WriteString(strings.Join(frames, ""))
-		must(t, err)
-		f.until(func() bool { return g.c.InFlight() == left })
-	}
-	_, err := g.peer.WriteString(hello)
-	must(t, err)
-	say(cborReply(t, 1, "first"), cborReply(t, 2, edge))
-	<-codec.second
-	for i := 3; i <= calls; i++ { // whichever of these are where the first was
-		say(cborReply(t, i, strings.Repeat("x", rpc.SmallReply/2)))
-	}
-	close(codec.goOn)
-	g.all.Wait()
-	if want := (ending[string]{resp: edge}); g.ends[1] != want {
-		t.Errorf("the call has ended: %+v", g.ends[1])
 	}
 }
 
