@@ -108,3 +108,27 @@ func TestCallAfterOneThatWasGivenUpEnds(t *testing.T) {
 		calls.Wait()
 	})
 }
+
+// Typed calls and others have nothing in common that one could leave to the other.
+func TestTypedCallLeavesNothingToAPlainOne(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
+	f := newFixture(t)
+	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, 1))
+	g.answer(cborReply(t, 1, "one"))
+	g.ends = append(g.ends, ending[string]{})
+	g.call(1, "typed")
+	f.until(func() bool { return g.c.InFlight() == 1 })
+	g.all.Go(func() {
+		if reply, err := g.c.CallBytes(context.Background(), nil); err != nil || string(reply) != "plain" {
+			t.Errorf("the plain call ended with %q, %v", reply, err)
+		}
+	})
+	f.until(func() bool { return g.c.InFlight() == 2 })
+	_, err := g.peer.WriteString(frame(3, "plain") + cborReply(t, 2, "two"))
+	must(t, err)
+	f.until(func() bool { return g.c.InFlight() == 0 })
+	g.all.Wait()
+	if want := (ending[string]{resp: "two"}); g.ends[1] != want {
+		t.Errorf("the typed call has ended: %+v", g.ends[1])
+	}
+}
