@@ -25,7 +25,9 @@
 //     the next iteration,
 //  8. callbacks that were put off are made: OnClose, OnDrain, OnTimeout, and units
 //     that a stream's Reader held back,
-//  9. posted functions run, a bounded batch; posts made meanwhile wait. What
+//  9. if a single descriptor was ready, nothing else is pending, and a callback has
+//     made one goroutine runnable, that gets a turn (not in a Poll of 0), and
+//     Now is read again; posted functions run, a bounded batch; posts made meanwhile wait. What
 //     comes by way of goroutines becomes pending here, and is called: signals,
 //     asyncs, and exits where the kernel has no descriptor for them,
 //  10. check hooks are called,

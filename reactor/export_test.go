@@ -123,3 +123,6 @@ func (l *Loop) Yielded() time.Duration { return time.Duration(l.yielded) }
 
 // YieldInSlices has the loop yield as on one CPU.
 func (l *Loop) YieldInSlices() { l.slices = true }
+
+// Woken is how many goroutines have been woken that have not had a chance to run.
+func (l *Loop) Woken() uint { return l.woken }

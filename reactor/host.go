@@ -114,10 +114,8 @@ func (h *Hosting) turn() {
 		h.end(err)
 		return
 	}
-	if in.yield {
-		in.yield = false
-		h.outer.yield = true // it is the outer loop that is going to block
-	}
+	h.outer.woken += in.woken // it is the outer loop that is going to block
+	in.woken = 0
 }
 
 func (h *Hosting) end(err error) {

@@ -20,6 +20,9 @@ func (l *Loop) iterate(limit time.Duration) error {
 	l.collect(events)                // 6. what was fed, timers, descriptors
 	l.guarded((*Loop).invokePending) // 7.
 	l.guarded((*Loop).runDeferred)   // 8.
+	if limit != 0 && len(events) == 1 {
+		l.runWoken() //                 a goroutine, whose post belongs to this iteration
+	}
 	l.guarded((*Loop).runPosts)      // 9.
 	l.guarded((*Loop).invokePending) //    and what these have made pending: signals, asyncs, exits
 	l.runCheck()                     // 10.

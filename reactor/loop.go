@@ -86,7 +86,7 @@ type Loop struct {
 	holds   atomic.Int64
 	running atomic.Bool // inside Run, Poll, RunUntil, Close or Shutdown
 	stopped atomic.Bool // Stop was called and not yet honoured
-	yield   bool        // see Yielding
+	woken   uint        // how often Yielding was called since goroutines last had a chance to run
 	vain    uint        // waits in succession before which the poller had nothing, as far as it was asked
 	slices  bool        // it yields once a yield.Slice
 	yielded int64       // when goroutines last had a chance to run, by now
@@ -132,7 +132,7 @@ func (l *Loop) Backend() string { return l.backend }
 // Before the loop blocks it then gives goroutines a chance to run and looks
 // again, which is several times cheaper than being woken. Not needed for
 // correctness. Functions of this module that wake goroutines call it themselves.
-func (l *Loop) Yielding() { l.yield = true }
+func (l *Loop) Yielding() { l.woken++ }
 
 // Done is closed when the loop has ended: by Close, by Shutdown, or because Run
 // was left by a panic. Goroutine-safe.

@@ -65,12 +65,24 @@ func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {
 	return l.block(timeout)
 }
 
+// runWoken lets a goroutine run that a callback has woken, if that is all there is to do: it is probably about to make its
+// next call, whose post then runs in this iteration, and needs no other. If several were woken, or there may be
+// other events, the poller comes first: see wait.
+func (l *Loop) runWoken() {
+	if l.woken != 1 || l.mustNotBlock() {
+		return
+	}
+	l.endTurn()
+	l.giveWay()
+	l.beginTurn()
+}
+
 // giveWay lets goroutines run that callbacks have woken and, on one CPU, others every now and then, whoever they are. It
 // reports whether they may have run.
 func (l *Loop) giveWay() bool {
 	switch {
-	case l.yield:
-		l.yield = false
+	case l.woken > 0:
+		l.woken = 0
 		yield.ToOthers(l.posts.any)
 	case l.slices && l.now-l.yielded >= int64(yield.Slice):
 		runtime.Gosched()

@@ -183,3 +183,97 @@ func TestLoopYieldsOnceASlice(t *testing.T) {
 	}
 	ticker.Stop()
 }
+
+// TestOneWokenGoroutineRunsInTheIterationThatWokeIt, if there is nothing else to do; else the poller, or the work, comes first.
+func TestOneWokenGoroutineRunsInTheIterationThatWokeIt(t *testing.T) {
+	const forever = -1
+	for _, c := range []struct {
+		name    string
+		ready   int // descriptors
+		woken   int // goroutines, by the first
+		timeout time.Duration
+		also    func(loop *reactor.Loop) // what the first does beside
+		want    uint                     // woken, and not allowed to run
+	}{
+		{"one", 1, 1, forever, nil, 0},
+		{"in time", 1, 1, time.Hour, nil, 0},
+		{"none", 1, 0, forever, nil, 0},
+		{"two goroutines", 1, 2, forever, nil, 2},
+		{"two descriptors", 2, 1, forever, nil, 1},
+		{"without waiting", 1, 1, 0, nil, 1},
+		{"a post", 1, 1, forever, func(loop *reactor.Loop) { loop.Post(func() {}) }, 1},
+		{"idle work", 1, 1, forever, func(loop *reactor.Loop) {
+			var idle *reactor.Hook
+			idle = loop.OnIdle(func() { idle.Stop() })
+		}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			loop, record := newRecorded(t)
+			for fd := range c.ready {
+				w := watch(t, loop, 3+fd, reactor.Read, func(reactor.Ready) {
+					record.Clear(3+fd, reactor.Read)
+					if fd > 0 {
+						return
+					}
+					for range c.woken {
+						loop.Yielding()
+					}
+					if c.also != nil {
+						c.also(loop)
+					}
+				})
+				defer w.Stop()
+				record.SetReady(3+fd, reactor.Read)
+			}
+			must(t, loop.Poll(c.timeout))
+			if n := loop.Woken(); n != c.want {
+				t.Errorf("%d of %d goroutines wait for their turn, want %d", n, c.woken, c.want)
+			}
+			pollTimes(t, loop, 2)
+		})
+	}
+}
+
+// TestPostOfAWokenGoroutineNeedsNoIterationOfItsOwn, and sees the time that has passed while the goroutine ran.
+func TestPostOfAWokenGoroutineNeedsNoIterationOfItsOwn(t *testing.T) {
+	if !alone(t, "GOMAXPROCS=1") {
+		return
+	}
+	loop, record := newRecorded(t)
+	const rounds, ran = 1000, time.Millisecond
+	wake := make(chan int, 1)
+	var began time.Time
+	var iteration uint64
+	round, same := 0, 0
+	answer := func(to int) {
+		if to == round && loop.Stats().Iterations == iteration && loop.Now().Sub(began) == ran {
+			same++
+		}
+	}
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		for to := range wake {
+			record.clock.Advance(ran)
+			loop.Post(func() { answer(to) })
+		}
+	})
+	w := watch(t, loop, 3, reactor.Read, func(reactor.Ready) {
+		round++
+		began, iteration = loop.Now(), loop.Stats().Iterations
+		loop.Yielding()
+		wake <- round
+	})
+	record.SetReady(3, reactor.Read)
+	for range rounds {
+		must(t, loop.Poll(time.Nanosecond))
+	}
+	must(t, w.Stop())
+	close(wake)
+	helper.Wait()
+	pollTimes(t, loop, 1) // the last post, if it was late
+	// Some are late, or so early that nobody had to let them run: the garbage collector and the runtime's monitor have
+	// reasons of their own.
+	if same < rounds/2 {
+		t.Errorf("%d of %d posts ran in the iteration that woke their goroutine, and knew the time", same, rounds)
+	}
+}
