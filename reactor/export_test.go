@@ -3,6 +3,8 @@ package reactor
 import (
 	"os"
 	"time"
+
+	"github.com/evfork/evfork/internal/poller"
 )
 
 // Chunks is how many pooled buffers the stream holds.
@@ -123,6 +125,9 @@ func (l *Loop) Yielded() time.Duration { return time.Duration(l.yielded) }
 
 // YieldInSlices has the loop yield as on one CPU.
 func (l *Loop) YieldInSlices() { l.slices = true }
+
+// EdgeTriggered reports whether the poller need report only what comes to a descriptor.
+func (l *Loop) EdgeTriggered(fd int) bool { return l.slots[fd].kernel&poller.Edge != 0 }
 
 // Woken is how many goroutines have been woken that have not had a chance to run.
 func (l *Loop) Woken() uint { return l.woken }

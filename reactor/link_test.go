@@ -28,12 +28,15 @@ type link struct {
 // onLinks runs body with a fresh loop and link over each transport. The callbacks
 // that config makes for the link are called after being recorded; nil: none.
 func onLinks(t *testing.T, config func(l *link) reactor.StreamConfig, body func(t *testing.T, l *link)) {
-	for _, transport := range fdtest.Transports() {
+	for _, transport := range append(fdtest.Transports(), edgeTriggered) {
 		t.Run(transport.Name, func(t *testing.T) {
 			body(t, newLink(t, newLoop(t), transport, config))
 		})
 	}
 }
+
+// edgeTriggered is the transport of links whose streams are EdgeTriggered.
+var edgeTriggered = fdtest.Transport{Name: "edge-triggered pipes", Open: fdtest.Pipes}
 
 func newLink(t testing.TB, loop *reactor.Loop, transport fdtest.Transport, config func(l *link) reactor.StreamConfig) *link {
 	t.Helper()
@@ -44,6 +47,7 @@ func newLink(t testing.TB, loop *reactor.Loop, transport fdtest.Transport, confi
 	if config != nil {
 		c = config(l)
 	}
+	c.EdgeTriggered = transport.Name == edgeTriggered.Name
 	l.record(&c)
 	s, err := loop.NewStream(ours.Read, ours.Write, c)
 	must(t, err)

@@ -45,6 +45,12 @@ type StreamConfig struct {
 	// MaxBuffered is a hard limit to the bytes queued: Write and Commit return
 	// ErrBufferFull beyond it. 0: none.
 	MaxBuffered int
+
+	// EdgeTriggered says that all who write to the pipe that is read write bytes, and not packets
+	// (O_DIRECT, pipe(2)), of which only the first would be read before the next is written. So the loop need
+	// hear only of bytes that come, and not again and again of those that are there, which spares the
+	// kernel some 100 ns a wake-up (epoll). It makes no difference to what is not a pipe, or on other systems.
+	EdgeTriggered bool
 }
 
 // side is the state of one direction of a stream.
@@ -138,6 +144,9 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 func (s *Stream) start() (blocked []int, err error) {
 	if s.reader.fd >= 0 {
 		s.read = sideOpen
+		if s.config.EdgeTriggered && isPipe(s.reader.fd) {
+			s.reader.edge, s.reader.interest = true, Read|HangUp
+		}
 		if blocked, err = s.begin(&s.reader, blocked); err != nil {
 			return blocked, err
 		}
@@ -168,6 +177,12 @@ func (s *Stream) begin(w *FDWatcher, blocked []int) ([]int, error) {
 func isSocket(fd int) bool {
 	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	return err == nil
+}
+
+// isPipe reports whether a short read of fd has emptied it, if no packets are written to it.
+func isPipe(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFIFO
 }
 
 func (s *Stream) describe() (string, int) { return "stream", max(s.reader.fd, s.writer.fd) }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsPerEvent bounds what one busy stream reads before others have their
-// turn: level-triggered, the rest is reported again.
+// readsPerEvent bounds what one busy stream reads before others have their turn: the
+// rest is reported again, or is the next iteration's because the stream remembers it.
 const readsPerEvent = 2
 
 // drainMost bounds Drain where the kernel does not say how much there is:
@@ -40,12 +40,21 @@ func (s *Stream) drain() {
 	}
 }
 
-func (s *Stream) onReadable(Ready) {
+// onReadable reads what has been reported. A hang-up that was reported along with bytes may not be reported
+// again, so it has the stream read on to the EOF.
+func (s *Stream) onReadable(ready Ready) {
 	s.loop.blame(s)
 	for range readsPerEvent {
-		if _, more := s.readOnce(); !more || s.pauses != 0 || s.read != sideOpen {
+		n, more := s.readOnce()
+		if s.pauses != 0 || s.read != sideOpen {
+			return // whoever lets it go on has the poller look anew
+		}
+		if !more && (n == 0 || ready&HangUp == 0) {
 			return
 		}
+	}
+	if s.reader.edge {
+		_ = s.reader.Feed(ready) // it is active, being open and not paused
 	}
 }
 

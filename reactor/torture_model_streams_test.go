@@ -45,11 +45,12 @@ func (w *world) newStream() {
 	m.out.left, m.peerOut.left = 1<<30, 1<<30
 	high := 1 + w.rnd.IntN(30_000)
 	s, err := w.loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
-		HighWater:   high,
-		MaxBuffered: high + w.rnd.IntN(30_000),
-		OnData:      m.onData,
-		OnEOF:       m.onEOF,
-		OnDrain:     func() { m.deferred() },
+		HighWater:     high,
+		MaxBuffered:   high + w.rnd.IntN(30_000),
+		EdgeTriggered: w.rnd.IntN(2) == 0,
+		OnData:        m.onData,
+		OnEOF:         m.onEOF,
+		OnDrain:       func() { m.deferred() },
 		// Called amid a flush: it does nothing here, or the model's idea of what the
 		// coming wait will bring would be wrong.
 		OnWriteError: func(error) { m.ended = true },

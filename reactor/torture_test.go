@@ -130,12 +130,13 @@ type torturedEnd struct {
 func (e *torturedEnd) config() reactor.StreamConfig {
 	high := 1 + e.rnd.IntN(100_000)
 	return reactor.StreamConfig{
-		HighWater:   high,
-		MaxBuffered: high + e.rnd.IntN(10_000),
-		OnData:      e.onData,
-		OnDrain:     e.produce,
-		OnEOF:       func() { e.in.end(e.t) },
-		OnClose:     func(err error) { e.closed, e.err = e.closed+1, err },
+		HighWater:     high,
+		MaxBuffered:   high + e.rnd.IntN(10_000),
+		EdgeTriggered: e.rnd.IntN(2) == 0,
+		OnData:        e.onData,
+		OnDrain:       e.produce,
+		OnEOF:         func() { e.in.end(e.t) },
+		OnClose:       func(err error) { e.closed, e.err = e.closed+1, err },
 	}
 }
 

@@ -36,6 +36,7 @@ type FDWatcher struct {
 	watcher
 	fd         int
 	interest   Ready
+	edge       bool // it takes everything when it is called, and need not be called again for what was there
 	fn         func(Ready)
 	prev, next *FDWatcher // of the same descriptor
 }
@@ -75,7 +76,7 @@ func (w *FDWatcher) Start() error {
 	case w.fd < 0 || w.fd > math.MaxInt32 || w.interest == 0 || w.interest > Read|Write|HangUp:
 		return ErrInvalid
 	}
-	if err := l.enlist(w.fd, w.interest); err != nil {
+	if err := l.enlist(w); err != nil {
 		return err
 	}
 	w.link(&l.slots[w.fd])
@@ -86,13 +87,18 @@ func (w *FDWatcher) Start() error {
 // enlist adds to what the poller is asked for. The table is as long as the
 // highest descriptor, so for a higher one the poller comes first: it knows
 // whether there is such a descriptor.
-func (l *Loop) enlist(fd int, interest Ready) error {
+func (l *Loop) enlist(w *FDWatcher) error {
+	fd := w.fd
 	if fd < len(l.slots) {
-		return l.register(fd, l.slots[fd].asked()|interest)
+		want := w.alone()
+		if s := &l.slots[fd]; s.first != nil {
+			want = (s.asked() | want) &^ poller.Edge
+		}
+		return l.register(fd, want)
 	}
-	first := slot{gen: 1, kernel: interest}
+	first := slot{gen: 1, kernel: w.alone()}
 	l.stats.Controls++
-	if err := l.poller.Add(fd, first.gen, interest); err != nil {
+	if err := l.poller.Add(fd, first.gen, first.kernel); err != nil {
 		return opError("watch", fd, err)
 	}
 	l.slots = append(l.slots, make([]slot, fd+1-len(l.slots))...)
@@ -161,8 +167,19 @@ func (w *FDWatcher) invoke(ready Ready) {
 
 func (w *FDWatcher) describe() (string, int) { return "fd", w.fd }
 
+// alone is what the poller is asked for if the watcher is the only one of its descriptor.
+func (w *FDWatcher) alone() Ready {
+	if w.edge {
+		return w.interest | poller.Edge
+	}
+	return w.interest
+}
+
 // asked is the union of what the active watchers of the slot want.
 func (s *slot) asked() (all Ready) {
+	if s.first != nil && s.first.next == nil {
+		return s.first.alone()
+	}
 	for w := s.first; w != nil; w = w.next {
 		all |= w.interest
 	}

@@ -59,6 +59,8 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 		OnWriteError: c.onWriteError,
 		HighWater:    min(config.MaxBuffered, highWater),
 		MaxBuffered:  config.MaxBuffered,
+
+		EdgeTriggered: true,
 	})
 	if err != nil {
 		return nil, err

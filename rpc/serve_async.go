@@ -40,6 +40,8 @@ func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
 		OnWriteError: func(err error) { a.fail(&writeError{err}) },
 		OnClose:      a.onClose,
 		HighWater:    s.maxBuffered(),
+
+		EdgeTriggered: true,
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,8 @@
 // # Contract
 //
 // A Poller reports which of the registered file descriptors are ready. It is
-// level-triggered: what is ready and stays ready is reported by every Wait.
+// level-triggered: what is ready and stays ready is reported by every Wait, except as
+// rule 14 says.
 //
 //  1. All methods except Wake belong to the goroutine of the loop. Wake may be
 //     called from any goroutine between Open and Close; the loop makes sure
@@ -45,4 +46,9 @@
 //     of one that had exited before, but was not reaped, by the next Wait. Pids and
 //     descriptors are different things even where they have the same number.
 //     wait4(2) may have to wait a moment after the report.
+//  14. Edge beside other bits allows the Poller to report what has changed since its
+//     last report, instead of what is so; a hang-up is reported along with
+//     bytes that are left, and then not again. Add and Modify begin anew. A Poller
+//     may ignore the bit; epoll does not, because a level-triggered event costs it another
+//     look at the descriptor, in the Wait behind the one that reported it.
 package poller

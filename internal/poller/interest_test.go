@@ -469,3 +469,30 @@ func TestMoreDescriptorsThanFitAreReportedInTurn(t *testing.T) {
 		}
 	})
 }
+
+// TestEdgeReportsEachThingThatComes: rule 14, which only epoll makes use of.
+func TestEdgeReportsEachThingThatComes(t *testing.T) {
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		const interest = poller.Read | poller.HangUp | poller.Edge
+		ends := pipe(t)
+		put(t, ends.Write)
+		must(t, p.Add(ends.Read, 1, interest))
+		reported := func(gen uint32, ready poller.Interest) {
+			t.Helper()
+			expect(t, p, event(ends.Read, gen, ready))
+			if p.Name() == "epoll" {
+				expectQuiet(t, p)
+			}
+		}
+		reported(1, poller.Read)
+		put(t, ends.Write)
+		reported(1, poller.Read)
+		must(t, p.Modify(ends.Read, 2, interest))
+		reported(2, poller.Read)
+		must(t, p.Remove(ends.Read))
+		must(t, p.Add(ends.Read, 3, interest))
+		reported(3, poller.Read)
+		ends.CloseWrite()
+		reported(3, poller.Read|poller.Write|poller.HangUp)
+	})
+}

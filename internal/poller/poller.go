@@ -13,12 +13,13 @@ var ErrUnsupported = errors.New("poller: not supported on this platform")
 // and HangUp. The same bits report readiness.
 type Interest uint8
 
-// The bits of Interest, and one that is only reported.
+// The bits of Interest, one that is only reported, and one that is only asked for.
 const (
 	Read   Interest = 1 << iota // reading would not block
 	Write                       // writing would not block
 	HangUp                      // the other side is gone, or an error is pending
 	Exited                      // alone: the event is about a process, and FD is its pid
+	Edge                        // beside others: rule 14
 )
 
 const everything = Read | Write | HangUp

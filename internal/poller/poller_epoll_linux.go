@@ -110,6 +110,9 @@ func (p *epoll) control(op, fd int, gen uint32, interest Interest) error {
 	if interest&Write != 0 {
 		ev.Events |= unix.EPOLLOUT
 	}
+	if interest&Edge != 0 {
+		ev.Events |= unix.EPOLLET
+	}
 	// HangUp needs no bit of its own: EPOLLERR and EPOLLHUP are always reported.
 	_, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	if e != 0 {

@@ -136,7 +136,7 @@ func (p *Poller) Add(fd int, gen uint32, interest reactor.Ready) error {
 	if _, ok := p.registered[fd]; ok {
 		return unix.EEXIST
 	}
-	p.registered[fd] = registration{gen, interest}
+	p.registered[fd] = registration{gen, interest & (reactor.Read | reactor.Write | reactor.HangUp)}
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (p *Poller) Modify(fd int, gen uint32, interest reactor.Ready) error {
 	if _, ok := p.registered[fd]; !ok {
 		return unix.ENOENT
 	}
-	p.registered[fd] = registration{gen, interest}
+	p.registered[fd] = registration{gen, interest & (reactor.Read | reactor.Write | reactor.HangUp)}
 	return nil
 }
 
