@@ -25,7 +25,8 @@ func (c *Client) Shutdown() {
 func (c *Client) checkDone() {
 	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
 		c.stopping = true
-		// Now, if the child's calls were still answered. An error means that it is gone, or was given its EOF before.
+		// Now, if the child's calls were still answered. An error means that it is gone, or was
+		// given its EOF before.
 		_ = c.stream.CloseWriteAfter(c.upcalls.unsent)
 		c.upcalls.unsent, c.upcalls.owed = nil, 0
 		c.transport.Stop()

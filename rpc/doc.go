@@ -101,11 +101,10 @@
 //
 // # Bytes
 //
-// A Payload given to a callback or handler is a view that is valid until that
-// returns; what Call returns is the caller's own. Nothing is allocated per call
-// by Go, GoTo and the servers ServeSync and ServeAsync in steady state, nor by
-// typed calls beyond what their codecs do; Call allocates the reply, and a typed one that is small does not
-// (MethodlessCodec).
+// A Payload given to a callback or handler is a view that is valid until that returns; what Call
+// returns is the caller's own. Nothing is allocated per call by Go, GoTo and the servers ServeSync
+// and ServeAsync in steady state, nor by typed calls beyond what their codecs do; Call allocates
+// the reply, and a typed one that is small does not (MethodlessCodec).
 //
 // docs/protocol.md states every byte of the wires.
 package rpc

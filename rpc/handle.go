@@ -11,8 +11,8 @@ import (
 // several goroutines at once; under ServeAsync, and in a parent, on the loop, where it must not
 // block and ctx ends at the call's deadline only.
 //
-// An error becomes the caller's *RemoteError, and so does a panic, with its stack; in a parent a panic is
-// the loop's matter: see Config.OnCall.
+// An error becomes the caller's *RemoteError, and so does a panic, with its stack; in a parent a
+// panic is the loop's matter: see Config.OnCall.
 func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Req) (Resp, error)) {
 	mux.register(m.name, &plainHandler[Req, Resp]{m, fn})
 }
