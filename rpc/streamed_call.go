@@ -12,8 +12,8 @@ type StreamOptions struct {
 	// goroutines have their ctx's.
 	Deadline time.Time
 	// Window limits the parts of the reply that have come and have not been taken: one more may
-	// come while they have less than so many bytes. A part counts for its length and 8 bytes. 0:
-	// 256 KiB.
+	// come while they have less than so many bytes. A part counts for its length and
+	// 8 bytes. 0: 256 KiB.
 	Window int
 	// Input says that the request has parts, too, which are sent when the call has been
 	// made. How many may wait at the child is the child's to say (ServerConfig.Window).
