@@ -78,17 +78,13 @@ func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == given
 
 // Complete implements Completion.
 func (w *waiter) Complete(reply Payload, err error) {
-	if w.isGivenUp() {
+	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
 		w.client.queue.letGo(w)
 		return
 	}
 	w.err = err
 	if err == nil {
 		w.reply = reply.clone()
-	}
-	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
-		w.client.queue.letGo(w)
-		return
 	}
 	w.client.loop.Yielding()
 	w.ready <- struct{}{}
