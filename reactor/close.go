@@ -73,8 +73,10 @@ func (l *Loop) unwritten() bool {
 	return false
 }
 
-// pump iterates while there is something to wait for.
+// pump iterates while there is something to wait for. Of a loop that is suspended the time
+// goes on: it is waited for by that, and ladders are climbed.
 func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) {
+	l.Resume()
 	defer context.AfterFunc(ctx, l.interrupt)()
 	for left := atMost; waiting() && ctx.Err() == nil; {
 		limit := forever
