@@ -463,3 +463,33 @@ func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
 		t.Error("another change could have had the same time")
 	}
 }
+
+// TestPostThatPanicsAndPostsItselfWaitsForTheNextIteration: the posts made meanwhile ran in
+// the same iteration if the last one had panicked, which then never ended.
+func TestPostThatPanicsAndPostsItselfWaitsForTheNextIteration(t *testing.T) {
+	panics, posts := 0, 0
+	loop := newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { panics++ }})
+	var again func()
+	again = func() {
+		if posts++; posts < 100 {
+			defer loop.Post(again)
+		}
+		panic("in a post")
+	}
+	must(t, loop.Post(again))
+	for i := 1; i <= 3; i++ {
+		if pollTimes(t, loop, 1); posts != i || panics != i {
+			t.Fatalf("%d posts ran in %d iterations, with %d panics", posts, i, panics)
+		}
+	}
+	for range 2000 { // more than a turn has
+		must(t, loop.Post(func() { panic("in another") }))
+	}
+	if pollTimes(t, loop, 1); panics < 1000 || panics > 1100 {
+		t.Errorf("%d posts ran in one iteration", panics)
+	}
+	posts = 100 // the last
+	if pollTimes(t, loop, 3); panics != 2005 {
+		t.Errorf("%d panics in all", panics)
+	}
+}
