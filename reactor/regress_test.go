@@ -493,3 +493,26 @@ func TestPostThatPanicsAndPostsItselfWaitsForTheNextIteration(t *testing.T) {
 		t.Errorf("%d panics in all", panics)
 	}
 }
+
+// TestSendAfterALoopFailedIsRefused: if something had been sent that the loop did not come to
+// before it failed, every later Send said that it would be called.
+func TestSendAfterALoopFailedIsRefused(t *testing.T) {
+	loop := newLoop(t)
+	async := loop.NewAsync(func() { t.Error("called") })
+	stopped := loop.NewAsync(func() { t.Error("called") })
+	loop.AfterFunc(0, func() {
+		must(t, async.Send())
+		must(t, async.Send()) // joined
+		must(t, stopped.Send())
+		stopped.Stop()
+		panic("in a timer")
+	})
+	leaveRun(loop)
+	for _, a := range []*reactor.Async{async, stopped} {
+		wantErr(t, a.Send(), reactor.ErrClosed)
+	}
+	must(t, loop.Close())
+	for _, a := range []*reactor.Async{async, stopped} {
+		wantErr(t, a.Send(), reactor.ErrClosed)
+	}
+}
