@@ -516,3 +516,24 @@ func TestSendAfterALoopFailedIsRefused(t *testing.T) {
 		wantErr(t, a.Send(), reactor.ErrClosed)
 	}
 }
+
+// TestInnerTimerOfTheLastPrepareHookIsNotMissed: a hook of the lowest priority came after the
+// timer for the inner loop had been set, and the outer loop blocked for ever.
+func TestInnerTimerOfTheLastPrepareHookIsNotMissed(t *testing.T) {
+	h := newHosted(t)
+	release := h.inner.Hold()
+	settled, started := false, false
+	last := h.outer.OnPrepare(func() {
+		if settled && !started {
+			started = true
+			h.inner.AfterFunc(time.Millisecond, release)
+		}
+	})
+	last.Stop()
+	must(t, last.SetPriority(reactor.MinPriority))
+	last.Start()
+	last.Unref()
+	h.outer.AfterFunc(time.Millisecond, func() { settled = true })
+	run(t, h.outer)
+	h.wantEnd(t, nil)
+}
