@@ -22,9 +22,6 @@ const (
 // not written are lost; see Shutdown. Closing twice is harmless. Inside a
 // callback it returns ErrNested: call Stop there, and Close after Run.
 func (l *Loop) Close() error {
-	if l.closed && !l.running.Load() {
-		return l.release()
-	}
 	err := l.within(func() error {
 		l.ending = true
 		for _, r := range l.order {
@@ -34,7 +31,7 @@ func (l *Loop) Close() error {
 		l.end()
 		return nil
 	})
-	if err == nil {
+	if err == nil || err == ErrClosed { // it had ended before, perhaps without Close
 		err = l.release()
 	}
 	return err

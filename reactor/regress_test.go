@@ -537,3 +537,25 @@ func TestInnerTimerOfTheLastPrepareHookIsNotMissed(t *testing.T) {
 	run(t, h.outer)
 	h.wantEnd(t, nil)
 }
+
+// TestCloseFromElsewhereWhileTheLoopFails: it read what the failing loop wrote, instead of
+// seeing first that the loop was running.
+func TestCloseFromElsewhereWhileTheLoopFails(t *testing.T) {
+	leaktest.Check(t)
+	loop, err := reactor.New(reactor.Config{})
+	must(t, err)
+	running, left := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(left)
+		loop.AfterFunc(0, func() { close(running) })
+		loop.AfterFunc(time.Millisecond, func() { panic("in a timer") })
+		leaveRun(loop)
+	}()
+	<-running
+	for err = reactor.ErrNested; err == reactor.ErrNested; err = loop.Close() {
+		runtime.Gosched()
+	}
+	must(t, err)
+	<-left
+	verify(t, loop)
+}
