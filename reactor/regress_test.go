@@ -464,98 +464,66 @@ func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
 	}
 }
 
-// TestPostThatPanicsAndPostsItselfWaitsForTheNextIteration: the posts made meanwhile ran in
-// the same iteration if the last one had panicked, which then never ended.
-func TestPostThatPanicsAndPostsItselfWaitsForTheNextIteration(t *testing.T) {
-	panics, posts := 0, 0
-	loop := newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { panics++ }})
-	var again func()
-	again = func() {
-		if posts++; posts < 100 {
-			defer loop.Post(again)
+// TestFlushEndsCongestion: with nothing queued any more the stream was congested until
+// the end of the iteration, and so were those that waited for it.
+func TestFlushEndsCongestion(t *testing.T) {
+	onLinks(t, func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }, func(t *testing.T, l *link) {
+		must(t, l.stream.Write(pattern(0, 2000)))
+		if !l.stream.Congested() {
+			t.Error("not congested by 2000 bytes")
 		}
-		panic("in a post")
-	}
-	must(t, loop.Post(again))
-	for i := 1; i <= 3; i++ {
-		if pollTimes(t, loop, 1); posts != i || panics != i {
-			t.Fatalf("%d posts ran in %d iterations, with %d panics", posts, i, panics)
+		l.stream.Flush()
+		if n := l.stream.Buffered(); n > 0 || l.stream.Congested() {
+			t.Errorf("%d bytes are queued, congested %v", n, l.stream.Congested())
 		}
-	}
-	for range 2000 { // more than a turn has
-		must(t, loop.Post(func() { panic("in another") }))
-	}
-	if pollTimes(t, loop, 1); panics < 1000 || panics > 1100 {
-		t.Errorf("%d posts ran in one iteration", panics)
-	}
-	posts = 100 // the last
-	if pollTimes(t, loop, 3); panics != 2005 {
-		t.Errorf("%d panics in all", panics)
-	}
+		l.wantCalls("")
+		pollTimes(t, l.loop, 2)
+		l.wantCalls("drain")
+	})
 }
 
-// TestSendAfterALoopFailedIsRefused: if something had been sent that the loop did not come to
-// before it failed, every later Send said that it would be called.
-func TestSendAfterALoopFailedIsRefused(t *testing.T) {
+// TestRefusedStreamLeavesItsDescriptorsBlocking: who then read the standard input
+// without a stream, because the output was a file, ran into EAGAIN.
+func TestRefusedStreamLeavesItsDescriptorsBlocking(t *testing.T) {
 	loop := newLoop(t)
-	async := loop.NewAsync(func() { t.Error("called") })
-	stopped := loop.NewAsync(func() { t.Error("called") })
-	loop.AfterFunc(0, func() {
-		must(t, async.Send())
-		must(t, async.Send()) // joined
-		must(t, stopped.Send())
-		stopped.Stop()
-		panic("in a timer")
-	})
-	leaveRun(loop)
-	for _, a := range []*reactor.Async{async, stopped} {
-		wantErr(t, a.Send(), reactor.ErrClosed)
-	}
-	must(t, loop.Close())
-	for _, a := range []*reactor.Async{async, stopped} {
-		wantErr(t, a.Send(), reactor.ErrClosed)
-	}
-}
-
-// TestInnerTimerOfTheLastPrepareHookIsNotMissed: a hook of the lowest priority came after the
-// timer for the inner loop had been set, and the outer loop blocked for ever.
-func TestInnerTimerOfTheLastPrepareHookIsNotMissed(t *testing.T) {
-	h := newHosted(t)
-	release := h.inner.Hold()
-	settled, started := false, false
-	last := h.outer.OnPrepare(func() {
-		if settled && !started {
-			started = true
-			h.inner.AfterFunc(time.Millisecond, release)
+	file, err := os.Open(os.Args[0])
+	must(t, err)
+	defer file.Close()
+	for _, blocking := range []bool{true, false} {
+		p := pipe(t)
+		must(t, unix.SetNonblock(p.Read, !blocking))
+		_, err = loop.NewStream(p.Read, int(file.Fd()), reactor.StreamConfig{})
+		wantErr(t, err, unix.EPERM)
+		flags, err := unix.FcntlInt(uintptr(p.Read), unix.F_GETFL, 0)
+		must(t, err)
+		if got := flags&unix.O_NONBLOCK == 0; got != blocking {
+			t.Errorf("blocking is %v, was %v", got, blocking)
 		}
-	})
-	last.Stop()
-	must(t, last.SetPriority(reactor.MinPriority))
-	last.Start()
-	last.Unref()
-	h.outer.AfterFunc(time.Millisecond, func() { settled = true })
-	run(t, h.outer)
-	h.wantEnd(t, nil)
+	}
 }
 
-// TestCloseFromElsewhereWhileTheLoopFails: it read what the failing loop wrote, instead of
-// seeing first that the loop was running.
-func TestCloseFromElsewhereWhileTheLoopFails(t *testing.T) {
-	leaktest.Check(t)
-	loop, err := reactor.New(reactor.Config{})
-	must(t, err)
-	running, left := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(left)
-		loop.AfterFunc(0, func() { close(running) })
-		loop.AfterFunc(time.Millisecond, func() { panic("in a timer") })
-		leaveRun(loop)
-	}()
-	<-running
-	for err = reactor.ErrNested; err == reactor.ErrNested; err = loop.Close() {
-		runtime.Gosched()
+// TestDrainOfOthersInsideDrainLeavesNothing: what OnData read of other streams counted as
+// read of its own, and the rest was left.
+func TestDrainOfOthersInsideDrainLeavesNothing(t *testing.T) {
+	loop := newLoop(t)
+	var others []*link
+	for range 3 {
+		others = append(others, newLink(t, loop, fdtest.Transports()[0], nil))
 	}
-	must(t, err)
-	<-left
-	verify(t, loop)
+	l := newLink(t, loop, fdtest.Transports()[0], func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnData: func([]byte) {
+			for _, other := range others {
+				other.stream.Drain()
+			}
+		}}
+	})
+	sent := make(map[*link]int)
+	for _, each := range append(others, l) {
+		fdtest.Widen(t, each.peer.Write)
+		sent[each] = each.peer.Offer(t, pattern(0, 1<<20))
+	}
+	l.stream.Drain()
+	if got := len(l.data); got != sent[l] {
+		t.Errorf("drained %d of %d bytes", got, sent[l])
+	}
 }
