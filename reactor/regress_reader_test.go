@@ -68,7 +68,7 @@ func TestReaderMadeAfterTheEOFSaysSo(t *testing.T) {
 }
 
 // TestReaderMadeWhileForwardingWaitsForTheEndOfThat: it was given units of no bytes, and
-// asking it for nothing stopped the forwarding.
+// asking it for nothing, or a Resume, stopped the forwarding.
 func TestReaderMadeWhileForwardingWaitsForTheEndOfThat(t *testing.T) {
 	onProxies(t, nil, func(t *testing.T, p proxy) {
 		must(t, p.a.stream.PipeTo(p.b.stream))
@@ -76,7 +76,12 @@ func TestReaderMadeWhileForwardingWaitsForTheEndOfThat(t *testing.T) {
 		note := func(unit []byte) { units = append(units, string(unit)) }
 		r := p.a.stream.Reader()
 		must(t, r.Each(reactor.Line(0), nil))
+		must(t, p.a.stream.Pause())
+		must(t, p.a.stream.Resume())
+		pollTimes(t, p.a.loop, 2)
 		must(t, r.Push(reactor.Fixed(0), note))
+		must(t, p.a.stream.Pause())
+		must(t, p.a.stream.Resume())
 		p.a.peer.Send(t, []byte("forwarded"))
 		p.b.receive(len("forwarded"))
 		pollTimes(t, p.a.loop, 2)
