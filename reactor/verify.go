@@ -132,6 +132,8 @@ func (l *Loop) verifyStreams(*int) error {
 			return fmt.Errorf("reactor: stream of fd %d: dirty is %v, listed is %v", s.writer.fd, s.dirty, queued[s])
 		case s.queue.size > 0 && !s.dirty && !s.blocked:
 			return fmt.Errorf("reactor: stream of fd %d has forgotten %d bytes", s.writer.fd, s.queue.size)
+		case s.queue.last != nil && len(s.queue.last.B) == 0:
+			return fmt.Errorf("reactor: stream of fd %d keeps an empty buffer: AppendBuffer without Commit", s.writer.fd)
 		}
 		if err := s.verifyExtra(); err != nil {
 			return err

@@ -225,10 +225,11 @@ func MaySend(s *Stream) bool {
 // Hands reports whether a Call with that request is handed over.
 func Hands[Req, Resp any](m *Method[Req, Resp], req Req) bool { return m.hands(&req) }
 
-// SmallReply and BatchReplies are the limits of what is decoded together.
+// SmallReply, BatchReplies and BatchBytes are the limits of what is decoded together.
 const (
 	SmallReply   = smallReply
 	BatchReplies = batchReplies
+	BatchBytes   = batchBytes
 )
 
 // Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.

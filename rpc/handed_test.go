@@ -59,6 +59,14 @@ func (*shy) UnmarshalCBOR([]byte) error {
 	return nil
 }
 
+// eachHanded runs a test with two codecs: calls of one are handed over, of the other not.
+func eachHanded(t *testing.T, name string, fn func(t *testing.T, codec rpc.Codec)) {
+	t.Helper()
+	for _, codec := range []rpc.Codec{cborcodec.Codec{}, jsoncodec.Codec{}} {
+		t.Run(strings.TrimSpace(name+" "+codec.Name()), func(t *testing.T) { fn(t, codec) })
+	}
+}
+
 // ending is how a Call of a goroutine has ended.
 type ending[Resp any] struct {
 	resp     Resp
@@ -200,6 +208,7 @@ func TestPanicOfAppendIsItsCallersOnly(t *testing.T) {
 	if e != (ending[string]{panicked: "of Append"}) {
 		t.Errorf("the call has ended: %+v", e)
 	}
+	must(t, f.Verify())
 	g.ends = g.ends[:3]
 	g.call(2, "third")
 	f.until(func() bool { return g.c.InFlight() == 3 })

@@ -7,7 +7,6 @@ import (
 
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
-	"github.com/evfork/evfork/rpc/codec/stringcodec"
 	"github.com/evfork/evfork/rpc/rpctest"
 )
 
@@ -25,9 +24,9 @@ func TestTypedHandlersContextHasTheCallsDeadline(t *testing.T) {
 		},
 	}
 	for name, serve := range serve {
-		t.Run(name, func(t *testing.T) {
+		eachHanded(t, name, func(t *testing.T, codec rpc.Codec) {
 			f := newFixture(t)
-			bounded := rpc.NewMethod[[]string, []string]("bounded", stringcodec.Codec{})
+			bounded := rpc.NewMethod[[]string, []string]("bounded", codec)
 			tr := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
 				mux := rpc.NewMux()
 				bounded.Handle(mux, func(ctx context.Context, _ []string) ([]string, error) {

@@ -363,6 +363,9 @@ func TestCallBetweenTheWriteErrorAndTheEndWasNotStarted(t *testing.T) {
 	if !isLost(refused) || !errors.Is(refused, syscall.EPIPE) {
 		t.Errorf("Go returned %v", refused)
 	}
+	if err := c.WaitReady(func() { t.Error("there is room in a client that is going") }); err != refused {
+		t.Errorf("WaitReady returned %v", err)
+	}
 	var err error
 	ended := false
 	release := f.Hold()

@@ -25,29 +25,45 @@ func (c endsAtOnce) Done() <-chan struct{} { return c.done }
 
 // Calls that were given up while they waited for room stayed until there was some, with their requests.
 func TestCallsThatAreGivenUpDoNotGoOnWaiting(t *testing.T) {
+	for name, try := range map[string]func(*testing.T, *rpc.Client) error{
+		"calls": func(t *testing.T, c *rpc.Client) error {
+			_, err := c.Call(newEndsAtOnce(t.Context()), "echo")
+			return err
+		},
+		"streams": func(t *testing.T, c *rpc.Client) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			s := c.CallStream(ctx, rpc.StreamOptions{}, nil)
+			cancel()
+			_, err := s.Reply()
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testGivenUpWaiting(t, try) })
+	}
+}
+
+func testGivenUpWaiting(t *testing.T, try func(*testing.T, *rpc.Client) error) {
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
 	first := f.begin(c, "one")
-	called := make(chan error, 1)
+	called, streamed := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := c.Call(context.Background(), "two")
 		called <- err
 	}()
+	go func() {
+		_, err := c.CallStream(context.Background(), rpc.StreamOptions{}, nil).Reply()
+		streamed <- err
+	}()
+	f.until(func() bool { return rpc.Waiting(c) == 2 })
 	const tries = 500
 	for range tries {
-		if _, err := c.Call(newEndsAtOnce(t.Context()), "echo"); !errors.Is(err, rpc.ErrCanceled) {
-			t.Fatalf("Call returned %v", err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		s := c.CallStream(ctx, rpc.StreamOptions{}, nil)
-		cancel()
-		if _, err := s.Reply(); !errors.Is(err, rpc.ErrCanceled) {
-			t.Fatalf("Reply returned %v", err)
+		if err := try(t, c); !errors.Is(err, rpc.ErrCanceled) {
+			t.Fatalf("the call ended with %v", err)
 		}
 		must(t, f.Poll(0))
 	}
-	f.until(func() bool { return rpc.Waiting(c) > 0 })
 	if n := rpc.Waiting(c); n > tries/2 {
 		t.Errorf("%d calls wait", n)
 	}
@@ -58,6 +74,9 @@ func TestCallsThatAreGivenUpDoNotGoOnWaiting(t *testing.T) {
 	must(t, err)
 	f.until(func() bool { return c.InFlight() == 0 })
 	must(t, <-called)
+	if err := <-streamed; err != rpc.ErrNoStreams {
+		t.Errorf("the stream that went on waiting ended with %v", err)
+	}
 }
 
 // A streamed call of which the child had not been told left room when it was cancelled, and who waited for that

@@ -1,0 +1,48 @@
+package rpc_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// A goroutine's call for whose bytes there is no room now waits, and with it those behind it, so that they are made in their order.
+func TestCallThatDoesNotFitYetKeepsItsPlace(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	must(t, f.Poll(0)) // which sends the hello
+	payloads := []string{strings.Repeat("a", 600), strings.Repeat("b", 700), "c", "d"}
+	must(t, f.Post(func() { must(t, c.GoBytes(nil, []byte(payloads[0]))) })) // and until the iteration ends it is there
+	var calls sync.WaitGroup
+	for i, payload := range payloads[1:] {
+		calls.Go(func() {
+			reply, err := c.CallBytes(context.Background(), []byte(payload))
+			if err != nil || string(reply) != payload {
+				t.Errorf("the call of %d bytes ended with %d, %v", len(payload), len(reply), err)
+			}
+		})
+		pollUntil(func() bool { return rpc.Submitted(c) == i+1 })
+	}
+	f.until(func() bool { return c.InFlight() == len(payloads) })
+	want, replies := clientHello, hello
+	for i, payload := range payloads {
+		want += frame(uint32(i+1), payload)
+		replies += frame(uint32(i+1), payload)
+	}
+	got := make([]byte, len(want))
+	must(t, f.Poll(0))
+	_, err := io.ReadFull(file, got)
+	must(t, err)
+	if string(got) != want {
+		t.Errorf("sent was %q", got)
+	}
+	_, err = file.WriteString(replies)
+	must(t, err)
+	f.until(func() bool { return c.InFlight() == 0 })
+	calls.Wait()
+}

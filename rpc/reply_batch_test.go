@@ -1,0 +1,133 @@
+package rpc_test
+
+import (
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/cborcodec"
+)
+
+// twiceCodec is CBOR, but panics when it decodes a value that says so for the first time, and
+// takes its time the second.
+type twiceCodec struct {
+	cborcodec.Codec
+	times  *atomic.Int32
+	second chan struct{} // closed when the second time has begun
+	goOn   chan struct{} // closed when it may end
+}
+
+func (c twiceCodec) Decode(data []byte, value any) error {
+	if strings.Contains(string(data), edge) {
+		if c.times.Add(1) == 1 {
+			panic("of Decode")
+		}
+		close(c.second)
+		<-c.goOn
+	}
+	return c.Codec.Decode(data, value)
+}
+
+// The reply that a codec could not decode for another goroutine is its own goroutine's, and stays
+// what it is while those that come later are gathered.
+func TestReplyIsKeptForItsGoroutineAfterAPanicElsewhere(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
+	f := newFixture(t)
+	codec := twiceCodec{times: new(atomic.Int32), second: make(chan struct{}), goOn: make(chan struct{})}
+	const calls = 10
+	g := newCallers(f, rpc.NewMethod[string, string]("twice", codec), rpc.Config{}, make([]string, calls))
+	say := func(frames ...string) {
+		t.Helper()
+		left := g.c.InFlight() - len(frames)
+		_, err := g.peer.WriteString(strings.Join(frames, ""))
+		must(t, err)
+		f.until(func() bool { return g.c.InFlight() == left })
+	}
+	_, err := g.peer.WriteString(hello)
+	must(t, err)
+	say(cborReply(t, 1, "first"), cborReply(t, 2, edge))
+	<-codec.second
+	for i := 3; i <= calls; i++ { // whichever of these are where the first was
+		say(cborReply(t, i, strings.Repeat("x", rpc.SmallReply/2)))
+	}
+	close(codec.goOn)
+	g.all.Wait()
+	if want := (ending[string]{resp: edge}); g.ends[1] != want {
+		t.Errorf("the call has ended: %+v", g.ends[1])
+	}
+}
+
+// What does not fit into a batch begins the next: at its end nothing is cut off.
+func TestRepliesThatFillABatchAreWhole(t *testing.T) {
+	const each = rpc.BatchBytes / rpc.BatchReplies
+	for _, last := range []int{each - 1, each, each + 1, rpc.SmallReply, rpc.SmallReply + 1, rpc.BatchBytes, rpc.BatchBytes + 1} {
+		f := newFixture(t)
+		g := newCallers(f, handedStrings, rpc.Config{}, make([]string, rpc.BatchReplies+2))
+		var frames, want []string
+		for i := range g.ends {
+			size := each
+			if i == rpc.BatchReplies-1 {
+				size = last
+			}
+			value := strings.Repeat(string(rune('a'+i%26)), size)
+			for len(cborReply(t, 1, value)) > len(frame(1, ""))+size {
+				value = value[1:]
+			}
+			want = append(want, value)
+			frames = append(frames, cborReply(t, i+1, value))
+		}
+		g.answer(frames...)
+		for i, e := range g.ends {
+			if e != (ending[string]{resp: want[i]}) {
+				t.Errorf("with %d bytes at the end of a batch call %d has ended: %d bytes, %v", last, i, len(e.resp), e.err)
+			}
+		}
+	}
+}
+
+// waitCodec is CBOR, but takes as long to decode one value as another has not been decoded.
+type waitCodec struct {
+	cborcodec.Codec
+	came chan struct{}
+}
+
+func (c waitCodec) Decode(data []byte, value any) error {
+	err := c.Codec.Decode(data, value)
+	switch *value.(*string) {
+	case "wait":
+		select {
+		case <-c.came:
+		case <-time.After(guard):
+			panic("the other value was not decoded")
+		}
+	case "go on":
+		close(c.came)
+	}
+	return err
+}
+
+// However many replies come together, one goroutine decodes so many and no more.
+func TestReplyBehindABatchIsDecodedMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	g := newCallers(f, rpc.NewMethod[string, string]("wait", waitCodec{came: make(chan struct{})}), rpc.Config{}, make([]string, rpc.BatchReplies+1))
+	var frames []string
+	for i := range g.ends {
+		value := ""
+		switch i {
+		case 1:
+			value = "wait"
+		case rpc.BatchReplies:
+			value = "go on"
+		}
+		frames = append(frames, cborReply(t, i+1, value))
+	}
+	g.answer(frames...)
+	for i, e := range g.ends {
+		if e.err != nil || e.panicked != nil {
+			t.Errorf("call %d has ended: %+v", i, e)
+		}
+	}
+}
