@@ -241,3 +241,9 @@ func Submitted(c *Client) (n int) {
 	}
 	return n
 }
+
+// Greeted reports whether the child's hello has come.
+func Greeted(c *Client) bool { return c.greeted }
+
+// StreamedCalls is how many streamed calls a server has that were not answered.
+func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }

@@ -78,19 +78,21 @@ func TestServerSendsNoMorePartsThanItHasCreditFor(t *testing.T) {
 
 // A child that does not keep to its credit would fill the parent's memory.
 func TestPartWithoutCreditIsAViolation(t *testing.T) {
-	f := newFixture(t)
-	transport, file := f.stranger()
-	c := f.client(transport, peer{}, rpc.Config{})
-	var r partial
-	s, err := c.GoStream(&r, rpc.StreamOptions{Window: 20}, nil)
-	must(t, err)
-	s.Pause()
-	_, err = file.WriteString(ourHello + frame(partKind|1, "\x03one") + frame(partKind|1, "\x03two") + frame(partKind|1, ""))
-	must(t, err)
-	f.until(r.ended)
-	wantViolation(t, r.err, "call 1, whose credit is used up")
-	if fmt.Sprint(r.parts) != "[one two]" {
-		t.Errorf("the parts are %q", r.parts)
+	for _, window := range []int{20, 24} { // two parts use up 24
+		f := newFixture(t)
+		transport, file := f.stranger()
+		c := f.client(transport, peer{}, rpc.Config{})
+		var r partial
+		s, err := c.GoStream(&r, rpc.StreamOptions{Window: window}, nil)
+		must(t, err)
+		s.Pause()
+		_, err = file.WriteString(ourHello + frame(partKind|1, "\x03one") + frame(partKind|1, "\x03two") + frame(partKind|1, ""))
+		must(t, err)
+		f.until(r.ended)
+		wantViolation(t, r.err, "call 1, whose credit is used up")
+		if fmt.Sprint(r.parts) != "[one two]" {
+			t.Errorf("the parts are %q", r.parts)
+		}
 	}
 }
 
