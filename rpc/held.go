@@ -86,7 +86,6 @@ func (a *asyncServer) cancelHeld(id uint32) {
 	if h, ok := a.held.calls.remove(id); ok {
 		a.dropHeld(&h.call, ErrCanceled)
 		a.held.release(h)
-		a.mayGoOn()
 	}
 }
 
