@@ -205,3 +205,20 @@ func TestPartsOfACallOfTheChildAreThrough(t *testing.T) {
 	must(t, file.Close())
 	f.until(func() bool { return c.Go(nil) != nil })
 }
+
+// What comes for a call that is held waits with it.
+func TestPartsOfAHeldCallWaitForItsHandler(t *testing.T) {
+	f := newFixture(t)
+	in := strangersHello + frame(1, "first") + windowCall(2, 100, true, nil) + frame(partKind|2, "a") + frame(partKind|2, "b") + frame(endKind|2, "")
+	var seen []string
+	serveAsyncRaw(f, rpc.ServerConfig{MaxConcurrent: 1}, in, func(request rpc.Payload, done rpc.Done) {
+		if string(request) == "first" {
+			must(t, f.Post(func() { must(t, done.Reply()) }))
+			return
+		}
+		done.OnParts(func(part rpc.Payload) { seen = append(seen, string(part)) }, func() { must(t, done.Reply()) })
+	})
+	if fmt.Sprint(seen) != "[a b]" {
+		t.Errorf("the handler has seen %q", seen)
+	}
+}

@@ -46,3 +46,39 @@ func TestCallThatDoesNotFitYetKeepsItsPlace(t *testing.T) {
 	f.until(func() bool { return c.InFlight() == 0 })
 	calls.Wait()
 }
+
+// A function that waited for room may end the client: all that wait behind it are told.
+func TestShutdownInWaitReadyEndsThoseBehindIt(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+	first := f.begin(c, "one")
+	var told []string
+	must(t, c.WaitReady(func() {
+		c.Shutdown()
+		told = append(told, "shut down")
+	}))
+	for _, name := range []string{"a", "b"} {
+		must(t, c.WaitReady(func() {
+			if err := c.Go(nil); err != rpc.ErrShutdown {
+				t.Errorf("Go returned %v", err)
+			}
+			told = append(told, name)
+		}))
+	}
+	called := make(chan error, 1)
+	go func() {
+		_, err := c.Call(context.Background(), "late")
+		called <- err
+	}()
+	f.until(func() bool { return rpc.Waiting(c) == 4 })
+	_, err := file.WriteString(hello + frame(1, ""))
+	must(t, err)
+	f.until(func() bool { return len(told) == 3 })
+	if err := <-called; err != rpc.ErrShutdown {
+		t.Errorf("Call returned %v", err)
+	}
+	if !first.ended() || strings.Join(told, ", ") != "shut down, a, b" {
+		t.Errorf("told were %v", told)
+	}
+}

@@ -143,3 +143,50 @@ func TestCancelledStreamGrantsNothing(t *testing.T) {
 		t.Errorf("the call ended %d times, with %v", q.ends, q.err)
 	}
 }
+
+// A child without streamed calls is told of none.
+func TestStreamForAChildThatHasNoneIsNotSent(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	f.hears(file, len(clientHello))
+	_, err = file.WriteString(hello)
+	must(t, err)
+	f.until(r.ended)
+	if r.err != rpc.ErrNoStreams || r.ends != 1 || c.InFlight() != 0 {
+		t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
+	}
+	must(t, f.Poll(0))
+	if heard(file) > 0 {
+		t.Error("the child was told of it")
+	}
+}
+
+// However much a child grants, no more parts wait for it than its parent's high-water mark allows.
+func TestSendOnTheLoopIsFullWhenTheBufferIsCongested(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := &roomy{fn: func() {}}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	_, err = file.WriteString(frame(helloWord, "\x06evfork\x011\x08features\x10metadata credits\x06window\x0a9999999999"))
+	must(t, err)
+	f.until(func() bool { return rpc.Greeted(c) })
+	part, sent := make([]byte, 64<<10), 0
+	for err = nil; err == nil; must(t, f.Poll(0)) {
+		if err = s.Send(part); err == nil {
+			sent += len(part)
+		}
+	}
+	if err != rpc.ErrFull || sent > 4<<20 { // a socket holds less than the other half
+		t.Errorf("after %d bytes Send returned %v", sent, err)
+	}
+	for rooms := r.rooms; r.rooms == rooms; must(t, f.Poll(0)) {
+		f.hears(file, 1000)
+	}
+	must(t, s.Send(part))
+}
