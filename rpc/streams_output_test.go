@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/evfork/evfork/rpc"
@@ -316,5 +317,36 @@ func TestStreamWithAnEndedContextIsNotMade(t *testing.T) {
 	}
 	if err2 := s.Send(nil); err2 != err {
 		t.Errorf("Send returned %v", err2)
+	}
+}
+
+// Several goroutines of one handler may wait for credit: what comes is enough for all, and wakes all.
+func TestCreditWakesAllThatWaitForIt(t *testing.T) {
+	const senders = 4
+	var sending sync.WaitGroup
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 0, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		var sent sync.WaitGroup
+		for range senders {
+			sent.Go(func() {
+				sending.Done()
+				if err := rpc.SendPart(ctx, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		sent.Wait()
+		return nil, nil
+	})
+	_, err := file.WriteString(strangersHello)
+	must(t, err)
+	expect(t, file, ourHello)
+	for id := range uint32(50) {
+		sending.Add(senders)
+		_, err := file.WriteString(windowCall(id+1, 0, false, nil))
+		must(t, err)
+		sending.Wait() // they wait for credit, or will
+		_, err = file.WriteString(credit(id+1, senders*8))
+		must(t, err)
+		expect(t, file, strings.Repeat(frame(partKind|(id+1), ""), senders)+frame(id+1, ""))
 	}
 }
