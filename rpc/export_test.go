@@ -263,3 +263,6 @@ func Greeted(c *Client) bool { return c.greeted }
 
 // StreamedCalls is how many streamed calls a server has that were not answered.
 func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
+
+// Buffered is how many bytes of calls the child's pipe has not taken.
+func Buffered(c *Client) int { return c.stream.Buffered() }
