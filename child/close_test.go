@@ -109,8 +109,8 @@ func TestCloseAfterAPanicReapsChildren(t *testing.T) {
 		if err := syscall.Kill(k.PID(), 0); err != syscall.ESRCH {
 			t.Errorf("the process is there: %v", err)
 		}
-		if k.stream != nil && (k.ends != 1 || !errors.Is(k.cause, reactor.ErrClosed)) {
-			t.Errorf("OnEnd was called %d times, with %v", k.ends, k.cause)
+		if k.exits != 1 || k.ends != 1 || !errors.Is(k.cause, reactor.ErrClosed) {
+			t.Errorf("OnExit was called %d times, OnEnd %d times, with %v", k.exits, k.ends, k.cause)
 		}
 	})
 }

@@ -24,7 +24,8 @@ const NoSignal = syscall.Signal(-1)
 type Config struct {
 	// Worker names a function registered with Main: this program is started again.
 	Worker string
-	// Path is another program to start, looked up in PATH if it has no slash.
+	// Path is another program to start, looked up in this process's PATH if it has no
+	// slash. A relative one with a slash begins at Dir.
 	Path string
 	// Args are the arguments after the program's name.
 	Args []string

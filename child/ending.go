@@ -52,17 +52,22 @@ func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 		}
 	}
 	config.OnClose = func(err error) {
+		defer p.protocolClosed(err) // also if the callback panics
 		if onClose != nil {
 			onClose(err)
 		}
-		switch {
-		case errors.Is(err, reactor.ErrClosed):
-			p.end(err) // the loop ends before the process
-		case err != nil:
-			p.suspect()
-		}
 	}
 	return config
+}
+
+// protocolClosed is called when the protocol's stream has been closed, and why.
+func (p *Process) protocolClosed(err error) {
+	switch {
+	case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
+		p.end(err) // the loop ends before the process
+	case err != nil:
+		p.suspect()
+	}
 }
 
 // suspect is called when the child has closed a side of its protocol. Usually
@@ -96,6 +101,18 @@ func (p *Process) onExited() {
 	p.exited = true
 	p.patience.stop()
 	p.handshake.stop()
+	p.bury()
+}
+
+// bury is done again for what is left if a callback panics, when the stream that it
+// came from has been told. What has been taken is not there any more.
+func (p *Process) bury() {
+	buried := false
+	defer func() {
+		if !buried {
+			_ = p.loop.Post(p.bury) // refused if the loop has failed: its Close reaps
+		}
+	}()
 	if p.protocol != nil {
 		p.protocol.Drain()
 	}
@@ -105,6 +122,7 @@ func (p *Process) onExited() {
 		p.signalGroup(syscall.SIGKILL) // ESRCH when nothing is left
 	}
 	p.reap(0)
+	buried = true
 	p.end(nil)
 }
 
@@ -159,15 +177,25 @@ func (p *Process) end(loopEnded error) {
 	}
 	// Deferred, because a panic in one callback must not keep the rest from being done.
 	defer p.closeFiles()
+	defer callEach(&p.onEnd, func(fn func(error)) { fn(p.cause) })
+	callEach(&p.onExit, func(fn func(ExitState)) { fn(p.state) })
+}
+
+// callEach takes functions from a list and calls them. One that panics keeps the
+// others from nothing; its panic goes on behind them.
+func callEach[F any](list *[]F, call func(F)) {
+	returned := false
 	defer func() {
-		for _, fn := range p.onEnd {
-			fn(p.cause)
+		if !returned {
+			callEach(list, call)
 		}
-		p.onExit, p.onEnd = nil, nil
 	}()
-	for _, fn := range p.onExit {
-		fn(p.state)
+	for len(*list) > 0 {
+		fn := (*list)[0]
+		*list = (*list)[1:]
+		call(fn)
 	}
+	*list, returned = nil, true
 }
 
 func (p *Process) closeFiles() {

@@ -21,8 +21,8 @@ const (
 
 // ExitState is how a process ended.
 type ExitState struct {
-	// Known is false if somebody else reaped the process: then Code, Signal and
-	// Rusage are not known.
+	// Known is false if somebody else reaped the process, or if the loop failed or was
+	// closed first: then Code, Signal and Rusage are not known.
 	Known bool
 	// Code is the exit code, or -1 if a signal ended the process.
 	Code int
@@ -47,7 +47,7 @@ func (s ExitState) Success() bool { return s.Known && s.Code == 0 }
 func (s ExitState) String() string {
 	switch {
 	case !s.Known:
-		return "ended in an unknown way, reaped elsewhere"
+		return "ended in an unknown way, reaped elsewhere or later"
 	case s.Signal != 0 && s.Core:
 		return fmt.Sprintf("killed by signal %d (%v), core dumped", int(s.Signal), s.Signal)
 	case s.Signal != 0:

@@ -56,7 +56,7 @@ func (o *output) data(data []byte) {
 // and then.
 func (o *output) remember(data []byte) {
 	data = data[max(len(data)-o.keep, 0):]
-	if len(o.tail)+len(data) > 2*o.keep {
+	if len(o.tail)+len(data)-o.keep > o.keep { // twice keep may overflow
 		kept := copy(o.tail, o.tail[len(o.tail)-o.keep:])
 		o.tail = o.tail[:kept]
 	}
@@ -88,9 +88,11 @@ func (o *output) logLines(data []byte) {
 	}
 }
 
+// logLine forgets the line first: a logger that panics is not given it again.
 func (o *output) logLine() {
-	o.log(string(bytes.TrimSuffix(o.line, []byte{'\r'})), o.attrs...)
+	line := string(bytes.TrimSuffix(o.line, []byte{'\r'}))
 	o.line = o.line[:0]
+	o.log(line, o.attrs...)
 }
 
 // finish takes what the pipe holds now and logs a last line without its newline.

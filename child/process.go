@@ -74,7 +74,8 @@ func (p *Process) StopWith(ladder Ladder) error {
 }
 
 // OnExit has fn called once when the process has exited and been reaped, after
-// its last output was delivered.
+// its last output was delivered; or when the loop has ended before, with a state that
+// is not Known.
 func (p *Process) OnExit(fn func(ExitState)) {
 	if !p.ended {
 		p.onExit = append(p.onExit, fn)
@@ -85,7 +86,7 @@ func (p *Process) OnExit(fn func(ExitState)) {
 
 // OnEnd has fn called once when the process is gone and everything it wrote has
 // been delivered. cause is a *ExitError, or reactor.ErrClosed if the loop was
-// closed. Part of rpc.Transport.
+// closed, or has failed. Part of rpc.Transport.
 func (p *Process) OnEnd(fn func(cause error)) {
 	if !p.ended {
 		p.onEnd = append(p.onEnd, fn)
@@ -156,11 +157,14 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 	if p.reaped {
 		return p.error("signal", ErrExited)
 	}
-	target := -p.pid
 	if p.config.SharedGroup {
-		target = p.pid
+		return p.error("signal", syscall.Kill(p.pid, sig))
 	}
-	return p.error("signal", syscall.Kill(target, sig))
+	err := syscall.Kill(-p.pid, sig)
+	if group, unknown := syscall.Getpgid(p.pid); unknown == nil && group != p.pid {
+		err = syscall.Kill(p.pid, sig) // it has moved to another group, and perhaps left none behind
+	}
+	return p.error("signal", err)
 }
 
 // closeInput half-closes the protocol, after what is queued.

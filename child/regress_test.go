@@ -1,10 +1,14 @@
 package child_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -97,14 +101,102 @@ func TestChildWhoseProtocolCannotBeReadIsPutDown(t *testing.T) {
 	config := steps("wait")
 	config.Ladder = atOnce
 	k := f.start(config)
-	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(dir)
-	r, _ := k.stream.FDs()
-	must(t, unix.Dup2(dir, r)) // reading a directory fails with EISDIR
-	k.stream.Drain()
+	failReading(t, k.stream)
 	f.until(k.ended)
 	if !errors.Is(k.cause, child.ErrClosedPipe) {
 		t.Errorf("it ended with %v", k.cause)
 	}
+}
+
+// failReading has a stream read a directory, which fails with EISDIR.
+func failReading(t *testing.T, s *reactor.Stream) {
+	t.Helper()
+	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	r, _ := s.FDs()
+	must(t, unix.Dup2(dir, r))
+	s.Drain()
+}
+
+// A StderrTail of which the double overflows, which means "everything", was a panic.
+func TestLongestTailOfStderrIsAllOfIt(t *testing.T) {
+	f := newFixture(t)
+	config := steps("flood:10000", "stderr:the last words")
+	config.StderrTail = math.MaxInt
+	k := f.start(config)
+	f.until(k.ended)
+	if got := string(k.state.Stderr); got != k.err.String() || len(got) < 10000 {
+		t.Errorf("%d bytes are kept of %d", len(got), k.err.Len())
+	}
+}
+
+// A child that had moved to another process group was not signalled at all: Kill
+// returned ESRCH, and Stop and Close waited for it in vain.
+func TestChildThatHasLeftItsGroupIsStillSignalled(t *testing.T) {
+	ends := map[string]struct {
+		end  func(k *kid) error
+		want syscall.Signal
+	}{
+		"Kill":    {func(k *kid) error { return k.Kill() }, syscall.SIGKILL},
+		"SIGTERM": {func(k *kid) error { return k.StopWith(child.Ladder{CloseWait: -1, TermWait: guard}) }, syscall.SIGTERM},
+		"SIGKILL": {func(k *kid) error { return k.StopWith(atOnce) }, syscall.SIGKILL},
+	}
+	for name, test := range ends {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.start(steps("leave-group", "say:there", "wait"))
+			f.saw(k, "there")
+			must(t, test.end(k))
+			f.until(k.ended)
+			if k.state.Signal != test.want {
+				t.Errorf("it %v", k.state)
+			}
+		})
+	}
+}
+
+// A relative Path was looked for from this process's directory, and executed from Dir:
+// it had to be in both.
+func TestRelativePathBeginsAtDir(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o700))
+	must(t, os.Symlink("/bin/sh", filepath.Join(dir, "bin", "here")))
+	config := shell("pwd")
+	config.Path, config.Dir = "bin/here", dir
+	k := f.start(config)
+	f.until(k.ended)
+	if real, err := filepath.EvalSymlinks(dir); err != nil || k.data != real+"\n" {
+		t.Errorf("it ran in %q, want %s, %v", k.data, real, err)
+	}
+}
+
+// The first child of a loop could be started while the loop was shut down. Nobody told it
+// to end, and Shutdown waited for it.
+func TestFirstChildIsNotStartedWhileShuttingDown(t *testing.T) {
+	f := newFixture(t)
+	s, err := f.NewStream(-1, unreadPipe(t), reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Write(make([]byte, 1<<20))) // for which Shutdown waits
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	f.AfterFunc(0, func() {
+		_, err = child.Start(f.Loop, steps("wait"))
+		cancel()
+	})
+	if done := f.Shutdown(ctx); !errors.Is(done, context.Canceled) || !errors.Is(err, reactor.ErrClosed) {
+		t.Errorf("Start returned %v, Shutdown %v", err, done)
+	}
+}
+
+// unreadPipe returns the write end of a pipe from which nobody reads.
+func unreadPipe(t *testing.T) int {
+	t.Helper()
+	var fds [2]int
+	must(t, unix.Pipe(fds[:]))
+	t.Cleanup(func() { unix.Close(fds[0]) })
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds[1]
 }

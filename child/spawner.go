@@ -68,7 +68,9 @@ type nurseryKey struct{}
 
 func nurseryOf(l *reactor.Loop) (*nursery, error) {
 	r, err := l.Resident(nurseryKey{}, func() reactor.Resident {
-		return &nursery{processes: make(map[*Process]struct{})}
+		n := &nursery{processes: make(map[*Process]struct{})}
+		l.OnCleanup(n.loopEnded)
+		return n
 	})
 	if err != nil {
 		return nil, err
@@ -105,6 +107,23 @@ func (n *nursery) Close() {
 
 // Active reports whether processes are still to be reaped.
 func (n *nursery) Active() bool { return len(n.processes) > 0 }
+
+// loopEnded ends the processes that the loop has not outlived and whose protocol is not open:
+// of the others, the end of the stream tells. A panic in a callback goes on behind the rest.
+func (n *nursery) loopEnded() {
+	returned := false
+	defer func() {
+		if !returned {
+			n.loopEnded()
+		}
+	}()
+	for p := range n.processes {
+		if p.protocol == nil || p.protocol.Closed() {
+			p.end(reactor.ErrClosed)
+		}
+	}
+	returned = true
+}
 
 // Release reaps what Close could not wait for (or was not asked to: after a
 // panic in a callback the loop does not iterate), and ends the spawner's thread.

@@ -69,10 +69,11 @@ func program(c *Config) (path string, argv []string, err error) {
 		}
 		path, err = self()
 		return path, append([]string{os.Args[0]}, c.Args...), err
-	default:
-		path, err = exec.LookPath(c.Path)
-		return path, append([]string{c.Path}, c.Args...), err
 	}
+	if path = c.Path; !strings.Contains(path, "/") {
+		path, err = exec.LookPath(path)
+	} // else exec finds it, from Dir
+	return path, append([]string{c.Path}, c.Args...), err
 }
 
 // files are the descriptors of a child that is being started: ours, and those

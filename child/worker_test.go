@@ -87,6 +87,12 @@ func endingStep(in *os.File, name, arg string) error {
 		return unix.Close(int(in.Fd()))
 	case "ignore-term":
 		signal.Ignore(syscall.SIGTERM)
+	case "leave-group": // for that of the parent
+		group, err := unix.Getpgid(os.Getppid())
+		if err != nil {
+			return err
+		}
+		return unix.Setpgid(0, group)
 	case "wait":
 		time.Sleep(time.Hour) // until it is killed; select {} would be reported as a deadlock
 	case "exit":

@@ -26,6 +26,7 @@ func (l *Loop) Close() error {
 		return l.release()
 	}
 	err := l.within(func() error {
+		l.ending = true
 		for _, r := range l.order {
 			r.Close()
 		}
@@ -46,6 +47,7 @@ func (l *Loop) Close() error {
 // ctx.Err(). Inside a callback it returns ErrNested.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	err := l.within(func() error {
+		l.ending = true
 		for _, r := range l.order {
 			r.Shutdown()
 		}

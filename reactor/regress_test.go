@@ -463,3 +463,67 @@ func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
 		t.Error("another change could have had the same time")
 	}
 }
+
+// TestFlushEndsCongestion: with nothing queued any more the stream was congested until
+// the end of the iteration, and so were those that waited for it.
+func TestFlushEndsCongestion(t *testing.T) {
+	onLinks(t, func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }, func(t *testing.T, l *link) {
+		must(t, l.stream.Write(pattern(0, 2000)))
+		if !l.stream.Congested() {
+			t.Error("not congested by 2000 bytes")
+		}
+		l.stream.Flush()
+		if n := l.stream.Buffered(); n > 0 || l.stream.Congested() {
+			t.Errorf("%d bytes are queued, congested %v", n, l.stream.Congested())
+		}
+		l.wantCalls("")
+		pollTimes(t, l.loop, 2)
+		l.wantCalls("drain")
+	})
+}
+
+// TestRefusedStreamLeavesItsDescriptorsBlocking: who then read the standard input
+// without a stream, because the output was a file, ran into EAGAIN.
+func TestRefusedStreamLeavesItsDescriptorsBlocking(t *testing.T) {
+	loop := newLoop(t)
+	file, err := os.Open(os.Args[0])
+	must(t, err)
+	defer file.Close()
+	for _, blocking := range []bool{true, false} {
+		p := pipe(t)
+		must(t, unix.SetNonblock(p.Read, !blocking))
+		_, err = loop.NewStream(p.Read, int(file.Fd()), reactor.StreamConfig{})
+		wantErr(t, err, unix.EPERM)
+		flags, err := unix.FcntlInt(uintptr(p.Read), unix.F_GETFL, 0)
+		must(t, err)
+		if got := flags&unix.O_NONBLOCK == 0; got != blocking {
+			t.Errorf("blocking is %v, was %v", got, blocking)
+		}
+	}
+}
+
+// TestDrainOfOthersInsideDrainLeavesNothing: what OnData read of other streams counted as
+// read of its own, and the rest was left.
+func TestDrainOfOthersInsideDrainLeavesNothing(t *testing.T) {
+	loop := newLoop(t)
+	var others []*link
+	for range 3 {
+		others = append(others, newLink(t, loop, fdtest.Transports()[0], nil))
+	}
+	l := newLink(t, loop, fdtest.Transports()[0], func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnData: func([]byte) {
+			for _, other := range others {
+				other.stream.Drain()
+			}
+		}}
+	})
+	sent := make(map[*link]int)
+	for _, each := range append(others, l) {
+		fdtest.Widen(t, each.peer.Write)
+		sent[each] = each.peer.Offer(t, pattern(0, 1<<20))
+	}
+	l.stream.Drain()
+	if got := len(l.data); got != sent[l] {
+		t.Errorf("drained %d of %d bytes", got, sent[l])
+	}
+}

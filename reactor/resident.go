@@ -16,19 +16,24 @@ type Resident interface {
 }
 
 type residents struct {
-	byKey map[any]Resident
-	order []Resident
+	byKey  map[any]Resident
+	order  []Resident
+	ending bool // by Shutdown or Close: who is not there yet would not hear of it
 }
 
 // Resident returns the state that key, a type of the caller's own, names on this
-// loop, made by open at first use. On a loop that is closing it returns
-// ErrClosed and does not call open.
+// loop, made by open at first use. On a loop that has ended, and of a key not used
+// before on one that is being closed or shut down, the error is ErrClosed, and open is
+// not called.
 func (l *Loop) Resident(key any, open func() Resident) (Resident, error) {
 	if l.closing {
 		return nil, ErrClosed
 	}
 	if r, ok := l.byKey[key]; ok {
 		return r, nil
+	}
+	if l.ending {
+		return nil, ErrClosed
 	}
 	r := open()
 	if l.byKey == nil {

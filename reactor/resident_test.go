@@ -164,3 +164,30 @@ func TestResidentIsReleasedAfterAPanic(t *testing.T) {
 	must(t, loop.Close())
 	r.wantCalls(t, "release")
 }
+
+// TestResidentIsNotMadeWhileTheLoopEnds: it would not be told that it is to end.
+func TestResidentIsNotMadeWhileTheLoopEnds(t *testing.T) {
+	ends := map[string]func(*reactor.Loop) error{
+		"Close":    (*reactor.Loop).Close,
+		"Shutdown": func(l *reactor.Loop) error { return l.Shutdown(t.Context()) },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			first := newResident(t, loop, 1, 1)
+			asked := false
+			loop.Post(func() {
+				asked = true
+				if newResident(t, loop, 1, 0) != first {
+					t.Error("the first was made again")
+				}
+				_, err := loop.Resident(residentKey(2), func() reactor.Resident { t.Error("made"); return nil })
+				wantErr(t, err, reactor.ErrClosed)
+			})
+			must(t, end(loop))
+			if !asked {
+				t.Error("not asked")
+			}
+		})
+	}
+}

@@ -84,6 +84,7 @@ type Stream struct {
 	dirty   bool // in loop.dirty
 	high    bool // HighWater was reached, LowWater not yet
 
+	ended    bool // the EOF has been delivered
 	closed   bool // both descriptors are gone, OnClose is owed or made
 	deferred bool // in loop.deferred
 	drained  bool // OnDrain is owed
@@ -99,8 +100,8 @@ type Stream struct {
 
 // NewStream makes a stream that reads readFD and writes writeFD; they may be the
 // same (a socket), or one of them -1. They become the stream's own and
-// non-blocking, unless an error is returned: ErrInvalid if there is neither,
-// ErrClosed on a closed loop, else an *OpError.
+// non-blocking, unless an error is returned, which leaves them as they were:
+// ErrInvalid if there is neither, ErrClosed on a closed loop, else an *OpError.
 func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, error) {
 	if l.closing {
 		return nil, ErrClosed
@@ -120,37 +121,48 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 	}
 	s.reader.init(l, readFD, Read, s.onReadable)
 	s.writer.init(l, writeFD, HangUp, s.onWritable)
-	if err := s.start(); err != nil {
+	if blocked, err := s.start(); err != nil {
 		s.reader.Stop()
 		s.writer.Stop()
+		for _, fd := range blocked {
+			// Whoever shares a terminal, or reads it instead, would run into EAGAIN.
+			_ = unix.SetNonblock(fd, false) // as it was: no error is possible
+		}
 		return nil, err
 	}
 	l.streams.add(s)
 	return s, nil
 }
 
-func (s *Stream) start() error {
-	if fd := s.reader.fd; fd >= 0 {
+// start begins with both sides. blocked are the descriptors that it has made non-blocking.
+func (s *Stream) start() (blocked []int, err error) {
+	if s.reader.fd >= 0 {
 		s.read = sideOpen
-		s.socket = isSocket(fd)
-		if err := opError("set non-blocking", fd, unix.SetNonblock(fd, true)); err != nil {
-			return err
-		}
-		if err := s.reader.Start(); err != nil {
-			return err
+		if blocked, err = s.begin(&s.reader, blocked); err != nil {
+			return blocked, err
 		}
 	}
-	if fd := s.writer.fd; fd >= 0 {
+	if s.writer.fd >= 0 {
 		s.write = sideOpen
-		s.socket = isSocket(fd)
-		if err := opError("set non-blocking", fd, unix.SetNonblock(fd, true)); err != nil {
-			return err
-		}
 		// Waiting for the other side to vanish is no reason for Run to stay.
 		s.writer.Unref()
-		return s.writer.Start()
+		blocked, err = s.begin(&s.writer, blocked)
 	}
-	return nil
+	return blocked, err
+}
+
+// begin watches one side, and adds its descriptor to blocked if that was blocking.
+func (s *Stream) begin(w *FDWatcher, blocked []int) ([]int, error) {
+	s.socket = isSocket(w.fd)
+	flags, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_NONBLOCK == 0 {
+		blocked = append(blocked, w.fd)
+		err = unix.SetNonblock(w.fd, true)
+	}
+	if err != nil {
+		return blocked, opError("set non-blocking", w.fd, err)
+	}
+	return blocked, w.Start()
 }
 
 func isSocket(fd int) bool {

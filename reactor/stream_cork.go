@@ -35,6 +35,7 @@ func (s *Stream) uncork() (ok bool) {
 	s.loop.stats.Writes++
 	if err == nil {
 		s.wrote(n)
+		s.checkLowWater()
 	}
 	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
 		s.await()

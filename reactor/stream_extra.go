@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"fmt"
+	"io"
 	"slices"
 )
 
@@ -47,6 +48,10 @@ func (x *streamExtra) divert(s *Stream, data []byte) bool {
 func (x *streamExtra) divertEOF(s *Stream) bool {
 	switch {
 	case x.forwards:
+		s.ended = true
+		if x.reader != nil {
+			x.reader.stop(io.EOF) // made meanwhile: nothing was for it
+		}
 		s.forwardEOF()
 	case x.reader != nil:
 		x.eofOwed = true

@@ -38,7 +38,7 @@ func (s *Stream) PipeTo(to *Stream) error {
 		return err
 	}
 	if x.eofOwed {
-		x.eofOwed = false
+		x.eofOwed, s.ended = false, true
 		s.forwardEOF()
 		s.settle()
 	}

@@ -27,30 +27,31 @@ func (s *Stream) Drain() {
 }
 
 func (s *Stream) drain() {
-	limit := s.loop.stats.BytesRead + drainMost
+	left := drainMost
 	if s.read == sideOpen {
-		limit += uint64(sysUnread(s.reader.fd))
+		left += sysUnread(s.reader.fd)
 	}
-	for s.read == sideOpen && s.loop.stats.BytesRead <= limit {
-		before := s.loop.stats.BytesRead
-		if !s.readOnce() && s.loop.stats.BytesRead == before {
+	for s.read == sideOpen && left >= 0 {
+		n, more := s.readOnce()
+		if n == 0 && !more {
 			return // after a short read there is an EOF to look for
 		}
+		left -= n
 	}
 }
 
 func (s *Stream) onReadable(Ready) {
 	s.loop.blame(s)
 	for range readsPerEvent {
-		if !s.readOnce() || s.pauses != 0 || s.read != sideOpen {
+		if _, more := s.readOnce(); !more || s.pauses != 0 || s.read != sideOpen {
 			return
 		}
 	}
 }
 
-// readOnce reads once into the loop's buffer and reports whether there may be
-// more: a short read has emptied a pipe or a socket, so asking again can wait.
-func (s *Stream) readOnce() (more bool) {
+// readOnce reads once into the loop's buffer and reports how much and whether there
+// may be more: a short read has emptied a pipe or a socket, so asking again can wait.
+func (s *Stream) readOnce() (n int, more bool) {
 	l := s.loop
 	buf := l.readBuf
 	if buf == nil {
@@ -67,18 +68,18 @@ func (s *Stream) readOnce() (more bool) {
 		l.readBuf = nil
 		s.deliver(buf[:n])
 		l.readBuf = buf
-		return n == len(buf)
+		return n, n == len(buf)
 	case err == nil:
 		s.readEOF()
 	case errors.Is(err, unix.EINTR):
-		return true
+		return 0, true
 	case errors.Is(err, unix.EAGAIN):
 	case s.socket && errors.Is(err, unix.ECONNRESET):
 		s.readEOF() // the data came first; a peer that closes with our bytes unread resets
 	default:
 		s.fail(opError("read", s.reader.fd, err))
 	}
-	return false
+	return 0, false
 }
 
 // deliver hands on what was read.
@@ -99,6 +100,7 @@ func (s *Stream) readEOF() {
 }
 
 func (s *Stream) deliverEOF() {
+	s.ended = true
 	if s.config.OnEOF != nil {
 		s.config.OnEOF()
 	}

@@ -1,5 +1,7 @@
 package reactor
 
+import "io"
+
 // Reader has the stream's bytes cut into units instead of given to OnData, and
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
 // called by the stream. While nothing is asked for, the stream does not read,
@@ -14,6 +16,8 @@ func (s *Stream) Reader() *Reader {
 	switch {
 	case s.extra != nil && s.extra.reader != nil:
 		return s.extra.reader
+	case s.ended:
+		return &Reader{err: io.EOF}
 	case s.read != sideOpen || s.lingering():
 		return &Reader{err: ErrClosed}
 	}
@@ -39,7 +43,7 @@ func (s *Stream) feed(data []byte) {
 		// It was ended by a function that got a unit, or we are inside of one, and
 		// the Feed around this one goes on.
 		return
-	case err != nil:
+	case err != nil && err != io.EOF: // which is for finishReading
 		s.fail(err)
 		return
 	}
@@ -64,8 +68,11 @@ func (s *Stream) finishReading() {
 	if err == nil {
 		err = r.End()
 	}
-	if s.closed || x.reader != r {
-		return // ended by a function that got a unit
+	if err == io.EOF {
+		err = nil // ended before, and paused by the function that got the last unit
+	}
+	if s.closed || x.reader != r || err == nil && r.held {
+		return // by a function that got a unit
 	}
 	x.eofOwed = false
 	if err != nil {

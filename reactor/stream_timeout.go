@@ -51,8 +51,9 @@ type streamTimes struct {
 // IdleTimeout. It counts from now, and anew from every byte that is read from or
 // given to the kernel, and from the call of OnTimeout. Zero or less: no timeout.
 //
-// Timeouts do not keep Run from returning. Bytes that have come before the timeout
-// is noticed prevent it, however long another callback has kept the loop busy.
+// Timeouts do not keep Run from returning. Bytes that have come, and room that there is
+// for those that wait, before the timeout is noticed prevent it, however long another
+// callback has kept the loop busy.
 func (s *Stream) SetIdleTimeout(d time.Duration) {
 	if t := s.times(d); t != nil {
 		t.idle, t.idleSince = int64(d), s.loop.clock()
@@ -193,6 +194,10 @@ func (s *Stream) runTimeouts() {
 	t := &s.extra.times
 	t.due = false
 	now := s.loop.now
+	s.lookAgain(now)
+	if s.closed {
+		return
+	}
 	for _, which := range [...]Timeout{WriteTimeout, ReadTimeout, IdleTimeout} {
 		if s.deadline(which) <= now {
 			t.restart(which, s.loop.clock())
@@ -207,6 +212,20 @@ func (s *Stream) runTimeouts() {
 		return
 	}
 	s.arm()
+}
+
+// lookAgain reads and writes once more before a timeout is held against the other
+// side: the poller reports a part of what is ready if that is much, and what was
+// found to have room is written at the end of the iteration only.
+func (s *Stream) lookAgain(now int64) {
+	idle := s.deadline(IdleTimeout) <= now
+	if (idle || s.deadline(ReadTimeout) <= now) && s.read == sideOpen && s.pauses == 0 {
+		s.onReadable(Read)
+	}
+	if s.queue.len() > 0 && (idle || s.nextDeadline() <= now) {
+		s.blocked = false
+		s.flush()
+	}
 }
 
 // restart makes a timeout count from now.

@@ -296,6 +296,9 @@ func (s *Stream) writeFailed(err error) {
 	s.queue.drop(&s.loop.chunks)
 	s.checkLowWater() // nothing is queued: whoever waits for room is told by Write why there is none
 	s.blocked = false
+	if s.extra != nil {
+		s.extra.times.waiting = false
+	}
 	if s.config.OnWriteError != nil {
 		s.config.OnWriteError(s.writeErr)
 	}

@@ -1,5 +1,7 @@
 package rpc
 
+import "cmp"
+
 // asyncParts is what an async server knows of a streamed call besides.
 type asyncParts struct {
 	done   Done
@@ -13,11 +15,13 @@ type asyncParts struct {
 
 // OnParts has the parts of the call's request given to part, on the loop, in their order,
 // and end called when the caller has sent the last; both may be nil. It is to be called
-// before the handler returns; without it, and for a nil part, they are dropped. A part is a view that is
-// valid until the function returns; then its bytes are granted to the caller again,
-// unless PauseParts is in force. After the answer neither is called, and end not either if the caller
-// cancels the call or is gone, or the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there. For a call
-// without input end is called, after the handler.
+// before the handler returns; without it, and for a nil part, they are dropped. A part is a
+// view that is valid until the function returns; then its bytes are granted to the caller
+// again, unless PauseParts is in force.
+//
+// After the answer neither is called. Nor is end if the caller cancels the call or is gone, or
+// the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there.
+// For a call without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
 	s := &d.open.slots[d.slot]
 	if s.gen != d.gen {
@@ -64,22 +68,25 @@ func (d Done) ResumeParts() {
 	}
 }
 
-// OnRoom has fn called on the loop when Part may be called again that has returned ErrFull;
+// OnRoom has fn called on the loop when Part, which has returned ErrFull, may be called again;
 // once, not inside OnRoom, and not after the call has been answered. A second OnRoom replaces
-// the first; nil removes it. The caller grants nothing for a call that it has cancelled, or whose deadline has passed,
-// or when it is gone: then fn is called, too, after OnCancel's function, and finds that Part returns another error.
+// the first; nil removes it.
+//
+// For a call that was cancelled, whose deadline has passed, or whose caller is gone nothing is
+// granted any more: then fn is called, too, after OnCancel's function, and finds that Part
+// returns another error.
 func (d Done) OnRoom(fn func()) {
-	n := d.notify()
-	if n == nil {
+	c := d.state()
+	if c == nil {
 		return
 	}
-	n.onRoom = fn
+	c.onRoom = fn
 	switch {
 	case fn == nil:
 	case d.hasRoom():
 		d.open.loop.Post(d.tellRoom) // it came meanwhile
 	default:
-		n.watchDeadline()
+		c.watchDeadline()
 	}
 }
 
@@ -104,16 +111,16 @@ func (d Done) hasRoom() bool {
 // tellRoom calls OnRoom's function if there is room.
 func (d Done) tellRoom() {
 	s := &d.open.slots[d.slot]
-	if s.gen != d.gen || s.notify == nil || s.notify.onRoom == nil || !d.hasRoom() {
+	if s.gen != d.gen || s.state == nil || s.state.onRoom == nil || !d.hasRoom() {
 		return
 	}
-	s.notify.tellRoom()
+	s.state.tellRoom()
 }
 
 // partsRoom tells all calls that there is room in the stream.
 func (a *asyncServer) partsRoom() {
 	for i := range a.open.slots {
-		if s := &a.open.slots[i]; s.gen%2 == 1 && s.notify != nil && s.notify.onRoom != nil {
+		if s := &a.open.slots[i]; s.gen%2 == 1 && s.state != nil && s.state.onRoom != nil {
 			Done{open: &a.open, slot: i, gen: s.gen}.tellRoom()
 		}
 	}
@@ -124,7 +131,7 @@ func (a *asyncServer) handlerReturned(d Done) {
 	if p := d.streamed(); p != nil {
 		p.async.done, p.async.begun = d, true
 		a.deliver(p)
-		a.tellInputEnded(d) // it may have come while the call was held
+		a.tellInputEnded(d) // it may have come while the call waited
 	}
 }
 
@@ -175,13 +182,6 @@ func (a *asyncServer) grant(p *callParts, cost int64) {
 	}
 }
 
-// hasCredit reports whether sending a part would not have to wait.
-func (p *callParts) hasCredit() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.limited || p.credit > 0 || p.broken != nil
-}
-
 // inputEnded tells the calls that wait for what cannot come any more.
 func (a *asyncServer) inputEnded() {
 	a.partsTable.breakOff(errParentLeft)
@@ -199,19 +199,52 @@ func (a *asyncServer) inputEnded() {
 // tellInputEnded tells an open call whose parts do not come any more.
 func (a *asyncServer) tellInputEnded(d Done) {
 	if p := d.streamed(); p != nil && p.lacksInput() {
-		d.notify().happened(ErrCanceled)
+		d.state().happened(ErrCanceled)
 	}
-}
-
-// lacksInput reports whether the end of the request's parts has not come, and will not.
-func (p *callParts) lacksInput() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.ended && p.broken != nil
 }
 
 // isGivenUp reports whether an open call has been cancelled, or its deadline has passed.
 func (d Done) isGivenUp() bool {
 	s := &d.open.slots[d.slot]
-	return s.gen == d.gen && s.notify != nil && s.notify.why != nil
+	return s.gen == d.gen && s.state != nil && s.state.why != nil
+}
+
+// Part sends a part of the reply, a STRING list. It returns
+//
+//   - ErrNoParts if the caller's side takes none;
+//   - ErrFull if the parent does not read or, in a streamed call, the caller has not taken
+//     earlier parts; OnRoom tells when to go on;
+//   - ErrTooLarge;
+//   - ErrDone after the answer;
+//   - what OnCancel is told, once the caller has cancelled the call, its deadline has passed,
+//     or the caller is gone: ErrCanceled, ErrDeadline or a *LostError. The call has still to be
+//     answered.
+func (d Done) Part(values ...string) error { return d.PartBytes(Strings(values...)) }
+
+// PartBytes is Part with a payload that has been encoded already; it is copied.
+func (d Done) PartBytes(part []byte) error {
+	s := &d.open.slots[d.slot]
+	if s.gen != d.gen {
+		return ErrDone
+	}
+	return d.open.owner.partOfOpen(s, part)
+}
+
+// partOfOpen implements callOwner.
+func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
+	if err := a.refusesPart(len(part)); err != nil {
+		return err
+	}
+	if c := call.state; c != nil && c.why != nil {
+		return c.why // nobody takes it, and nobody grants more
+	}
+	if a.full() {
+		return ErrFull
+	}
+	if call.parts != nil {
+		if ok, err := call.parts.takeCredit(partCost(len(part))); !ok {
+			return cmp.Or(err, ErrFull)
+		}
+	}
+	return a.sendPart(call.id, part)
 }

@@ -133,7 +133,7 @@ func TestPartTakenAfterTheAnswerIsNotGranted(t *testing.T) {
 }
 
 // A streamed call that is cancelled before it was begun is open no more.
-func TestHeldStreamThatIsCancelledIsForgotten(t *testing.T) {
+func TestStreamInTheBacklogThatIsCancelledIsForgotten(t *testing.T) {
 	f := newFixture(t)
 	in := strangersHello + frame(1, "") + windowCall(2, 100, true, nil) + frame(cancelKind|2, "") + frame(endKind|2, "")
 	out := serveAsyncRaw(f, rpc.ServerConfig{MaxConcurrent: 1}, in, func(_ rpc.Payload, done rpc.Done) {
@@ -206,8 +206,8 @@ func TestPartsOfACallOfTheChildAreThrough(t *testing.T) {
 	f.until(func() bool { return c.Go(nil) != nil })
 }
 
-// What comes for a call that is held waits with it.
-func TestPartsOfAHeldCallWaitForItsHandler(t *testing.T) {
+// What comes for a call in the backlog waits with it.
+func TestPartsOfACallInTheBacklogWaitForItsHandler(t *testing.T) {
 	f := newFixture(t)
 	in := strangersHello + frame(1, "first") + windowCall(2, 100, true, nil) + frame(partKind|2, "a") + frame(partKind|2, "b") + frame(endKind|2, "")
 	var seen []string

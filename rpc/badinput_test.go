@@ -68,7 +68,7 @@ var misbehaviours = []misbehaviour{
 		name:     "text on AnyEvent's sync wire",
 		wire:     rpc.AnyEventSync,
 		script:   []string{"read:16", write("Can't locate Foo.pm in @INC\n"), wait},
-		says:     []string{`child wrote text to its protocol stream: "Can't locate Foo.pm in @INC\n"`},
+		says:     []string{`the other side wrote text to its protocol stream: "Can't locate Foo.pm in @INC\n"`},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {
@@ -96,20 +96,20 @@ var misbehaviours = []misbehaviour{
 	}, {
 		name:     "text for a hello",
 		script:   []string{write("Starting up, please wait\n"), wait},
-		says:     []string{`child wrote text to its protocol stream: "Starting up, please wait\n"`},
+		says:     []string{`the other side wrote text to its protocol stream: "Starting up, please wait\n"`},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {
 		name:     "text among the replies",
 		script:   []string{write(hello), readFrame, readFrame, write("debug: got a call\n"), wait},
-		says:     []string{`child wrote text to its protocol stream: "debug: got a call\n"`},
+		says:     []string{`the other side wrote text to its protocol stream: "debug: got a call\n"`},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {
 		name:     "text on AnyEvent's wire",
 		wire:     rpc.AnyEventAsync,
 		script:   []string{readFrame, write("Can't locate Foo.pm in @INC\n"), wait},
-		says:     []string{`child wrote text to its protocol stream: "Can't locate Foo.pm in @INC\n"`},
+		says:     []string{`the other side wrote text to its protocol stream: "Can't locate Foo.pm in @INC\n"`},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {

@@ -138,3 +138,17 @@ func (t *callTable) drain() []call {
 	slices.SortFunc(all, func(a, b call) int { return cmp.Compare(a.end, b.end) })
 	return all
 }
+
+// takeOldest removes the call that was made first. The table must not be used
+// with take as well: then ids in flight are consecutive, because nothing in a
+// table that is half empty is in the way of the next id.
+func (t *callTable) takeOldest() Completion {
+	to := t.take(t.oldest)
+	if to != nil {
+		t.oldest = (t.oldest + 1) & t.idMask
+		if t.oldest == eventID {
+			t.oldest++
+		}
+	}
+	return to
+}

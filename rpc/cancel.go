@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 )
@@ -37,25 +36,17 @@ func (c *Client) abandon(e *call) Completion {
 	}
 	to := c.calls.abandon(e)
 	c.sendCancel(e.id)
-	c.bePatient(e.id)
+	c.startAbandonTimeout(e.id)
 	return to
 }
 
 // endCanceled tells those whose calls were cancelled.
 func (c *Client) endCanceled() {
-	defer func() {
-		if len(c.canceled) > 0 { // a callback has panicked
-			c.endCanceled()
-			return
-		}
+	defer func() { // also if a callback panics
 		c.canceled = nil
 		c.callsOver()
 	}()
-	for len(c.canceled) > 0 {
-		to := c.canceled[0]
-		c.canceled = c.canceled[1:]
-		to.Complete(nil, ErrCanceled)
-	}
+	callAll(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) })
 }
 
 // callsOver is called when calls have ended otherwise than by what has come from the child: those of
@@ -70,8 +61,8 @@ func (c *Client) abandonCall(id uint32) {
 	c.abandon(c.calls.entry(id))
 }
 
-// bePatient gives the child so much time to answer an abandoned call.
-func (c *Client) bePatient(id uint32) {
+// startAbandonTimeout limits the time that the child may take to answer an abandoned call.
+func (c *Client) startAbandonTimeout(id uint32) {
 	if c.config.AbandonTimeout > 0 {
 		c.calls.schedule(id, c.timebase.at(c.loop.Now())+min(c.config.AbandonTimeout, distant))
 		c.armTimer()
@@ -128,12 +119,7 @@ func (c *Client) sendCancel(id uint32) {
 	if !c.understands.cancel {
 		return
 	}
-	buf := c.stream.AppendBuffer()
-	start := len(buf)
-	buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
-	binary.BigEndian.PutUint64(buf[start:], uint64(kindCancel.word(id))<<32)
-	// Any other error means that the child is going, or was given its EOF.
-	if c.notQueued(c.stream.Commit(buf)) == ErrFull {
+	if c.control(kindCancel.word(id), nil) == ErrFull {
 		c.untold = append(c.untold, id)
 	}
 }

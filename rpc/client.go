@@ -44,18 +44,13 @@ type Client struct {
 // NewClient opens the transport. The error is the transport's, and no callback
 // follows it.
 func NewClient(transport Transport, config Config) (*Client, error) {
-	if config.MaxInFlight <= 0 {
-		config.MaxInFlight = defaultMaxInFlight
-	}
+	config = config.withDefaults()
 	c := &Client{
 		transport: transport,
 		config:    config,
 		maxFrame:  maxFrame(config.MaxFrame),
 		calls:     newCallTable(config.Wire),
 		ended:     make(chan struct{}),
-	}
-	if config.MaxBuffered <= 0 {
-		config.MaxBuffered = max(defaultMaxBuffered, int(c.maxFrame)+headerSize)
 	}
 	c.decoder = decoder{limit: c.maxFrame, hello: config.Wire == Evfork}
 	stream, err := transport.Open(reactor.StreamConfig{

@@ -50,8 +50,25 @@ type Config struct {
 const (
 	defaultMaxInFlight = 1 << 16
 	defaultMaxBuffered = 64 << 20
+	defaultMaxUpcalls  = 64
 
 	// highWater is how many bytes of calls may be queued before Call waits, and
 	// never more than MaxBuffered: OnDrain has to mean that there is room.
 	highWater = 1 << 20
 )
+
+// withDefaults puts values in the place of zeros.
+func (c Config) withDefaults() Config {
+	if c.MaxInFlight <= 0 {
+		c.MaxInFlight = defaultMaxInFlight
+	}
+	if c.MaxBuffered <= 0 {
+		c.MaxBuffered = max(defaultMaxBuffered, int(maxFrame(c.MaxFrame))+headerSize)
+	}
+	if c.MaxUpcalls <= 0 {
+		c.MaxUpcalls = defaultMaxUpcalls
+	}
+	// More have no ids, and the child may not be able to read the number.
+	c.MaxUpcalls = min(c.MaxUpcalls, int(Evfork.idMask()))
+	return c
+}

@@ -59,16 +59,9 @@ func (c *Client) end(cause error) {
 // lose ends the calls in flight, of which the child has read the first consumed
 // bytes.
 func (c *Client) lose(lost []call, cause error, consumed uint64) {
-	defer func() {
-		if len(lost) > 0 { // a callback has panicked
-			c.lose(lost, cause, consumed)
-		}
-	}()
-	for len(lost) > 0 {
-		l := lost[0]
-		lost = lost[1:]
+	callAll(&lost, func(l call) {
 		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
-	}
+	})
 }
 
 // settle lets those go who wait for room or for the end.

@@ -22,11 +22,11 @@ func (c *Client) onData(data []byte) {
 // frame acts on one frame of the child.
 func (c *Client) frame(word uint32, payload Payload) error {
 	if !c.greeted {
-		return c.meet(word, payload)
+		return c.takeHello(word, payload)
 	}
 	k, id := c.config.Wire.split(word)
 	if k > kindError || word == eventID {
-		return c.other(k, id, payload)
+		return c.otherFrame(k, id, payload)
 	}
 	var to Completion
 	if c.config.Wire == AnyEventSync {
@@ -46,8 +46,8 @@ func (c *Client) frame(word uint32, payload Payload) error {
 	return nil
 }
 
-// other acts on a frame that is not the end of a call.
-func (c *Client) other(k kind, id uint32, payload Payload) error {
+// otherFrame acts on a frame that is not the end of a call.
+func (c *Client) otherFrame(k kind, id uint32, payload Payload) error {
 	switch k {
 	case kindCall:
 		return c.event(payload)
@@ -56,7 +56,7 @@ func (c *Client) other(k kind, id uint32, payload Payload) error {
 	case kindUpcall:
 		return c.called(id, payload)
 	case kindCancel:
-		return c.upcallCancelled(id)
+		return c.upcallCanceled(id)
 	case kindHold:
 		return c.holdCalls(id)
 	case kindCredit:
@@ -67,11 +67,11 @@ func (c *Client) other(k kind, id uint32, payload Payload) error {
 	return violation("frame of unknown kind %d", k)
 }
 
-// meet takes the child's hello.
-func (c *Client) meet(word uint32, payload Payload) error {
+// takeHello takes the child's hello.
+func (c *Client) takeHello(word uint32, payload Payload) error {
 	theirs, err := parseHello(word, payload)
 	if err == nil {
-		err = c.hello.meet(&theirs)
+		err = c.hello.conflict(&theirs)
 	}
 	if err != nil {
 		return err
@@ -105,4 +105,13 @@ func (c *Client) violated(err error) {
 		c.broken = true
 		c.transport.Abort(err)
 	}
+}
+
+// takeInTurn removes the call that a reply of AnyEventSync is to, the oldest, which an abandoned one may
+// be; nil if there is none.
+func (c *Client) takeInTurn(id uint32) Completion {
+	if id != syncReply {
+		return nil
+	}
+	return c.calls.takeOldest()
 }

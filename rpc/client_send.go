@@ -63,9 +63,9 @@ func (c *Client) refusal() error {
 	return nil
 }
 
-// isGoing reports whether no call can be made any more, and the end of the client,
+// isEnding reports whether no call can be made any more, and the end of the client,
 // which tells the reason, has yet to come.
-func (c *Client) isGoing() bool { return c.unable != nil && c.endErr == nil && !c.closing }
+func (c *Client) isEnding() bool { return c.unable != nil && c.endErr == nil && !c.closing }
 
 // send completes the header of the frame at buf[start:], which was encoded in
 // the stream's own buffer, and queues it, or rolls it back.
@@ -101,6 +101,16 @@ func (c *Client) notQueued(err error) error {
 		return ErrTooLarge // waiting would not help
 	}
 	return ErrFull
+}
+
+// control queues a frame that is no call. ErrFull means that it must be tried
+// again; any other error that the child is going, or was given its EOF.
+func (c *Client) control(word uint32, payload []byte) error {
+	err := c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload))
+	if err != nil {
+		return c.notQueued(err)
+	}
+	return nil
 }
 
 func (c *Client) onDrain() {

@@ -7,20 +7,9 @@ type streams struct {
 	ends    []uint32        // ends of requests of which the child must be told although the call is over
 }
 
-// control queues a frame that is no call. ErrFull means that it must be tried
-// again; any other error that the child is going, or was given its EOF.
-func (c *Client) control(word uint32, payload []byte) error {
-	err := c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload))
-	if err != nil {
-		return c.notQueued(err)
-	}
-	return nil
-}
-
 // canEverSend reports whether a part is short enough, also for a buffer that is empty.
 func (c *Client) canEverSend(part []byte) bool {
-	limit := c.config.MaxBuffered // 0: one that a frame of any length fits into
-	return uint64(len(part)) <= uint64(c.maxFrame) && (limit <= 0 || partCost(len(part)) <= int64(limit))
+	return uint64(len(part)) <= uint64(c.maxFrame) && partCost(len(part)) <= int64(c.config.MaxBuffered)
 }
 
 // serveStreams has streamed calls send what they could not send before.
@@ -32,7 +21,10 @@ func (c *Client) serveStreams() {
 	}
 	list := c.streams.waiting
 	c.streams.waiting = nil
-	c.letGoOn(list)
+	callAll(&list, func(s *streamedCall) {
+		s.listed = false
+		s.goOn()
+	})
 	c.checkDone()
 }
 
@@ -41,21 +33,6 @@ func (c *Client) serveStreams() {
 func (c *Client) endParts(id uint32) {
 	if len(c.untold) > 0 || c.control(kindPartsEnd.word(id), nil) == ErrFull {
 		c.streams.ends = append(c.streams.ends, id)
-	}
-}
-
-// letGoOn calls goOn for all.
-func (c *Client) letGoOn(list []*streamedCall) {
-	defer func() {
-		if len(list) > 0 { // a callback has panicked
-			c.letGoOn(list)
-		}
-	}()
-	for len(list) > 0 {
-		s := list[0]
-		list = list[1:]
-		s.listed = false
-		s.goOn()
 	}
 }
 

@@ -63,11 +63,6 @@ func appendEncoded(buf []byte, codec Codec, value any) ([]byte, error) {
 	return buf, nil
 }
 
-// appendString appends one value of a STRING list.
-func appendString(buf []byte, s string) []byte {
-	return append(appendBER(buf, uint64(len(s))), s...)
-}
-
 // splitCall takes a typed call apart. codec is "" if the caller did not name it, as
 // one in Perl may not.
 func splitCall(request Payload) (name, body, codec []byte, err error) {

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 )
 
@@ -22,14 +21,6 @@ const creditSize = 8
 
 // maxCredit is where a credit stays: no sum overflows.
 const maxCredit = math.MaxInt64 / 2
-
-// ErrNoStreams: the other side has no streamed calls: it speaks an AnyEvent wire, or has
-// not named the feature in its hello.
-var ErrNoStreams = errors.New("rpc: the other side has no streamed calls")
-
-// ErrNoInput: no part of the request can be sent: the call was made without Input, or
-// its input has been ended.
-var ErrNoInput = errors.New("rpc: the call takes no parts of its request")
 
 // partCost is what a part of so many bytes costs.
 func partCost(size int) int64 { return int64(size) + headerSize }

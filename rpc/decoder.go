@@ -21,9 +21,9 @@ type decoder struct {
 	payload    []byte // valid until the next feed or next
 	err        error
 
-	in      []byte      // not yet looked at
-	partial frameBuffer // the beginning of a frame
-	whole   bool        // partial has just been delivered
+	in        []byte      // not yet looked at
+	partial   frameBuffer // the beginning of a frame
+	delivered bool        // the frame in partial has been
 }
 
 func (d *decoder) feed(data []byte) { d.in = data }
@@ -79,8 +79,8 @@ func (d *decoder) nextPartial() bool {
 	if d.err != nil {
 		return false
 	}
-	if d.whole {
-		d.whole = false
+	if d.delivered {
+		d.delivered = false
 		d.partial.reset()
 		return d.next()
 	}
@@ -99,7 +99,7 @@ func (d *decoder) nextPartial() bool {
 	d.hello = false
 	d.word = d.wordOf(d.partial.bytes)
 	d.payload = slices.Clip(d.partial.bytes[header:])
-	d.whole = true
+	d.delivered = true
 	return true
 }
 
@@ -134,7 +134,7 @@ func (d *decoder) fill(n int) bool {
 
 // pending is how many bytes of an unfinished frame have been received.
 func (d *decoder) pending() int {
-	if d.whole {
+	if d.delivered {
 		return 0
 	}
 	return len(d.partial.bytes)
@@ -143,28 +143,4 @@ func (d *decoder) pending() int {
 func (d *decoder) fail(frame []byte) {
 	size := binary.BigEndian.Uint32(frame[d.header()-lengthSize:])
 	d.err = &ProtocolError{Text: printable(frame), What: fmt.Sprintf("frame of %d bytes, more than the limit of %d", size, d.limit)}
-}
-
-// quoteLimit is how much of what a program printed into its protocol is quoted.
-const quoteLimit = 64
-
-// printable returns the beginning of data if a person would read its first
-// header's worth as text, and else "". A header that is text is no header:
-// its length would be half a gigabyte at least.
-func printable(data []byte) string {
-	if len(data) < headerSize {
-		return ""
-	}
-	for _, b := range data[:headerSize] {
-		if (b < ' ' || b > '~') && b != '\n' && b != '\t' && b != '\r' {
-			return ""
-		}
-	}
-	return string(data[:min(len(data), quoteLimit)])
-}
-
-// appendFrame appends a frame to buf.
-func appendFrame(buf []byte, word uint32, payload []byte) []byte {
-	buf = binary.BigEndian.AppendUint64(buf, uint64(word)<<32|uint64(uint32(len(payload))))
-	return append(buf, payload...)
 }

@@ -26,6 +26,8 @@
 // cause. A call that returns an error itself has not been made, and its
 // callback is not called.
 //
+// Shutdown lets a child finish: what it was asked is answered, then it exits.
+//
 // # Streamed calls
 //
 // A request and a reply can come in parts, of which neither side has to hold more than a
@@ -41,8 +43,6 @@
 //
 // On a loop the same is done with callbacks: GoStream in the parent, Done in the child. A
 // StreamMethod is a Method with types for the parts.
-//
-// Shutdown lets a child finish: what it was asked is answered, then it exits.
 //
 // # Typed calls
 //

@@ -8,22 +8,42 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// Errors of the calls that were made; no callback follows them.
+// What a function returns that has done nothing: the call was not made, the answer, event or part
+// not sent. No callback follows.
 var (
-	// ErrFull: MaxInFlight or MaxBuffered is reached, or the child has asked for no calls for
-	// now; WaitReady tells when to go on.
-	ErrFull = errors.New("rpc: too many calls in flight")
+	// ErrFull: there is no room now. Of a call: MaxInFlight or MaxBuffered is reached, or the child
+	// has asked for no calls for now; Client.WaitReady tells when to go on. Of what a child sends:
+	// its parent does not read, or takes no more calls; ServerConfig.OnDrain tells. Of a part: the
+	// other side grants no more; RoomReceiver and Done.OnRoom tell.
+	ErrFull = errors.New("rpc: no room for more now")
 	// ErrShutdown: the client has been told to shut down. In a child: the parent has closed its side.
 	ErrShutdown = errors.New("rpc: client is shut down")
 	// ErrClosed: the loop has ended.
 	ErrClosed = reactor.ErrClosed
-	// ErrTooLarge: the payload is longer than MaxFrame.
+	// ErrTooLarge: the payload is longer than MaxFrame, or than MaxBuffered.
 	ErrTooLarge = errors.New("rpc: payload exceeds the frame limit")
-	// ErrDone: a call was answered a second time.
+	// ErrDone: the call has been answered before, or has ended.
 	ErrDone = errors.New("rpc: call has already been answered")
 )
 
-// How calls end of which the caller has had enough. The child may have begun them,
+// ErrNoStreams: the other side has no streamed calls: it speaks an AnyEvent wire, or has
+// not named the feature in its hello.
+var ErrNoStreams = errors.New("rpc: the other side has no streamed calls")
+
+// ErrNoInput: no part of the request can be sent: the call was made without Input, or
+// its input has been ended.
+var ErrNoInput = errors.New("rpc: the call takes no parts of its request")
+
+// ErrNoParts: the other side takes no parts of replies: it speaks an AnyEvent wire, has
+// not named the feature in its hello, or is a child that has called its parent.
+var ErrNoParts = errors.New("rpc: the caller takes no parts of its reply")
+
+// ErrNoCalls: the other side takes no calls of its child: its Config.OnCall is not
+// set, or it speaks an AnyEvent wire. Or the call was made where none can be made: see
+// CallParent and Server.GoParent.
+var ErrNoCalls = errors.New("rpc: the parent takes no calls")
+
+// How calls end that their caller has given up. The child may have begun them,
 // and may go on with them.
 var (
 	// ErrDeadline: the call's deadline has passed. It is context.DeadlineExceeded, too.
@@ -48,14 +68,15 @@ func (e *endError) Unwrap() error { return e.is }
 // Config.AbandonTimeout after that was cancelled or its deadline had passed.
 var ErrUnresponsive = errors.New("rpc: the child has not answered a call that was given up long ago")
 
-// LostError is how calls end whose child went away, and those of a child whose parent did. Unwrap gives the cause: for
-// children a *child.ExitError with exit code, signal and the end of stderr, or
-// ErrClosed if the loop was closed.
+// LostError is how a call ends whose child went away, or, if a child made it, whose parent did.
 type LostError struct {
+	// Cause is why: for a child that is a process a *child.ExitError, with exit code, signal and
+	// the end of stderr, or ErrClosed if the loop was closed; for a parent an ErrShutdown, if
+	// nothing else is known.
 	Cause error
 	// Started is false if the child has certainly not read the whole call, so
-	// that it is safe to make it again. Else it may have been started. A child
-	// cannot tell what its parent has read: it is true.
+	// that it is safe to make it again. Else it may have been started. It is always
+	// true of a child's call: what its parent has read is not known.
 	Started bool
 }
 
@@ -76,7 +97,7 @@ func (e *LostError) Unwrap() error { return e.Cause }
 // ErrDeadline and ErrCanceled, and package context's errors.
 type RemoteError struct {
 	Message string
-	Kind    string // one of those below, of a Mux's refusals, or another of another implementation
+	Kind    string // one of those below or of a Mux; other implementations may have others
 	Stack   string // of a panic
 
 	sentinels error // all of them, joined
@@ -122,14 +143,32 @@ type ProtocolError struct {
 	Text string
 }
 
-// Error quotes the text, if there is one: that says more than any field.
+// Error quotes the text, if there is one: that says more than what is wrong with the frame.
 func (e *ProtocolError) Error() string {
 	if e.Text != "" {
-		return fmt.Sprintf("rpc: child wrote text to its protocol stream: %q", e.Text)
+		return fmt.Sprintf("rpc: the other side wrote text to its protocol stream: %q", e.Text)
 	}
 	return "rpc: protocol violation: " + e.What
 }
 
 func violation(format string, args ...any) *ProtocolError {
 	return &ProtocolError{What: fmt.Sprintf(format, args...)}
+}
+
+// quoteLimit is how much of what a program printed into its protocol is quoted.
+const quoteLimit = 64
+
+// printable returns the beginning of data if a person would read its first
+// header's worth as text, and else "". A header that is text is no header:
+// its length would be half a gigabyte at least.
+func printable(data []byte) string {
+	if len(data) < headerSize {
+		return ""
+	}
+	for _, b := range data[:headerSize] {
+		if (b < ' ' || b > '~') && b != '\n' && b != '\t' && b != '\r' {
+			return ""
+		}
+	}
+	return string(data[:min(len(data), quoteLimit)])
 }

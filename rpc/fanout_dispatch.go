@@ -97,7 +97,7 @@ func (f *FanOut[Req, Resp]) dispatch() {
 			f.await(w)
 		default:
 			f.queue.unshift(j)
-			if w.client.isGoing() {
+			if w.client.isEnding() {
 				f.await(w) // its end tells why
 			} else {
 				f.lose(w, err)

@@ -108,7 +108,7 @@ func (f *FanOut[Req, Resp]) wake() {
 // finish is the result of a job. The reply is a view.
 func (f *FanOut[Req, Resp]) finish(j *fanJob[Req, Resp], reply Payload, err error) {
 	if err == nil {
-		reply = append(make(Payload, 0, len(reply)), reply...)
+		reply = reply.clone()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -125,13 +125,3 @@ func (f *FanOut[Req, Resp]) anything() bool {
 // overLocked reports that every job that was taken has had its result taken, and
 // that there will be no other.
 func (f *FanOut[Req, Resp]) overLocked() bool { return f.open == 0 && (f.fed || f.stopping) }
-
-// signal lets one side look again, and reports whether it did not know yet.
-func signal(to chan struct{}) bool {
-	select {
-	case to <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}

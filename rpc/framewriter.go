@@ -224,3 +224,12 @@ func (w *frameWriter) write(p []byte) error {
 	}
 	return nil
 }
+
+// writeError is a reply that could not be written: the parent is gone.
+type writeError struct{ err error }
+
+// Error implements error.
+func (e *writeError) Error() string { return "rpc: write to the parent: " + e.err.Error() }
+
+// Unwrap returns the cause, mostly an errno.
+func (e *writeError) Unwrap() error { return e.err }

@@ -123,7 +123,7 @@ func (g *goroutineServer) handle(runner *goroutineRunner) {
 	pace := &g.runners.pace
 	c := g.backlog.pop()
 	g.change.Broadcast() // the reader may have waited for room
-	tell := g.wantsHold(g.backlog.size)
+	tell := g.updateHold(g.backlog.size)
 	g.enter(c)
 	g.bring()
 	cheap := pace.batching()

@@ -34,11 +34,14 @@ func callOf(call handledCall, key any) any {
 
 // Parts returns the parts of a call's request, in their order, inside a Handler, whose
 // ctx, or one that was derived from it, it is given. Each is a view that is valid
-// until the next is asked for. The sequence waits for parts; it ends when the caller has ended them, and for
-// a call without input at once. An error comes last: ctx's, when the call has been cancelled or its deadline has
-// passed, or that the parent has closed its side before. What was ranged over is granted to the caller again. A sequence
-// that was left early can be ranged over again, for the rest. Parts of which a handler takes none are
-// dropped when it returns. It belongs to one goroutine, under ServeSync the handler's.
+// until the next is asked for; then its bytes are granted to the caller again. The sequence
+// belongs to one goroutine, under ServeSync the handler's.
+//
+// It waits for parts, and ends when the caller has ended them; for a call without input at
+// once. An error comes last: ctx's, when the call has been cancelled or its deadline has
+// passed, or that the parent has closed its side before the end. A sequence that was left early
+// can be ranged over again, for the rest. Parts that the handler does not take are dropped when
+// it returns.
 func Parts(ctx context.Context) iter.Seq2[Payload, error] {
 	call, ok := ctx.Value(partKey{}).(partedCall)
 	return func(yield func(Payload, error) bool) {
@@ -61,6 +64,40 @@ func Parts(ctx context.Context) iter.Seq2[Payload, error] {
 			}
 		}
 	}
+}
+
+// SendPart sends a part of the reply from inside a Handler, whose ctx, or one that was
+// derived from it, it is given. The part is copied. It may block until the parent
+// reads and, in a streamed call, until the caller has taken earlier parts. Under
+// ServeGoroutines it may be called from any goroutine, under ServeSync from the handler's.
+//
+// It returns ErrNoParts if the caller's side takes none, ErrTooLarge, ErrDone after the
+// handler has returned, or ctx's error if that has ended.
+func SendPart(ctx context.Context, part Payload) error {
+	call, ok := ctx.Value(partKey{}).(partedCall)
+	if !ok {
+		return ErrNoParts
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return call.sendPart(ctx, part)
+}
+
+// sendPart sends a part of the reply to a call.
+func (s *Server) sendPart(id uint32, part Payload) error {
+	return s.send(kindPart.word(id), part, true)
+}
+
+// refusesPart is why a part of so many bytes cannot be sent.
+func (s *Server) refusesPart(size int) error {
+	switch {
+	case !s.takesParts:
+		return ErrNoParts
+	case uint64(size) > uint64(s.maxFrame):
+		return ErrTooLarge
+	}
+	return nil
 }
 
 // partWaiter is a server of which a handler waits for parts or credit.

@@ -175,9 +175,9 @@ func (h *hello) takesCalls() int {
 // sharesClock reports whether monotonic of one side means the same to the other.
 func (h *hello) sharesClock(theirs *hello) bool { return h.clock != "" && h.clock == theirs.clock }
 
-// meet says why the two sides cannot work together. They speak the older of
+// conflict says why the two sides cannot work together. They speak the older of
 // their newest versions, if both still can.
-func (h *hello) meet(theirs *hello) error {
+func (h *hello) conflict(theirs *hello) error {
 	switch spoken := min(h.version, theirs.version); {
 	case spoken < h.oldest || spoken < theirs.oldest:
 		return violation("the other side speaks version %q of the protocol, this side %d",

@@ -35,9 +35,9 @@ func (s *Server) tellHold() error {
 	return s.send(kindHold.word(id), nil, true)
 }
 
-// wantsHold decides what is wanted while so many bytes of calls wait, and reports whether
-// that has changed.
-func (s *Server) wantsHold(waiting int) (changed bool) {
+// updateHold decides what is wanted while so many bytes of calls wait, and reports whether
+// that has changed: then tellHold is to be called.
+func (s *Server) updateHold(waiting int) (changed bool) {
 	switch want := s.hold.want.Load(); {
 	case !want && waiting >= maxBacklog && s.mustReadOn(), want && waiting < holdBelow:
 		s.hold.want.Store(!want)
@@ -45,3 +45,6 @@ func (s *Server) wantsHold(waiting int) (changed bool) {
 	}
 	return false
 }
+
+// mustReadOn reports whether handlers may be waiting for what comes behind other calls.
+func (s *Server) mustReadOn() bool { return s.partsTable.open.Load() > 0 || s.upcalls.anyOpen() }

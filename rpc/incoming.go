@@ -11,16 +11,23 @@ type incoming struct {
 }
 
 // late reports whether the call's deadline has passed: nobody waits for it.
-func (i *incoming) late() bool { return !i.deadline.IsZero() && !time.Now().Before(i.deadline) }
+func (i *incoming) late() bool { return isPast(i.deadline) }
+
+// isPast reports whether a call with a deadline, which may be none, is late.
+func isPast(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
 // accept checks a frame of the parent and takes it apart, into call, which is the
-// caller's to use again: returning it would copy it for every call. kindCall: call is a
-// call, of either kind; kindCancel: call.id is what was cancelled; kindPart and kindPartsEnd: a
-// part of a request, or the end, has come to call.parts, and kindCredit credit, if that is not
-// nil; kindExtension: there is nothing left to do.
+// caller's to use again: returning it would copy it for every call. What is left to the caller
+// depends on the kind that is returned:
+//
+//   - kindCall: to have call handled, whichever kind of call it was;
+//   - kindCancel: to cancel the call with call.id;
+//   - kindPart, kindPartsEnd, kindCredit: to tell who waits for it; it has been entered in
+//     call.parts, unless that is nil: then nobody can wait any more;
+//   - kindExtension: nothing.
 func (s *Server) accept(word uint32, payload Payload, call *incoming) (k kind, err error) {
 	if !s.greeted {
-		return kindExtension, s.meet(word, payload)
+		return kindExtension, s.takeHello(word, payload)
 	}
 	if s.config.Wire == AnyEventSync {
 		s.accepted++
@@ -69,19 +76,19 @@ func (s *Server) acceptMetadata(payload Payload, call *incoming) (err error) {
 	return err
 }
 
-// meet takes the parent's hello.
-func (s *Server) meet(word uint32, payload Payload) error {
+// takeHello takes the parent's hello.
+func (s *Server) takeHello(word uint32, payload Payload) error {
 	s.greeted = true
 	theirs, err := parseHello(word, payload)
 	if err != nil {
 		return err
 	}
-	if err = s.hello.meet(&theirs); err != nil {
+	if err = s.hello.conflict(&theirs); err != nil {
 		return err
 	}
-	s.parts = theirs.has(featureParts)
+	s.takesParts = theirs.has(featureParts)
 	s.timebase.shared = s.hello.sharesClock(&theirs)
 	s.upcalls.grant(theirs.takesCalls())
-	s.upcalls.feed()
+	s.upcalls.tellRoom()
 	return nil
 }

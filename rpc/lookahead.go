@@ -9,11 +9,11 @@ import (
 // lookahead finds the cancels in what a server has read before the calls
 // that they cancel are begun. It sees the bytes as they are read, ahead of the decoder.
 type lookahead struct {
-	header    [headerSize]byte
-	have      int    // of the header
-	skip      uint64 // of the payload
-	cancelled map[uint32]struct{}
-	found     []uint32 // by the last scan
+	header   [headerSize]byte
+	have     int    // of the header
+	skip     uint64 // of the payload
+	canceled map[uint32]struct{}
+	found    []uint32 // by the last scan
 }
 
 // scan looks at bytes that have been read, behind those of the last scan, and
@@ -39,27 +39,27 @@ func (l *lookahead) scan(data []byte) []uint32 {
 		}
 		l.skip = uint64(binary.BigEndian.Uint32(header[4:]))
 		if k, id := Evfork.split(binary.BigEndian.Uint32(header)); k == kindCancel {
-			if l.cancelled == nil {
-				l.cancelled = map[uint32]struct{}{}
+			if l.canceled == nil {
+				l.canceled = map[uint32]struct{}{}
 			}
-			l.cancelled[id] = struct{}{}
+			l.canceled[id] = struct{}{}
 			l.found = append(l.found, id)
 		}
 	}
 	return l.found
 }
 
-// take reports whether a call has been cancelled.
-func (l *lookahead) take(id uint32) bool {
-	if len(l.cancelled) == 0 {
+// has reports whether the cancel of a call has been found, and the decoder has not come to it.
+func (l *lookahead) has(id uint32) bool {
+	if len(l.canceled) == 0 {
 		return false
 	}
-	_, is := l.cancelled[id]
+	_, is := l.canceled[id]
 	return is
 }
 
 // passed forgets a cancel that the decoder has come to.
-func (l *lookahead) passed(id uint32) { delete(l.cancelled, id) }
+func (l *lookahead) passed(id uint32) { delete(l.canceled, id) }
 
 // leastAhead is how much room there must be to read ahead.
 const leastAhead = 4 << 10

@@ -23,10 +23,10 @@ type openCalls struct {
 }
 
 type openCall struct {
-	id     uint32     // while the slot is free, the next free one
-	gen    uint32     // odd while the slot is taken
-	notify *notify    // of what happens to the call; nil unless asked for
-	parts  *callParts // of a streamed call; nil for others
+	id    uint32     // while the slot is free, the next free one
+	gen   uint32     // odd while the slot is taken
+	state *callState // nil unless something has happened to it, or is to be told
+	parts *callParts // of a streamed call; nil for others
 }
 
 // add returns the Done of a new call.
@@ -52,7 +52,7 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
 		return 0, false
 	}
 	id = s.id
-	n, p := s.notify, s.parts
+	state, p := s.state, s.parts
 	*s = openCall{id: uint32(o.free), gen: gen + 1}
 	o.free = slot
 	o.count--
@@ -62,8 +62,8 @@ func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
 	if p != nil {
 		p.over()
 	}
-	if n != nil {
-		n.end()
+	if state != nil {
+		state.end()
 	}
 	return id, true
 }
@@ -84,11 +84,45 @@ func (o *openCalls) find(id uint32) *openCall {
 	return nil
 }
 
+// stateOf is the state of an open call, which is made if there is none.
+func (o *openCalls) stateOf(s *openCall) *callState {
+	if s.state == nil {
+		s.state = &callState{loop: o.loop}
+	}
+	return s.state
+}
+
 // endAll ends what the open calls have asked for.
 func (o *openCalls) endAll() {
 	for i := range o.slots {
-		if n := o.slots[i].notify; n != nil {
-			n.end()
+		if state := o.slots[i].state; state != nil {
+			state.end()
 		}
+	}
+}
+
+// cancel tells an open call that its caller does not wait any more. Without the call it has been answered.
+func (o *openCalls) cancel(id uint32) {
+	s := o.find(id)
+	if s == nil {
+		return
+	}
+	o.stateOf(s).happened(ErrCanceled)
+}
+
+// endFrom ends what the open calls have asked for, from a slot on.
+func (o *openCalls) endFrom(i int, why error) {
+	defer func() {
+		if i < len(o.slots) { // a callback has panicked
+			o.endFrom(i, why)
+		}
+	}()
+	for i < len(o.slots) {
+		s := &o.slots[i]
+		i++
+		if s.gen%2 == 0 {
+			continue
+		}
+		o.stateOf(s).happened(why)
 	}
 }

@@ -13,6 +13,9 @@ import (
 // returns; slices.Clone makes a copy to keep. One that is returned by Call is the caller's own.
 type Payload []byte
 
+// clone is a copy. That of an empty payload is not nil: an empty reply is one.
+func (p Payload) clone() Payload { return append(make(Payload, 0, len(p)), p...) }
+
 // errBadList is what a payload that is no STRING list gets.
 var errBadList = errors.New("rpc: payload is not a STRING list")
 
@@ -59,9 +62,14 @@ func Strings(values ...string) Payload { return AppendStrings(nil, values...) }
 // first, the high bit set on all bytes but the last), Perl's pack "(w/a*)*".
 func AppendStrings(buf []byte, values ...string) []byte {
 	for _, v := range values {
-		buf = append(appendBER(buf, uint64(len(v))), v...)
+		buf = appendString(buf, v)
 	}
 	return buf
+}
+
+// appendString appends one value of a STRING list.
+func appendString(buf []byte, s string) []byte {
+	return append(appendBER(buf, uint64(len(s))), s...)
 }
 
 func appendBER(buf []byte, n uint64) []byte {

@@ -12,12 +12,12 @@ type callQueue struct {
 
 	mu        sync.Mutex
 	submitted waiterList
-	given     []*waiter // abandoned by their goroutines, which the loop must learn
+	givenUp   []*waiter // by their goroutines, which the loop must learn
 	posted    bool      // takeSubmitted is on its way
 	refused   error     // no more calls
 
 	waiting waiterList // the loop's own
-	givenUp []*waiter  // the other half of given's double buffer
+	spare   []*waiter  // the other half of givenUp's double buffer
 	serving bool
 	stale   int // how many of waiting are known to be given up
 	keep    int // how many of these may stay: see sweep
@@ -80,10 +80,10 @@ func (q *callQueue) takeSubmitted() {
 	q.posted = false
 	list := q.submitted
 	q.submitted = waiterList{}
-	given := q.given
-	q.given = q.givenUp
+	givenUp := q.givenUp
+	q.givenUp = q.spare
 	q.mu.Unlock()
-	q.takeGivenUp(given)
+	q.takeGivenUp(givenUp)
 	if q.waiting.empty() {
 		q.waiting = list
 	} else if !list.empty() {
@@ -117,7 +117,7 @@ func (q *callQueue) serve() {
 			q.recycle(w)
 			fn()
 		case w.isGivenUp():
-			if w.let {
+			if w.seen {
 				q.stale--
 			}
 			q.letGo(w)

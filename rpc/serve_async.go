@@ -1,11 +1,10 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/valyala/bytebufferpool"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -72,7 +71,7 @@ type asyncServer struct {
 	busy    busy
 	pace    pace
 	open    openCalls
-	held    held
+	backlog asyncBacklog
 	limited bool // calls may have to wait for other calls
 	calls   int  // of this read batch, so far
 	err     error
@@ -83,7 +82,7 @@ type asyncServer struct {
 
 func (a *asyncServer) onData(data []byte) { a.process(data) }
 
-// process acts on what was held and on the frames in data.
+// process acts on what has waited and on the frames in data.
 func (a *asyncServer) process(data []byte) {
 	a.calls = 0
 	a.pace.start()
@@ -132,11 +131,11 @@ func (a *asyncServer) beginCalls() (done bool) {
 		}
 	}()
 	for a.err == nil {
-		if !a.held.calls.empty() && !a.stalled() {
-			h := a.held.calls.pop()
+		if !a.backlog.calls.empty() && !a.stalled() {
+			h := a.backlog.calls.pop()
 			current = a.open.add(h.call.id)
 			a.begin(&h.call, current)
-			a.held.release(h)
+			a.backlog.release(h)
 			continue
 		}
 		if !a.decoder.next() {
@@ -147,8 +146,8 @@ func (a *asyncServer) beginCalls() (done bool) {
 		switch {
 		case err != nil:
 			a.fail(err)
-		case k == kindCall && (a.stalled() || !a.held.calls.empty()):
-			a.hold(&call)
+		case k == kindCall && (a.stalled() || !a.backlog.calls.empty()):
+			a.keep(&call)
 		case k == kindCall:
 			current = a.open.add(call.id)
 			a.begin(&call, current)
@@ -176,6 +175,26 @@ func (a *asyncServer) begin(call *incoming, done Done) {
 	if a.open.slots[done.slot].parts != nil { // also a plain call's, whose handler has asked for them
 		a.handlerReturned(done)
 	}
+}
+
+// dropped answers a call with a deadline that nobody waits for any more, without beginning
+// it. Else it notes the deadline.
+func (a *asyncServer) dropped(d Done, call *incoming) bool {
+	if call.late() {
+		d.Fail(ErrDeadline)
+		return true
+	}
+	d.open.slots[d.slot].state = &callState{loop: d.open.loop, deadline: call.deadline}
+	return false
+}
+
+// cancelCall tells an open call that nobody waits for it.
+func (a *asyncServer) cancelCall(id uint32) {
+	if a.open.find(id) == nil {
+		a.cancelKept(id) // or it has been answered
+		return
+	}
+	a.open.cancel(id)
 }
 
 // frame is the sink: frames leave at the end of the iteration, or at once.
@@ -206,8 +225,8 @@ func (a *asyncServer) onEOF() {
 
 // endInput is the end of the input, when all that has come has been begun.
 func (a *asyncServer) endInput() {
-	if !a.held.calls.empty() {
-		a.held.eof = true
+	if !a.backlog.calls.empty() {
+		a.backlog.eof = true
 		return
 	}
 	if n := a.decoder.pending(); n > 0 {
@@ -243,44 +262,6 @@ func (a *asyncServer) onClose(err error) {
 	a.endCalls(nil)
 }
 
-// Done answers one call. Its methods belong to the loop's goroutine; the first
-// to be called ends the call, later ones return ErrDone. In a parent it returns a *LostError
-// if the child is gone, and ErrShutdown once the client, having been shut down, has closed the child's input.
-type Done struct {
-	open *openCalls
-	slot int
-	gen  uint32
-}
-
-// Reply answers with a STRING list.
-func (d Done) Reply(values ...string) error {
-	b := bytebufferpool.Get()
-	defer bytebufferpool.Put(b)
-	b.B = AppendStrings(b.B, values...)
-	return d.end(b.B, nil)
-}
-
-// ReplyBytes answers with a payload that has been encoded already; it is copied.
-func (d Done) ReplyBytes(payload []byte) error { return d.end(payload, nil) }
-
-// Fail answers with an error; see Handler.
-func (d Done) Fail(err error) error {
-	if err == nil {
-		err = errNilFailure // the caller must not take it for a reply
-	}
-	return d.end(nil, err)
-}
-
-var errNilFailure = errors.New("rpc: the handler failed with a nil error")
-
-func (d Done) end(reply Payload, failure error) error {
-	id, ok := d.open.take(d.slot, d.gen)
-	if !ok {
-		return ErrDone
-	}
-	return d.open.owner.answerOpen(id, reply, failure)
-}
-
 // answerOpen implements callOwner.
 func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error {
 	a.busy.answered()
@@ -293,11 +274,20 @@ func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error 
 	if err != nil {
 		a.fail(err)
 	}
-	if a.held.any() { // asked here, and below: neither is so in most calls, and a call costs
+	if a.backlog.any() { // asked here, and below: neither is so in most calls, and a call costs
 		a.mayGoOn()
 	}
 	if a.busy.idle() {
 		a.checkBusy()
 	}
 	return err
+}
+
+// endCalls tells those who wait, for the parent or for a cancel, that the server has ended, and why if
+// that is not its own error.
+func (a *asyncServer) endCalls(why error) {
+	why = cmp.Or(a.err, why, errInputEnded)
+	defer a.open.endAll()
+	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
+	a.endUpcalls(why)
 }

@@ -92,23 +92,6 @@ type goroutineServer struct {
 // yieldsOnce is the reader's: with several CPUs another can have the runner that is left over.
 func yieldsOnce() bool { return !yield.OneCPU }
 
-// goroutineCall is a call that has a goroutine, and its ctx.
-type goroutineCall struct {
-	callContext
-	server  *goroutineServer
-	id      uint32
-	place   int // in running
-	request *[]byte
-	parts   *callParts // nil unless the call is a streamed one
-
-	parting  sync.Mutex // orders parts before the answer
-	answered bool
-}
-
-// number and length implement waitingCall.
-func (c *goroutineCall) number() uint32 { return c.id }
-func (c *goroutineCall) length() int    { return len(*c.request) }
-
 func (g *goroutineServer) readCalls() error {
 	reader := g.newReader()
 	for g.ctx.Err() == nil {
@@ -162,7 +145,7 @@ func (g *goroutineServer) take(c *goroutineCall) bool {
 	for g.backlog.full() && !g.ended && !g.mustReadOn() {
 		g.change.Wait()
 	}
-	return g.wantsHold(g.backlog.size)
+	return g.updateHold(g.backlog.size)
 }
 
 // tell has the parent know whether to hold calls back.
@@ -221,7 +204,7 @@ func (g *goroutineServer) recycle(c *goroutineCall) {
 // invoke calls the handler, if somebody still waits for the call, turning a
 // panic into an error.
 func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
-	if late := (incoming{deadline: c.deadline}); late.late() {
+	if isPast(c.deadline) {
 		return nil, ErrDeadline
 	}
 	returned := false
@@ -252,7 +235,7 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c, ok := g.backlog.remove(id)
-	tell := g.wantsHold(g.backlog.size)
+	tell := g.updateHold(g.backlog.size)
 	g.mu.Unlock()
 	if tell {
 		g.tell()

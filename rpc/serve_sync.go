@@ -1,6 +1,11 @@
 package rpc
 
-import "math"
+import (
+	"math"
+	"runtime"
+
+	"github.com/evfork/evfork/internal/yield"
+)
 
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
@@ -21,7 +26,7 @@ func ServeSync(fds FDs, handler Handler) error {
 func (s *Server) ServeSync(handler Handler) error {
 	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
 	y.newContext()
-	s.upcalls.serves(servingOtherwise)
+	s.upcalls.serves(servingOneGoroutine)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
 	for {
@@ -59,6 +64,25 @@ type syncServer struct {
 	ctx      *syncContext
 	handling bool // the handler of current has not returned
 	wait     syncWait
+}
+
+// readBatch is the read of the main loop, outside handlers: nothing is kept any more.
+func (y *syncServer) readBatch() (more bool, err error) {
+	w := &y.wait
+	w.own = false
+	w.unseen = math.MaxInt
+	if cap(w.buf) > waitBufferKept {
+		w.buf = nil
+	}
+	if y.hold.told {
+		if err := y.holdOrGoOn(); err != nil {
+			return false, err
+		}
+	}
+	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
+		runtime.Gosched()
+	}
+	return y.reader.read()
 }
 
 // serveBatch answers what one read has brought, and what comes meanwhile. While handlers are
@@ -127,7 +151,7 @@ func (y *syncServer) serveCall(call *incoming) error {
 			return err
 		}
 	}
-	if y.ahead.take(call.id) {
+	if y.ahead.has(call.id) {
 		call.parts.over()
 		return y.answer(call.id, nil, ErrCanceled, !y.batching)
 	}
@@ -184,12 +208,4 @@ func (y *syncServer) lookAhead() {
 		y.wait.unseen = min(y.wait.unseen, waits) + len(data)
 		y.noteCancels(data)
 	}
-}
-
-// finish ends a Serve method: err is nil at the end of the input.
-func (s *Server) finish(err error) error {
-	if err == nil && s.config.Done != nil {
-		s.config.Done()
-	}
-	return err
 }

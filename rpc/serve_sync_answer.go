@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,23 +78,4 @@ func (y *syncServer) awaitEvent(output unix.PollFd, reads bool) (ready, gone boo
 		y.wait.waker.drain() // it may be from an earlier wait
 	}
 	return fds[2].Revents != 0, fds[1].Revents != 0, nil // of the output: POLLERR, or POLLHUP
-}
-
-// readMore reads once, inside a running handler.
-func (y *syncServer) readMore() error {
-	d, w := &y.reader.decoder, &y.wait
-	y.makeRoom()
-	n, err := syscall.Read(y.reader.fd, d.in[len(d.in):cap(d.in)])
-	switch {
-	case err == syscall.EINTR:
-		return nil
-	case err != nil:
-		return &readError{err}
-	case n == 0:
-		return errInputEnded // the main loop finds it again
-	}
-	w.unseen = min(w.unseen, len(d.in)) + n
-	d.in = d.in[:len(d.in)+n]
-	y.noteCancels(d.in[len(d.in)-n:])
-	return y.holdOrGoOn()
 }

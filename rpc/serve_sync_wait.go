@@ -3,12 +3,10 @@ package rpc
 import (
 	"context"
 	"math"
-	"runtime"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/evfork/evfork/internal/yield"
 )
 
 // syncWait is what a syncServer has read inside a handler that waits for the parent.
@@ -78,9 +76,28 @@ func (y *syncServer) readInside(ctx context.Context) error {
 	return y.readMore()
 }
 
+// readMore reads once, inside a running handler.
+func (y *syncServer) readMore() error {
+	d, w := &y.reader.decoder, &y.wait
+	y.makeRoom()
+	n, err := syscall.Read(y.reader.fd, d.in[len(d.in):cap(d.in)])
+	switch {
+	case err == syscall.EINTR:
+		return nil
+	case err != nil:
+		return &readError{err}
+	case n == 0:
+		return errInputEnded // the main loop finds it again
+	}
+	w.unseen = min(w.unseen, len(d.in)) + n
+	d.in = d.in[:len(d.in)+n]
+	y.noteCancels(d.in[len(d.in)-n:])
+	return y.holdOrGoOn()
+}
+
 // holdOrGoOn has the parent hold calls back while many wait.
 func (y *syncServer) holdOrGoOn() error {
-	if y.wantsHold(len(y.reader.decoder.in)) {
+	if y.updateHold(len(y.reader.decoder.in)) {
 		return y.tellHold()
 	}
 	return nil
@@ -115,25 +132,6 @@ func (y *syncServer) makeRoom() {
 
 // waitBufferKept is how large a buffer is kept when nothing is in it.
 const waitBufferKept = 256 << 10
-
-// readBatch is the read of the main loop, outside handlers: nothing is kept any more.
-func (y *syncServer) readBatch() (more bool, err error) {
-	w := &y.wait
-	w.own = false
-	w.unseen = math.MaxInt
-	if cap(w.buf) > waitBufferKept {
-		w.buf = nil
-	}
-	if y.hold.told {
-		if err := y.holdOrGoOn(); err != nil {
-			return false, err
-		}
-	}
-	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
-		runtime.Gosched()
-	}
-	return y.reader.read()
-}
 
 // awaitInput waits until there is something to read, or ctx has ended. It does
 // not have to for a ctx that cannot end while nothing is read.

@@ -247,7 +247,7 @@ type goroutineEnd Stream
 func (e *goroutineEnd) Complete(reply Payload, err error) {
 	s := (*Stream)(e)
 	if err == nil {
-		reply = append(make(Payload, 0, len(reply)), reply...)
+		reply = reply.clone()
 	}
 	s.stop()
 	s.client.loop.Yielding()

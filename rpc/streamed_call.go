@@ -55,8 +55,8 @@ const untoldEnd = math.MaxUint64
 
 // beginStreamed makes a streamed call. While the child's hello has not come, nobody
 // knows whether it has them, and the call waits; it does so also while there is no room
-// for its bytes, if the caller is patient.
-func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOptions, payload []byte, patient bool) error {
+// for its bytes, if waits is true.
+func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOptions, payload []byte, waits bool) error {
 	if c.config.Wire != Evfork || c.greeted && !c.understands.credits {
 		return ErrNoStreams
 	}
@@ -79,8 +79,8 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 		err = s.start(payload)
 	}
 	switch {
-	case err == ErrFull && (patient || !c.greeted):
-		s.request = append(make([]byte, 0, len(payload)), payload...)
+	case err == ErrFull && (waits || !c.greeted):
+		s.request = Payload(payload).clone()
 		c.calls.add(s.id, s, untoldEnd)
 		s.later()
 	case err != nil:
@@ -89,7 +89,7 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 		c.calls.add(s.id, s, c.stream.Accepted())
 	}
 	c.streams.open++
-	if s.meta.bounded && !patient { // a goroutine's ctx ends its call, and knows the cause
+	if s.meta.bounded && !waits { // a goroutine's ctx ends its call, and knows the cause
 		c.calls.schedule(s.id, s.due)
 		c.armTimer()
 	}

@@ -122,3 +122,9 @@ func (t *StreamTransport) Abort(reason error) {
 
 // OnEnd implements Transport.
 func (t *StreamTransport) OnEnd(fn func(cause error)) { t.onEnd = fn }
+
+// isClean reports whether a transport's cause was an orderly end.
+func isClean(cause error) bool {
+	var c interface{ Clean() bool }
+	return errors.As(cause, &c) && c.Clean()
+}

@@ -93,7 +93,7 @@ func (s *Server) CancelParent(call CallID) bool {
 
 // serveAsync tells that the server is one.
 func (u *upcalls) serveAsync(a *asyncServer) {
-	u.serves(servingOtherwise)
+	u.serves(servingOneGoroutine)
 	u.async = a
 	u.loop.base = newTimebase(a.loop.Now())
 	u.onOpen = a.readOn
@@ -113,21 +113,12 @@ func (u *upcalls) complete(to Completion, reply Payload, err error) {
 
 // endCanceled tells those whose calls were cancelled.
 func (u *upcalls) endCanceled() {
-	defer func() {
-		if len(u.loop.canceled) > 0 { // a callback has panicked
-			u.endCanceled()
-		}
-	}()
-	for len(u.loop.canceled) > 0 {
-		to := u.loop.canceled[0]
-		u.loop.canceled = u.loop.canceled[1:]
-		u.complete(to, nil, ErrCanceled)
-	}
-	u.loop.canceled = nil
+	defer func() { u.loop.canceled = nil }()
+	callAll(&u.loop.canceled, func(to Completion) { u.complete(to, nil, ErrCanceled) })
 }
 
-// feed has OnDrain called if a call has had no room, and now may have.
-func (u *upcalls) feed() {
+// tellRoom has OnDrain called if a call has had no room, and now may have.
+func (u *upcalls) tellRoom() {
 	if !u.loop.starved {
 		return
 	}

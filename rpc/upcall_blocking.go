@@ -94,7 +94,7 @@ type syncUpcall struct {
 func (w *syncUpcall) Complete(reply Payload, err error) {
 	w.ended, w.err = true, err
 	if err == nil {
-		w.reply = append(make(Payload, 0, len(reply)), reply...)
+		w.reply = reply.clone()
 	}
 }
 
@@ -171,7 +171,7 @@ type goroutineUpcall struct {
 func (w *goroutineUpcall) Complete(reply Payload, err error) {
 	w.err = err
 	if err == nil {
-		w.reply = append(make(Payload, 0, len(reply)), reply...)
+		w.reply = reply.clone()
 	}
 	close(w.ready)
 }

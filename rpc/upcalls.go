@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"errors"
 	"sync"
 
 	"github.com/evfork/evfork/internal/wrap"
@@ -11,11 +10,6 @@ import (
 // child's own space. The parent's hello says how many may be without an answer at a
 // time, so that what it owes is bounded: it never stops reading, whatever its own
 // writes do.
-
-// ErrNoCalls: the other side takes no calls of its child: its Config.OnCall is not
-// set, or it speaks an AnyEvent wire. Or the call was made where none can be made: see
-// CallParent and Server.GoParent.
-var ErrNoCalls = errors.New("rpc: the parent takes no calls")
 
 // errNotHere is returned by what cannot be used under a server, or outside its handlers.
 var errNotHere = wrap.Error("rpc: the parent takes no calls from here", ErrNoCalls)
@@ -48,7 +42,7 @@ type serveMode uint8
 
 const (
 	notServing serveMode = iota
-	servingOtherwise
+	servingOneGoroutine
 	servingGoroutines // any goroutine may wait
 )
 
@@ -93,7 +87,7 @@ func (u *upcalls) anyOpen() bool {
 func (u *upcalls) mayWait() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.refused == nil && u.mode == servingOtherwise {
+	if u.refused == nil && u.mode == servingOneGoroutine {
 		return errNotHere
 	}
 	return u.refused
@@ -168,7 +162,7 @@ func (u *upcalls) answered(k kind, id uint32, payload Payload) error {
 	} else {
 		u.complete(to, payload, nil)
 	}
-	u.feed()
+	u.tellRoom()
 	return nil
 }
 
@@ -203,19 +197,7 @@ func (u *upcalls) end(why error) {
 	lost := u.table.drain()
 	close(u.over)
 	u.mu.Unlock()
-	defer u.feed() // whoever waits for room is told why there is none
-	u.lose(lost, &LostError{Cause: why, Started: true})
-}
-
-func (u *upcalls) lose(lost []call, err error) {
-	defer func() {
-		if len(lost) > 0 { // a callback has panicked
-			u.lose(lost, err)
-		}
-	}()
-	for len(lost) > 0 {
-		to := lost[0].to
-		lost = lost[1:]
-		u.complete(to, nil, err)
-	}
+	defer u.tellRoom() // whoever waits for room is told why there is none
+	err := &LostError{Cause: why, Started: true}
+	callAll(&lost, func(l call) { u.complete(l.to, nil, err) })
 }

@@ -8,7 +8,7 @@ import (
 
 // waiter is a call by a goroutine, or a function that waits for room. Waiters
 // are pooled; one is recycled when the goroutine and the loop have both let go. An
-// abandoned one comes to the loop twice: as a call, and as the news that it
+// abandoned one comes to the loop twice: as the call, when that is made or ends, and as the news that it
 // was given up; whichever is later recycles it.
 type waiter struct {
 	next    *waiter
@@ -18,7 +18,7 @@ type waiter struct {
 	state   atomic.Int32
 	patient bool   // the goroutine cannot abandon the call: its ctx has no end
 	id      uint32 // of the call, once it has been made; the loop's own
-	let     bool   // the call, or the news, has been dealt with; the loop's own
+	seen    bool   // of the two comings of one that was given up there has been one; the loop's own
 	err     error
 	reply   Payload
 	fn      func()
@@ -63,7 +63,7 @@ func (w *waiter) wait(ctx context.Context) bool {
 }
 
 // isStale reports whether nobody waits any more, and the loop knows it.
-func (w *waiter) isStale() bool { return w.let || w.stream != nil && w.stream.hasEnded() }
+func (w *waiter) isStale() bool { return w.seen || w.stream != nil && w.stream.hasEnded() }
 
 // giveUp reports whether the call had not ended.
 func (w *waiter) giveUp() bool {
@@ -84,7 +84,7 @@ func (w *waiter) Complete(reply Payload, err error) {
 	}
 	w.err = err
 	if err == nil {
-		w.reply = append(make(Payload, 0, len(reply)), reply...)
+		w.reply = reply.clone()
 	}
 	w.client.loop.Yielding()
 	w.ready <- struct{}{}
@@ -92,11 +92,11 @@ func (w *waiter) Complete(reply Payload, err error) {
 
 // letGo recycles a waiter that was given up when it comes for the second time.
 func (q *callQueue) letGo(w *waiter) {
-	if w.let {
+	if w.seen {
 		q.recycle(w)
 		return
 	}
-	w.let = true
+	w.seen = true
 }
 
 // giveUp tells the loop that a goroutine waits no more. If the loop has ended, the
@@ -108,7 +108,7 @@ func (q *callQueue) giveUp(w *waiter) {
 		return
 	}
 	q.posted = true
-	q.given = append(q.given, w)
+	q.givenUp = append(q.givenUp, w)
 }
 
 // takeGivenUp abandons the calls whose goroutines have gone, but those that
@@ -117,17 +117,17 @@ func (q *callQueue) takeGivenUp(list []*waiter) {
 	for i, w := range list {
 		list[i] = nil
 		switch {
-		case w.let:
+		case w.seen:
 		case w.id != 0:
 			q.client.abandonCall(w.id)
-			w.let = true
+			w.seen = true
 		default:
 			w.request = w.small[:0]
 			q.stale++
 		}
 		q.letGo(w)
 	}
-	q.givenUp = list[:0]
+	q.spare = list[:0]
 }
 
 // leastStale is how many waiters that were given up stay among those that wait, at least: looking for
@@ -160,7 +160,7 @@ const requestKept = 64 << 10
 
 func (q *callQueue) recycle(w *waiter) {
 	w.reply, w.err = nil, nil
-	w.id, w.let = 0, false
+	w.id, w.seen = 0, false
 	if cap(w.request) > requestKept {
 		w.request = w.small[:0]
 	}

@@ -1,10 +1,13 @@
 package rpc
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
-// Wire is the format of frames. Both sides have to be told the same. A parent on
-// Evfork whose child is not gets child.ErrStartTimeout, or a *ProtocolError; on AnyEvent's wires,
-// which have no hello, nothing tells, and calls may have no end but their deadline.
+// Wire is the format of frames. Both sides have to be told the same. A parent that speaks
+// Evfork to a child that does not gets child.ErrStartTimeout, or a *ProtocolError. On AnyEvent's
+// wires, which have no hello, nobody notices, and calls may have no end but their deadline.
 type Wire uint8
 
 const (
@@ -65,6 +68,9 @@ func (w Wire) appendRoom(buf []byte) []byte {
 	return append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
 }
 
+// syncReply is the word of a reply on the wire AnyEventSync; 0 is an event's.
+const syncReply = 1
+
 // replyWord is the word of the reply to a call.
 func (w Wire) replyWord(id uint32) uint32 {
 	if w == AnyEventSync {
@@ -78,14 +84,14 @@ func (w Wire) replyWord(id uint32) uint32 {
 type kind uint32
 
 const (
-	kindCall      kind = 0  // call, reply, or (id 0, child to parent) event
-	kindError     kind = 1  // error reply: a STRING list of message, kind, stack
-	kindPart      kind = 2  // part of a reply; parent to child of a request
+	kindCall      kind = 0  // a call or a reply; with id 0, from the child, an event
+	kindError     kind = 1  // error reply: see error_reply.go
+	kindPart      kind = 2  // part of a reply, or, from the parent, of a request
 	kindCancel    kind = 3  // nobody waits for the call any more
 	kindMetaCall  kind = 4  // call with metadata
-	kindCredit    kind = 6  // so many bytes of parts more
-	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindUpcall    kind = 5  // call of the child to the parent, and the reply to it
+	kindCredit    kind = 6  // so many bytes more of parts may come
+	kindPartsEnd  kind = 10 // no parts of a request follow
 	kindHold      kind = 11 // the child wants no calls for now, or wants them again
 	kindExtension kind = 14 // ignored, whatever it is
 	kindHello     kind = 15
@@ -129,4 +135,10 @@ func maxFrame(configured int) uint32 {
 		return defaultMaxFrame
 	}
 	return uint32(min(uint64(configured), 1<<32-1, math.MaxInt-headerSize))
+}
+
+// appendFrame appends a frame to buf.
+func appendFrame(buf []byte, word uint32, payload []byte) []byte {
+	buf = binary.BigEndian.AppendUint64(buf, uint64(word)<<32|uint64(uint32(len(payload))))
+	return append(buf, payload...)
 }

@@ -107,10 +107,8 @@ func (a *attempt) onWritable(reactor.Ready) {
 	if err == nil && code != 0 {
 		err = unix.Errno(code)
 	}
-	if err == nil {
-		if _, err := unix.Getpeername(a.fd); errors.Is(err, unix.ENOTCONN) {
-			return // spurious: still connecting
-		}
+	if err == nil && !a.hasPeer() {
+		return // spurious: still connecting
 	}
 	if err == nil && a.connected() {
 		return
@@ -119,6 +117,12 @@ func (a *attempt) onWritable(reactor.Ready) {
 		a.dialing.lost(a, err)
 	}
 	a.dialing.tryNext()
+}
+
+// hasPeer reports whether the kernel has connected the socket.
+func (a *attempt) hasPeer() bool {
+	_, err := unix.Getpeername(a.fd)
+	return !errors.Is(err, unix.ENOTCONN)
 }
 
 // connected ends the dial, unless the socket is connected to itself.

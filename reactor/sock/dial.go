@@ -106,7 +106,7 @@ func (d *Dialing) begin(loop *reactor.Loop) error {
 	d.state = s
 	d.element = s.open.PushBack(d)
 	if d.config.Timeout > 0 {
-		d.timeout = loop.AfterFunc(d.config.Timeout, func() { d.finish(-1, append(d.failed, ErrTimeout)) })
+		d.timeout = loop.AfterFunc(d.config.Timeout, d.timedOut)
 		// What has come about already wins, however late the loop looks.
 		_ = d.timeout.SetPriority(reactor.MinPriority) // the range is right
 	}
@@ -145,6 +145,17 @@ func (d *Dialing) finish(fd int, reasons failures) {
 	c := &Conn{state: d.state, fd: fd}
 	defer c.Close()
 	d.done(c, nil)
+}
+
+// timedOut looks at the attempts once more: the poller reports a part of what is ready
+// if that is much.
+func (d *Dialing) timedOut() {
+	for _, a := range slices.Clone(d.attempts) {
+		if a.hasPeer() && a.connected() {
+			return
+		}
+	}
+	d.finish(-1, append(d.failed, ErrTimeout))
 }
 
 func (d *Dialing) failure(reasons failures) error {

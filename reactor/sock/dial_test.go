@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/sock"
 )
@@ -217,6 +218,32 @@ func TestConnectionThatHasComeAboutBeatsTheTimeout(t *testing.T) {
 	clock.Advance(time.Minute)
 	pollUntil(t, loop, d.done)
 	must(t, d.err)
+}
+
+// TestConnectionBeatsTheTimeoutThoughManyAreReady: one wait reports a part of them, and
+// the dial timed out with a connection.
+func TestConnectionBeatsTheTimeoutThoughManyAreReady(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{}, ignore)
+	for range 100 { // the first wait reports 32
+		r, w := fdtest.Pipe(t)
+		_, err := unix.Write(w, []byte("x"))
+		must(t, err)
+		watcher, err := loop.WatchFD(r, reactor.Read, func(reactor.Ready) {})
+		must(t, err)
+		t.Cleanup(func() {
+			watcher.Stop()
+			unix.Close(r)
+			unix.Close(w)
+		})
+	}
+	_, d := dial(t, loop, "tcp", l.Addr().String(), sock.DialConfig{Timeout: time.Minute}, reactor.StreamConfig{})
+	pollTimes(t, loop, 1)
+	clock.Advance(time.Hour)
+	pollTimes(t, loop, 1)
+	pollUntil(t, loop, d.done)
+	must(t, d.err)
+	d.stream.Close()
 }
 
 func TestDialTimesOut(t *testing.T) {

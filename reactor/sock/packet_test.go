@@ -292,6 +292,35 @@ func TestQueuedDatagramsLeaveInOrder(t *testing.T) {
 	}
 }
 
+// TestQueuedDatagramToAnotherAddressDoesNotSpin: behind one to the address of DialPacket,
+// which has room again, one waited for room elsewhere in a busy loop.
+func TestQueuedDatagramToAnotherAddressDoesNotSpin(t *testing.T) {
+	loop := newLoop(t)
+	receiver, _, p := full(t, loop, true, sock.PacketConfig{})
+	elsewhere, _, other := full(t, loop, false, sock.PacketConfig{})
+	path, err := sock.LocalAddr(elsewhere)
+	must(t, err)
+	other.Close()
+	must(t, p.SendToPath([]byte("to elsewhere"), path.Path))
+	drain := func(fd int) {
+		for buf := make([]byte, 100); err == nil; {
+			_, err = unix.Read(fd, buf)
+		}
+		wantErr(t, err, unix.EAGAIN)
+		err = nil
+	}
+	drain(receiver)
+	pollUntil(t, loop, func() bool { return p.Stats().Queued == len("to elsewhere") })
+	before := loop.Stats().Events
+	pollTimes(t, loop, 10)
+	if n := loop.Stats().Events - before; n > 0 {
+		t.Errorf("reported ready %d times though nothing can be sent", n)
+	}
+	drain(elsewhere)
+	pollUntil(t, loop, func() bool { return p.Stats().Queued == 0 })
+	p.Close()
+}
+
 func TestWithoutAQueueDatagramsAreRefused(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "s")

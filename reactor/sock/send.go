@@ -116,6 +116,9 @@ func (p *PacketConn) await(to *destination) error {
 	if to.path == "" {
 		return p.watcher.SetInterest(reactor.Read | reactor.Write)
 	}
+	// Of datagrams that waited before this one to the address of DialPacket, it may
+	// still be asked for: narrowing it does not fail.
+	_ = p.watcher.SetInterest(reactor.Read)
 	p.wait = min(max(2*p.wait, firstRetry), lastRetry)
 	if p.again == nil {
 		p.again = p.state.loop.AfterFunc(p.wait, p.flush)

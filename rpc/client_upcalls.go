@@ -6,16 +6,12 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// defaultMaxUpcalls is how many calls of the child may be without an answer, unless
-// configured.
-const defaultMaxUpcalls = 64
-
 // childCalls are the calls of a Client's child.
 type childCalls struct {
 	open   openCalls
 	unsent []byte // answers for which the stream has had no room, as frames
 	owed   int    // how many: the child has no answer to these calls either
-	held   bool   // the child wants no calls for now
+	hold   bool   // the child wants no calls for now
 }
 
 // initUpcalls prepares for calls of the child, if they are wanted, before the hello.
@@ -23,11 +19,6 @@ func (c *Client) initUpcalls() {
 	if c.config.OnCall == nil {
 		return
 	}
-	if c.config.MaxUpcalls <= 0 {
-		c.config.MaxUpcalls = defaultMaxUpcalls
-	}
-	// More have no ids, and the child may not be able to read the number.
-	c.config.MaxUpcalls = min(c.config.MaxUpcalls, int(Evfork.idMask()))
 	c.upcalls.open.owner, c.upcalls.open.loop = c, c.loop
 	c.hello.features = append(c.hello.features, featureCalls)
 	c.hello.calls = c.config.MaxUpcalls
@@ -53,8 +44,8 @@ func (c *Client) called(id uint32, payload Payload) error {
 	return nil
 }
 
-// upcallCancelled is told that the child does not wait for the answer to a call any more.
-func (c *Client) upcallCancelled(id uint32) error {
+// upcallCanceled is told that the child does not wait for the answer to a call any more.
+func (c *Client) upcallCanceled(id uint32) error {
 	if c.config.OnCall == nil || id == eventID {
 		return violation("frame of kind %d with id %d", kindCancel, id)
 	}
@@ -93,8 +84,7 @@ func (c *Client) partOfOpen(*openCall, Payload) error { return ErrNoParts }
 // are not made before that, since they would take the room.
 func (c *Client) sendAnswer(word uint32, payload Payload) error {
 	if len(c.upcalls.unsent) == 0 {
-		err := c.notQueued(c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload)))
-		switch err {
+		switch err := c.control(word, payload); err {
 		case nil, ErrTooLarge:
 			return err
 		case ErrFull:
@@ -135,32 +125,12 @@ func (c *Client) holdCalls(id uint32) error {
 	if id > holdOn {
 		return violation("frame of kind %d with id %d", kindHold, id)
 	}
-	c.upcalls.held = id == holdOn
+	c.upcalls.hold = id == holdOn
 	return nil
 }
 
 // holdsBack reports whether no call may be made for the sake of the child's calls.
-func (c *Client) holdsBack() bool { return c.upcalls.held || len(c.upcalls.unsent) > 0 }
+func (c *Client) holdsBack() bool { return c.upcalls.hold || len(c.upcalls.unsent) > 0 }
 
 // endUpcalls tells those who answer the child's calls that it is gone.
 func (c *Client) endUpcalls() { c.upcalls.open.endFrom(0, c.endErr) }
-
-// endFrom ends what the open calls have asked for, from a slot on.
-func (o *openCalls) endFrom(i int, why error) {
-	defer func() {
-		if i < len(o.slots) { // a callback has panicked
-			o.endFrom(i, why)
-		}
-	}()
-	for i < len(o.slots) {
-		s := &o.slots[i]
-		i++
-		if s.gen%2 == 0 {
-			continue
-		}
-		if s.notify == nil {
-			s.notify = &notify{loop: o.loop}
-		}
-		s.notify.happened(why)
-	}
-}

@@ -1,6 +1,26 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"sync"
+)
+
+// goroutineCall is a call that has a goroutine, and its ctx.
+type goroutineCall struct {
+	callContext
+	server  *goroutineServer
+	id      uint32
+	place   int // in running
+	request *[]byte
+	parts   *callParts // nil unless the call is a streamed one
+
+	parting  sync.Mutex // orders parts before the answer
+	answered bool
+}
+
+// number and length implement waitingCall.
+func (c *goroutineCall) number() uint32 { return c.id }
+func (c *goroutineCall) length() int    { return len(*c.request) }
 
 // sendPart implements partedCall: a part of the reply to a call that has a goroutine.
 func (c *goroutineCall) sendPart(ctx context.Context, part Payload) error {

@@ -92,9 +92,3 @@ func (p *panicError) Error() string { return fmt.Sprint(p.value) }
 
 // recovered turns a recovered panic into an error; call it where it is recovered.
 func recovered(value any) error { return &panicError{value, debug.Stack()} }
-
-// isClean reports whether a transport's cause was an orderly end.
-func isClean(cause error) bool {
-	var c interface{ Clean() bool }
-	return errors.As(cause, &c) && c.Clean()
-}

@@ -6,38 +6,9 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// On the wire AnyEventSync frames carry no ids: the n-th reply answers the n-th
-// call. So the client looks for the oldest call, which an abandoned one may be,
-// and a server whose handlers end in any order holds replies back until their
-// turn.
-
-// syncReply is the word of a reply on the wire AnyEventSync; 0 is an event's.
-const syncReply = 1
-
-// takeInTurn removes the call that a reply is to; nil if there is none.
-func (c *Client) takeInTurn(id uint32) Completion {
-	if id != syncReply {
-		return nil
-	}
-	return c.calls.takeOldest()
-}
-
-// takeOldest removes the call that was made first. The table must not be used
-// with take as well: then ids in flight are consecutive, because nothing in a
-// table that is half empty is in the way of the next id.
-func (t *callTable) takeOldest() Completion {
-	to := t.take(t.oldest)
-	if to != nil {
-		t.oldest = (t.oldest + 1) & t.idMask
-		if t.oldest == eventID {
-			t.oldest++
-		}
-	}
-	return to
-}
-
 // replyOrder sends the replies of calls that end in any order in the order of
-// the calls. Calls are numbered from 1, and wrap around.
+// the calls: on the wire AnyEventSync frames carry no ids, and the n-th reply answers the n-th
+// call. Calls are numbered from 1, and wrap around.
 type replyOrder struct {
 	server *Server
 	mu     sync.Mutex

@@ -2,36 +2,36 @@ package rpc
 
 import "slices"
 
-// held is the calls that an async server has read and not begun, because so many calls
+// asyncBacklog is the calls that an async server has read and not begun, because so many calls
 // run, or so many replies wait to be written, that no other may begin. It reads on to a
 // limit, for the sake of the frames behind them that are about the calls which run.
-type held struct {
-	calls  backlog[*heldCall]
+type asyncBacklog struct {
+	calls  backlog[*keptCall]
 	eof    bool        // it came behind them
 	posted bool        // goOn is on its way
-	free   []*heldCall // to be used again
+	free   []*keptCall // to be used again
 }
 
-// freeKept is how many records are kept while no call is held.
+// freeKept is how many records are kept while no call waits.
 const freeKept = 64
 
 // copyKept is how large a copy of a request may be for its memory to be used again: not much
 // more than callOverhead, which is all that is counted for what a short request leaves unused.
 const copyKept = 2 * callOverhead
 
-// heldCall is a call with a copy of its request, in memory of its own: a call that stays for
+// keptCall is a call with a copy of its request, in memory of its own: a call that stays for
 // long keeps no other's.
-type heldCall struct {
+type keptCall struct {
 	call incoming
 	copy []byte
 }
 
 // number and length implement waitingCall.
-func (h *heldCall) number() uint32 { return h.call.id }
-func (h *heldCall) length() int    { return len(h.call.payload) }
+func (h *keptCall) number() uint32 { return h.call.id }
+func (h *keptCall) length() int    { return len(h.call.payload) }
 
 // any reports whether something waits until calls may begin again.
-func (h *held) any() bool { return h.eof || !h.calls.empty() }
+func (h *asyncBacklog) any() bool { return h.eof || !h.calls.empty() }
 
 // stalled reports whether no call may begin now.
 func (a *asyncServer) stalled() bool {
@@ -46,14 +46,14 @@ func (a *asyncServer) atLimit() bool {
 	return size >= a.maxBuffered() || limit > 0 && a.open.count+calls >= limit
 }
 
-// hold keeps a call for later.
-func (a *asyncServer) hold(call *incoming) {
-	s := &a.held
-	var h *heldCall
+// keep keeps a call for later.
+func (a *asyncServer) keep(call *incoming) {
+	s := &a.backlog
+	var h *keptCall
 	if last := len(s.free) - 1; last >= 0 {
 		h, s.free = s.free[last], s.free[:last]
 	} else {
-		h = &heldCall{}
+		h = &keptCall{}
 	}
 	h.call = *call
 	h.copy = append(h.copy[:0], call.payload...)
@@ -61,8 +61,8 @@ func (a *asyncServer) hold(call *incoming) {
 	s.calls.push(h)
 }
 
-// release has a call that is not held any more used again.
-func (s *held) release(h *heldCall) {
+// release has the record of a call that does not wait any more used again.
+func (s *asyncBacklog) release(h *keptCall) {
 	h.call = incoming{}
 	if cap(h.copy) > copyKept {
 		h.copy = nil
@@ -73,19 +73,19 @@ func (s *held) release(h *heldCall) {
 	}
 }
 
-// dropHeld answers a call that is not begun.
-func (a *asyncServer) dropHeld(call *incoming, why error) {
+// dropKept answers a call that is not begun.
+func (a *asyncServer) dropKept(call *incoming, why error) {
 	call.parts.over()
 	if _, err := a.answerInTurn(call.id, nil, why, true); err != nil {
 		a.fail(err)
 	}
 }
 
-// cancelHeld drops a call that waits, if it does.
-func (a *asyncServer) cancelHeld(id uint32) {
-	if h, ok := a.held.calls.remove(id); ok {
-		a.dropHeld(&h.call, ErrCanceled)
-		a.held.release(h)
+// cancelKept drops a call that waits, if it does.
+func (a *asyncServer) cancelKept(id uint32) {
+	if h, ok := a.backlog.calls.remove(id); ok {
+		a.dropKept(&h.call, ErrCanceled)
+		a.backlog.release(h)
 	}
 }
 
@@ -95,21 +95,21 @@ func (a *asyncServer) readOn() {
 	if a.err != nil {
 		return
 	}
-	if a.stream.Congested() || a.held.calls.full() && !a.mustReadOn() {
+	if a.stream.Congested() || a.backlog.calls.full() && !a.mustReadOn() {
 		a.stream.Pause()
 	} else {
 		a.stream.Resume()
 	}
-	if a.wantsHold(a.held.calls.size) {
+	if a.updateHold(a.backlog.calls.size) {
 		if err := a.tellHold(); err != nil {
 			a.fail(err)
 		}
 	}
 }
 
-// mayGoOn has the calls that are held begun, in the next iteration, if calls may begin again.
+// mayGoOn has the calls that wait begun, in the next iteration, if calls may begin again.
 func (a *asyncServer) mayGoOn() {
-	h := &a.held
+	h := &a.backlog
 	waits := !h.calls.empty()
 	if h.posted || a.err != nil || !waits && !h.eof || waits && a.stalled() {
 		return
@@ -118,7 +118,7 @@ func (a *asyncServer) mayGoOn() {
 }
 
 func (a *asyncServer) goOn() {
-	h := &a.held
+	h := &a.backlog
 	h.posted = false
 	if a.err != nil {
 		return
