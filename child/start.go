@@ -17,7 +17,8 @@ import (
 // Start starts a child on the loop. It blocks the loop for the time of a fork
 // and an exec, one or two milliseconds. An error (ErrNoMain, ErrUnknownWorker,
 // ErrConfig, reactor.ErrClosed, or what the OS said) means that nothing was
-// started and nothing will be called back.
+// started and nothing will be called back; or that the child was killed at once, for
+// want of a descriptor to watch it by.
 func Start(loop *reactor.Loop, config Config) (*Process, error) {
 	config.applyDefaults()
 	p, err := start(loop, config)

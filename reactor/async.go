@@ -65,7 +65,12 @@ func (a *Async) Stop() {
 // effect. After the loop has ended it returns ErrClosed. Goroutine-safe.
 func (a *Async) Send() error {
 	if a.sent.Load() || a.sent.Swap(true) {
-		return nil
+		select {
+		case <-a.loop.done: // what was sent before may not have been taken
+			return ErrClosed
+		default:
+			return nil
+		}
 	}
 	err := a.loop.Post(a.arrive)
 	if err != nil {

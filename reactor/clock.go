@@ -19,7 +19,7 @@ type timebase struct {
 	base   time.Time     // Now is base+now+asleep: one monotonic reading per iteration
 	now    int64         // nanoseconds since base, less those asleep
 	asleep int64         // nanoseconds spent between Suspend and Resume
-	since  int64         // when Suspend was called; negative: it was not
+	since  int64         // clock when Suspend was called; negative: it was not
 }
 
 func newTimebase(source Clock) timebase {
@@ -29,12 +29,21 @@ func newTimebase(source Clock) timebase {
 	return timebase{source: source, base: source.Wall(), origin: source.Monotonic(), since: -1}
 }
 
-// clock reads the monotonic clock: nanoseconds since base, less those asleep.
+// clock is the loop's time: nanoseconds since base, less those asleep. It stands still
+// from Suspend to Resume.
 func (t *timebase) clock() int64 {
-	if t.source == nil {
-		return int64(time.Since(t.base)) - t.asleep
+	if t.since >= 0 {
+		return t.since
 	}
-	return int64(t.source.Monotonic()-t.origin) - t.asleep
+	return t.reading() - t.asleep
+}
+
+// reading reads the monotonic clock: nanoseconds since base.
+func (t *timebase) reading() int64 {
+	if t.source == nil {
+		return int64(time.Since(t.base))
+	}
+	return int64(t.source.Monotonic() - t.origin)
 }
 
 // wall reads the time of day.
@@ -45,8 +54,10 @@ func (t *timebase) wall() time.Time {
 	return t.source.Wall()
 }
 
-// at is the time that a reading of clock stands for.
-func (t *timebase) at(clock int64) time.Time { return t.base.Add(time.Duration(clock + t.asleep)) }
+// at is the time that a reading of clock stands for. The sum may be more than a Duration holds.
+func (t *timebase) at(clock int64) time.Time {
+	return t.base.Add(time.Duration(clock)).Add(time.Duration(t.asleep))
+}
 
 // Now is the time of the current iteration, read once when its wait ended.
 // It includes a monotonic reading, unless it comes from Config.Clock. Callbacks
@@ -56,7 +67,8 @@ func (l *Loop) Now() time.Time { return l.at(l.now) }
 // Suspend stops the loop's time until Resume: relative timers do not come
 // nearer, as if nothing had happened in between. It is for a program that is
 // about to be stopped, by SIGSTOP for example, and does not want all its
-// timeouts to be over when it goes on. Do not run the loop in between.
+// timeouts to be over when it goes on. Do not run the loop in between; Close and
+// Shutdown resume it.
 func (l *Loop) Suspend() {
 	if l.since < 0 {
 		l.since = l.clock()
@@ -66,7 +78,7 @@ func (l *Loop) Suspend() {
 // Resume undoes Suspend.
 func (l *Loop) Resume() {
 	if l.since >= 0 {
-		l.asleep += l.clock() - l.since
+		l.asleep = l.reading() - l.since
 		l.since = -1
 		l.wallJumped() // the wall clock has gone on
 		l.rearmHosted()

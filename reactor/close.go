@@ -22,9 +22,6 @@ const (
 // not written are lost; see Shutdown. Closing twice is harmless. Inside a
 // callback it returns ErrNested: call Stop there, and Close after Run.
 func (l *Loop) Close() error {
-	if l.closed && !l.running.Load() {
-		return l.release()
-	}
 	err := l.within(func() error {
 		l.ending = true
 		for _, r := range l.order {
@@ -34,7 +31,7 @@ func (l *Loop) Close() error {
 		l.end()
 		return nil
 	})
-	if err == nil {
+	if err == nil || err == ErrClosed { // it had ended before, perhaps without Close
 		err = l.release()
 	}
 	return err
@@ -73,8 +70,10 @@ func (l *Loop) unwritten() bool {
 	return false
 }
 
-// pump iterates while there is something to wait for.
+// pump iterates while there is something to wait for. Of a loop that is suspended the time
+// goes on: it is waited for by that, and ladders are climbed.
 func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) {
+	l.Resume()
 	defer context.AfterFunc(ctx, l.interrupt)()
 	for left := atMost; waiting() && ctx.Err() == nil; {
 		limit := forever

@@ -14,8 +14,7 @@ type Hosting struct {
 	done         func(err error)
 	ready        FDWatcher // of a duplicate of inner's descriptor
 	timer        *Timer    // of outer, for inner's first timer or its end
-	hook         *Hook
-	due          int64 // what timer was set for, in inner's time
+	due          int64     // what timer was set for, in inner's time
 }
 
 // Host runs inner inside this loop: whenever inner has something to do, one
@@ -54,9 +53,6 @@ func (l *Loop) Host(inner *Loop, done func(err error)) (*Hosting, error) {
 	}
 	h.timer = l.AfterFunc(0, h.turn)
 	h.timer.Unref()
-	h.hook = l.OnPrepare(h.arm)
-	h.hook.Unref()
-	h.hook.level = levels - 1 // after hooks that may start a timer of inner
 	l.hosted = append(l.hosted, h)
 	return h, nil
 }
@@ -87,7 +83,6 @@ func (h *Hosting) Stop() {
 	h.ready.Stop()
 	closeFD(&h.ready.fd, -1)
 	h.timer.Stop()
-	h.hook.Stop()
 	i := slices.Index(h.outer.hosted, h)
 	h.outer.hosted = slices.Delete(h.outer.hosted, i, i+1)
 }
@@ -153,7 +148,8 @@ func (l *Loop) rearmHosted() {
 	}
 }
 
-// armHosted sets the timers that are for the loops hosted in this one.
+// armHosted sets the timers that are for the loops hosted in this one. It comes after the
+// prepare hooks, which may start timers of those loops, or stop them.
 func (l *Loop) armHosted() {
 	for _, h := range l.hosted {
 		h.arm()

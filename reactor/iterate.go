@@ -10,6 +10,7 @@ import (
 func (l *Loop) iterate(limit time.Duration) error {
 	l.stats.Iterations++
 	l.runPrepare()               // 1.
+	l.armHosted()                //    timers for what runs inside this loop
 	l.guarded((*Loop).flush)     // 2. what was queued outside an iteration
 	l.timers.trim()              //    and room that timers have left
 	events, err := l.wait(limit) // 3. 4.

@@ -30,6 +30,7 @@ type postQueue struct {
 
 	batch []func() // the loop's own: being run
 	next  int      // batch[next:] is still to run
+	end   int      // batch[next:end] in this turn; 0 between turns
 }
 
 // Post queues fn to run on the loop, after the functions posted earlier by the
@@ -135,23 +136,26 @@ func (q *postQueue) shut() {
 // posts made meanwhile wait for the next one.
 func (l *Loop) runPosts() {
 	q := &l.posts
-	if q.next == len(q.batch) {
-		if !q.pending.Load() {
-			return
+	if q.end == 0 { // else one has panicked, and the turn goes on
+		if q.next == len(q.batch) {
+			if !q.pending.Load() {
+				return
+			}
+			q.take()
 		}
-		q.take()
+		q.end = min(len(q.batch), q.next+postsPerIteration)
+		if q.next < q.end {
+			l.pending.first = min(l.pending.first, normalLevel)
+		}
 	}
-	end := min(len(q.batch), q.next+postsPerIteration)
-	if q.next < end {
-		l.pending.first = min(l.pending.first, normalLevel)
-	}
-	for q.next < end {
+	for q.next < q.end {
 		fn := q.batch[q.next]
 		q.batch[q.next] = nil
 		q.next++
 		l.stats.Posts++
 		l.observe(posted{}, fn)
 	}
+	q.end = 0
 	if q.next == len(q.batch) && cap(q.batch) > keepPosts {
 		q.batch, q.next = nil, 0
 	}

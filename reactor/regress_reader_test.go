@@ -66,3 +66,49 @@ func TestReaderMadeAfterTheEOFSaysSo(t *testing.T) {
 		})
 	}
 }
+
+// TestReaderMadeWhileForwardingWaitsForTheEndOfThat: it was given units of no bytes, and
+// asking it for nothing, or a Resume, stopped the forwarding.
+func TestReaderMadeWhileForwardingWaitsForTheEndOfThat(t *testing.T) {
+	onProxies(t, nil, func(t *testing.T, p proxy) {
+		must(t, p.a.stream.PipeTo(p.b.stream))
+		var units []string
+		note := func(unit []byte) { units = append(units, string(unit)) }
+		r := p.a.stream.Reader()
+		must(t, r.Each(reactor.Line(0), nil))
+		must(t, p.a.stream.Pause())
+		must(t, p.a.stream.Resume())
+		pollTimes(t, p.a.loop, 2)
+		must(t, r.Push(reactor.Fixed(0), note))
+		must(t, p.a.stream.Pause())
+		must(t, p.a.stream.Resume())
+		p.a.peer.Send(t, []byte("forwarded"))
+		p.b.receive(len("forwarded"))
+		pollTimes(t, p.a.loop, 2)
+		if len(units) > 0 {
+			t.Errorf("units %q of a stream that is forwarded", units)
+		}
+		must(t, p.a.stream.PipeTo(nil))
+		must(t, r.Push(reactor.Line(0), note))
+		p.a.peer.Send(t, []byte("a line\n"))
+		p.a.pollUntil(func() bool { return len(units) == 2 })
+		if units[0] != "" || units[1] != "a line" {
+			t.Errorf("units %q", units)
+		}
+		verify(t, p.a.loop)
+	})
+}
+
+// TestReaderThatAsksForNothingPausesWhenForwardingEnds: the stream was read from once more.
+func TestReaderThatAsksForNothingPausesWhenForwardingEnds(t *testing.T) {
+	onProxies(t, nil, func(t *testing.T, p proxy) {
+		must(t, p.a.stream.PipeTo(p.b.stream))
+		r := p.a.stream.Reader()
+		must(t, p.a.stream.PipeTo(nil))
+		p.a.peer.Send(t, []byte("x"))
+		pollTimes(t, p.a.loop, 3)
+		if n := r.Buffered(); n > 0 {
+			t.Errorf("%d bytes were read that nobody has asked for", n)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -525,5 +526,21 @@ func TestDrainOfOthersInsideDrainLeavesNothing(t *testing.T) {
 	l.stream.Drain()
 	if got := len(l.data); got != sent[l] {
 		t.Errorf("drained %d of %d bytes", got, sent[l])
+	}
+}
+
+// TestWritevOfMoreThanAnIntCountsIsRefused: the sum overflowed, and nothing, or less than
+// nothing, was queued without an error.
+func TestWritevOfMoreThanAnIntCountsIsRefused(t *testing.T) {
+	if strconv.IntSize > 32 {
+		t.Skip("the buffers would not fit in the memory")
+	}
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	p := make([]byte, 1<<30)
+	for _, bufs := range [][][]byte{{p, p, p, p}, {p, p, p[:1]}} {
+		wantErr(t, l.stream.Writev(bufs...), reactor.ErrBufferFull)
+		if n := l.stream.Accepted(); n > 0 {
+			t.Errorf("%d bytes were accepted", n)
+		}
 	}
 }

@@ -70,7 +70,7 @@ func (s *Stream) runExtra() {
 	}
 	pump := x.pump
 	x.pump = false
-	if pump && (s.read == sideOpen || x.eofOwed) {
+	if pump && !x.forwards && (s.read == sideOpen || x.eofOwed) {
 		s.feed(nil)
 	}
 }

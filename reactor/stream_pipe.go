@@ -79,9 +79,12 @@ func (s *Stream) uncouple() {
 	sources := &x.sink.extra.sources
 	i := slices.Index(*sources, s)
 	*sources = slices.Delete(*sources, i, i+1)
+	waits := x.forwards && x.reader != nil // made meanwhile
 	x.sink, x.forwards = nil, false
 	if err := s.setPause(pauseCongested, false); err != nil {
 		s.fail(err)
+	} else if waits {
+		s.unitsAsked()
 	}
 }
 

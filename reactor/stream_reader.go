@@ -85,6 +85,9 @@ func (s *Stream) finishReading() {
 // unitsAsked is called when the reader has been asked for something.
 func (s *Stream) unitsAsked() {
 	r := s.extra.reader
+	if s.extra.forwards {
+		return // its time has not come: see uncouple
+	}
 	if err := s.setPause(pauseUnwanted, !r.wanted()); err != nil {
 		s.fail(err)
 		return

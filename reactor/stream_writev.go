@@ -24,14 +24,16 @@ const (
 func (s *Stream) Writev(bufs ...[]byte) error {
 	total := 0
 	for _, b := range bufs {
-		total += len(b)
+		if total += len(b); total < 0 {
+			break // more than an int counts, on a 32-bit system
+		}
 	}
 	switch {
 	case s.write != sideOpen:
 		return s.refusal()
 	case total == 0:
 		return nil
-	case !s.fits(total):
+	case total < 0 || !s.fits(total):
 		return s.overfull()
 	}
 	return s.enqueue(bufs, total)

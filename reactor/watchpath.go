@@ -30,6 +30,7 @@ type PathWatcher struct {
 	poll     Timer
 	hint     pathHint
 	modified bool // hinted: content was written since the last look
+	anyway   bool // to be called although nothing may have changed
 }
 
 // pathSet is what the loop has for its path watchers.
@@ -106,6 +107,7 @@ func (p *PathWatcher) Stop() {
 	}
 	l := p.loop
 	l.unpend(&p.watcher)
+	p.anyway = false
 	p.poll.Stop()
 	p.setActive(false)
 	l.paths.hints.drop(p)
@@ -121,7 +123,10 @@ func (p *PathWatcher) Info() PathInfo { return p.cur }
 
 // Feed has the watcher called in the next iteration as if there had been a
 // change. It returns ErrNotActive if the watcher is stopped.
-func (p *PathWatcher) Feed() error { return p.loop.feed(&p.watcher, p, 0) }
+func (p *PathWatcher) Feed() error {
+	p.anyway = p.active
+	return p.loop.feed(&p.watcher, p, 0)
+}
 
 // look finds out whether there is anything to report. The hints are renewed before
 // the look, so that what happens after it gives one.
@@ -129,6 +134,7 @@ func (p *PathWatcher) look() {
 	p.loop.paths.hints.renew(p)
 	written := p.modified && p.fresh
 	p.modified = false
+	p.anyway = p.anyway || written
 	before := p.cur
 	if p.stat(); p.cur != before || written {
 		p.loop.pendLate(&p.watcher, p)
@@ -145,10 +151,13 @@ func lookAt(path string, stat func(string) PathInfo) (info PathInfo, fresh bool)
 	return info, now.Sub(info.ChangeTime) < coarseTick
 }
 
+// invoke keeps still if a second look of the iteration has found what there was before the first.
 func (p *PathWatcher) invoke(Ready) {
-	prev := p.prev
-	p.prev = p.cur
-	p.fn(prev, p.cur)
+	prev, anyway := p.prev, p.anyway
+	p.prev, p.anyway = p.cur, false
+	if prev != p.cur || anyway {
+		p.fn(prev, p.cur)
+	}
 }
 
 func (p *PathWatcher) describe() (string, int) { return "path", -1 }

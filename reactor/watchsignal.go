@@ -72,7 +72,8 @@ func (s *SignalWatcher) Start() error {
 }
 
 // Stop stops the watcher; it is not called for signals that have come already
-// either. With the last watcher of the process the default effect returns: the
+// either. If it is started again at once, beside others of the signal, it may be called
+// for one from before. With the last watcher of the process the default effect returns: the
 // next SIGINT, SIGTERM or SIGHUP ends the process.
 func (s *SignalWatcher) Stop() {
 	if !s.active {

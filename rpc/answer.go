@@ -52,11 +52,12 @@ func (a Answer[Resp]) Context() context.Context {
 	return a.done.Context()
 }
 
-// OnCancel has fn called when the caller cancels the call, with ErrCanceled, or at
-// its deadline, with ErrDeadline, or when the server, or in a parent the child, has come to its end; once, and not after
-// the call has been answered. A second OnCancel replaces the first; nil removes it.
+// OnCancel has fn called when nobody waits for the answer any more: the caller has cancelled the
+// call (ErrCanceled), its deadline has passed (ErrDeadline), or the server, in a parent the child,
+// has come to its end. It is called once, and not after the call has been answered. A second
+// OnCancel replaces the first; nil removes it.
 //
-// Under ServeAsync fn runs on the loop, and the call has still to be answered, which
+// Under ServeAsync, and in a parent, fn runs on the loop, and the call has still to be answered, which
 // costs nothing: the answer is dropped. Under the other servers fn runs on the
 // goroutine that ran the handler, once that has returned; when fn has returned too,
 // the call is answered with the error of its ctx, if it was not before. There the end of

@@ -86,7 +86,6 @@ func (a *asyncServer) cancelKept(id uint32) {
 	if h, ok := a.backlog.calls.remove(id); ok {
 		a.dropKept(&h.call, ErrCanceled)
 		a.backlog.release(h)
-		a.mayGoOn()
 	}
 }
 

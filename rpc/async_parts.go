@@ -126,7 +126,8 @@ func (a *asyncServer) partsRoom() {
 	}
 }
 
-// handlerReturned is called when the handler of a call with parts has returned, which may have answered it.
+// handlerReturned is called when the handler of a call with parts has returned, which may have
+// answered it.
 func (a *asyncServer) handlerReturned(d Done) {
 	if p := d.streamed(); p != nil {
 		p.async.done, p.async.begun = d, true

@@ -85,8 +85,9 @@ func (c *callContext) goesOn() bool {
 	return c.ctx == nil && !c.ended && c.parent.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline))
 }
 
-// renew makes the ctx, which has ended, that of the next call of a server that handles one at a time. It
-// returns false if others may have been derived from it: these may look at it for ever, like one whose timer has just fired.
+// renew makes the ctx, which has ended, that of the next call of a server that handles one at a
+// time. It returns false if others may have been derived from it: these may look at it for ever,
+// like one whose timer has just fired.
 func (c *callContext) renew(deadline time.Time) bool {
 	if !c.touched.Load() {
 		c.deadline = deadline

@@ -98,11 +98,12 @@ func (d Done) deadlineContext() context.Context {
 	return d.Context()
 }
 
-// OnCancel has fn called on the loop when the caller cancels the call, with
-// ErrCanceled, or at its deadline, with ErrDeadline, or when the other side is gone, or the
-// server has ended, with a *LostError; once, and not after the call has been
-// answered. The call has still to be answered, which costs nothing: the answer is
-// dropped. A second OnCancel replaces the first; nil removes it.
+// OnCancel has fn called on the loop when nobody waits for the answer any more: with ErrCanceled
+// when the caller has cancelled the call, with ErrDeadline at its deadline, and with a *LostError
+// when the other side is gone, or the server has ended. It is called once, and not after the
+// call has been answered. A second OnCancel replaces the first; nil removes it.
+//
+// The call has still to be answered, which costs nothing: the answer is dropped.
 func (d Done) OnCancel(fn func(err error)) {
 	c := d.state()
 	if c == nil {

@@ -116,7 +116,7 @@ func (c *Client) stopTimer() {
 // sendCancel tells the child that nobody waits for a call any more. If there is no
 // room for that now, it is told later.
 func (c *Client) sendCancel(id uint32) {
-	if !c.understands.cancel || c.endErr != nil {
+	if !c.understands.cancel {
 		return
 	}
 	if c.control(kindCancel.word(id), nil) == ErrFull {

@@ -270,3 +270,75 @@ func TestContextErrorsKeepTheirKind(t *testing.T) {
 		}
 	}
 }
+
+// Ids are used again, and a CallID names its own call only.
+func TestCancelLeavesALaterCallWithTheSameIDAlone(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	r, first := f.beginWith(c, rpc.CallOptions{}, "echo")
+	f.until(r.ended)
+	rpc.SetNextID(c, 1)
+	r, second := f.beginWith(c, rpc.CallOptions{}, "echo")
+	if first == second || c.Cancel(first) {
+		t.Error("Cancel reports that it has ended a call")
+	}
+	f.until(r.ended)
+	if r.err != nil {
+		t.Errorf("the later call ended with %v", r.err)
+	}
+}
+
+// panicker is a Completion that panics.
+type panicker struct{ result }
+
+func (p *panicker) Complete(reply rpc.Payload, err error) {
+	p.result.Complete(reply, err)
+	panic("in Complete")
+}
+
+// A Completion that panics keeps no other cancelled call from ending.
+func TestPanicAfterACancelKeepsNoOtherCallFromEnding(t *testing.T) {
+	f, panics := newSurvivor(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	var first, second panicker
+	for _, p := range []*panicker{&first, &second} {
+		call, err := c.GoWith(p, rpc.CallOptions{}, nil)
+		must(t, err)
+		c.Cancel(call)
+	}
+	f.until(second.ended)
+	if first.ends != 1 || second.ends != 1 || *panics == 0 || !errors.Is(second.err, rpc.ErrCanceled) {
+		t.Errorf("the calls ended %d and %d times, the second with %v", first.ends, second.ends, second.err)
+	}
+}
+
+// A call that is cancelled while the loop is being closed ends once.
+func TestCancelWhileTheLoopIsClosed(t *testing.T) {
+	f := newFixture(t)
+	var clients [2]*rpc.Client
+	var calls [2]rpc.CallID
+	var ends [2]int
+	cancelled := 0
+	for i := range clients {
+		clients[i] = f.connect(pipes("async"), rpc.Config{})
+		var err error
+		calls[i], err = clients[i].GoWith(funcCompletion(func(err error) {
+			ends[i]++
+			if clients[1-i].Cancel(calls[1-i]) {
+				cancelled++
+			}
+		}), rpc.CallOptions{}, request("hold"))
+		must(t, err)
+	}
+	must(t, f.Poll(0))
+	must(t, f.Close())
+	if ends != [2]int{1, 1} || cancelled != 1 {
+		t.Errorf("the calls ended %v times, %d by a cancel", ends, cancelled)
+	}
+}
+
+// funcCompletion is a Completion that wants the error.
+type funcCompletion func(err error)
+
+func (f funcCompletion) Complete(_ rpc.Payload, err error) { f(err) }

@@ -7,7 +7,7 @@ import (
 )
 
 // A Client calls functions in a child. Its methods belong to the loop's
-// goroutine, except Call, CallBytes and ShutdownWait, which are for all others.
+// goroutine, except Call, CallBytes, CallStream and ShutdownWait, which are for all others.
 type Client struct {
 	loop      *reactor.Loop
 	transport Transport

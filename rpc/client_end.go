@@ -5,10 +5,12 @@ import "fmt"
 // The end of a client: Shutdown, which leads to it, and the transport's last word.
 
 // Shutdown takes no more calls. The child finishes those it has, answers, and
-// exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A child that does not exit by itself once it
-// has answered is ended by the transport (for processes: the ladder). With
-// Config.OnCall the child's calls are answered until it has answered ours, and what was answered is written; those that
-// it has open then end with ErrShutdown.
+// exits; then OnDestroy is called. Streamed calls go on to their end, with all their parts. A
+// child that does not exit by itself once it has answered is ended by the transport (for
+// processes: the ladder).
+//
+// With Config.OnCall the child's own calls are answered until it has answered ours, and what was
+// answered is written; those that it has open then end with ErrShutdown.
 func (c *Client) Shutdown() {
 	if c.closing || c.endErr != nil {
 		return
@@ -23,7 +25,8 @@ func (c *Client) Shutdown() {
 func (c *Client) checkDone() {
 	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
 		c.stopping = true
-		// Now, if the child's calls were still answered. An error means that it is gone, or was given its EOF before.
+		// Now, if the child's calls were still answered. An error means that it is gone, or was
+		// given its EOF before.
 		_ = c.stream.CloseWriteAfter(c.upcalls.unsent)
 		c.upcalls.unsent, c.upcalls.owed = nil, 0
 		c.transport.Stop()

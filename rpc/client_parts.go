@@ -1,9 +1,9 @@
 package rpc
 
-// A reply may come in parts: frames of kind part with the call's id, any number
-// of them, before the reply itself. Their order among all frames is kept. Unless the call
-// is a streamed one, they need no credit, like events: the parent's callback has had one part before the
-// next is read, and a child that is faster finds its pipe full.
+// A reply may come in parts: frames of kind part with the call's id, any number of them, before the
+// reply itself. Their order among all frames is kept. Unless the call is a streamed one, they need
+// no credit, like events: the parent's callback has had one part before the next is read, and a
+// child that is faster finds its pipe full.
 
 // PartReceiver is a Completion that wants the parts of its reply: Part is called on the loop for
 // each, in their order, before Complete. The part is a view that is valid until

@@ -107,8 +107,8 @@ func (c *Client) violated(err error) {
 	}
 }
 
-// takeInTurn removes the call that a reply of AnyEventSync is to, the oldest, which an abandoned one may
-// be; nil if there is none.
+// takeInTurn removes the call that a reply of AnyEventSync is to, the oldest, which an abandoned
+// one may be; nil if there is none.
 func (c *Client) takeInTurn(id uint32) Completion {
 	if id != syncReply {
 		return nil

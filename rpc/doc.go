@@ -71,13 +71,40 @@
 // They end like other calls. If the parent is gone, or shuts down while one is open, that
 // ends with a *LostError that is ErrShutdown.
 //
+// # Which function
+//
+// Go… queues a call and returns; it belongs to the loop's goroutine, on which the end of the
+// call is told. Call… waits for the end; it is for every other goroutine. (Of a call in parts it is the
+// stream that waits.)
+//
+//	                           STRING list       bytes             types
+//	parent, on the loop        Client.Go         Client.GoBytes    Method.Go
+//	- without a closure        Client.GoTo       Client.GoBytesTo
+//	- deadline, Cancel                           Client.GoWith     Method.GoWith
+//	- in parts                                   Client.GoStream   StreamMethod.Go
+//	parent, a goroutine        Client.Call       Client.CallBytes  Method.Call
+//	- in parts                                   Client.CallStream StreamMethod.Call
+//	- a sequence of jobs                                           Method.FanOut
+//	child, a handler           CallParent        CallParentBytes   Method.CallParent
+//	child, on its loop         Server.GoParent   GoParentBytes     Method.GoParent
+//	- deadline, CancelParent                     GoParentWith
+//
+// Go refuses a call for which there is no room (ErrFull; WaitReady tells when to go on), Call
+// waits for it. Call has its deadline, and its cancel, from its ctx.
+//
+// # Costs
+//
+//	a call, its reply, an event       constant
+//	a deadline, a cancel              logarithmic in the calls that have deadlines
+//	a cancel that reaches a server    ServeSync: constant; the others: linear in the calls they have, at most
+//	the end of a child                n log n of its calls in flight
+//
 // # Bytes
 //
-// A Payload given to a callback or handler is a view that is valid until that
-// returns; what Call returns is the caller's own. Nothing is allocated per call
-// by Go, GoTo and the servers ServeSync and ServeAsync in steady state, nor by
-// typed calls beyond what their codecs do; Call allocates the reply, and a typed one that is small does not
-// (MethodlessCodec).
+// A Payload given to a callback or handler is a view that is valid until that returns; what Call
+// returns is the caller's own. Nothing is allocated per call by Go, GoTo and the servers ServeSync
+// and ServeAsync in steady state, nor by typed calls beyond what their codecs do; Call allocates
+// the reply, and a typed one that is small does not (MethodlessCodec).
 //
 // docs/protocol.md states every byte of the wires.
 package rpc

@@ -3,7 +3,6 @@ package rpc
 import (
 	"reflect"
 	"slices"
-	"time"
 )
 
 // What a value holds tells how long it takes to encode it: its type says how large it is, but for
@@ -28,9 +27,6 @@ type smallness struct {
 // counter returns how the elements of values of type t are counted; nil: they have none. It is not ok if that cannot be
 // said of all values, as of an interface's, or if the codec may call methods.
 func (s *smallness) counter(t reflect.Type) (count elementCounter, ok bool) {
-	if t == reflect.TypeFor[time.Time]() {
-		return nil, !s.codec.CallsMethods(t)
-	}
 	if t.Size() > largestType || slices.Contains(s.path, t) || s.codec.CallsMethods(t) {
 		return nil, false
 	}

@@ -87,7 +87,8 @@ type panicError struct {
 	stack []byte
 }
 
-// Error is the text of the panic's value, by package fmt: the value's own Error or String may be called.
+// Error is the text of the panic's value, by package fmt: the value's own Error or String may be
+// called.
 func (p *panicError) Error() string { return fmt.Sprint(p.value) }
 
 // recovered turns a recovered panic into an error; call it where it is recovered.

@@ -118,6 +118,19 @@ func (c *CallTable) TakeOldest() Completion { return c.t.takeOldest() }
 
 func (c *CallTable) Len() int { return c.t.count }
 
+func (c *CallTable) Schedule(id uint32, at time.Duration) { c.t.schedule(id, at) }
+
+func (c *CallTable) Unschedule(id uint32) { c.t.unschedule(c.t.entry(id)) }
+
+// FirstTime is the earliest time of a call.
+func (c *CallTable) FirstTime() (id uint32, at time.Duration, ok bool) {
+	first, ok := c.t.first()
+	return first.id, first.at, ok
+}
+
+// SetNextID has a client's next call have an id.
+func SetNextID(c *Client, id uint32) { c.calls.nextID = id }
+
 // Drain returns the ids of the calls that were left, in the order they were made.
 func (c *CallTable) Drain() (ids []uint32) {
 	for _, call := range c.t.drain() {
@@ -232,6 +245,9 @@ const (
 	BatchBytes   = batchBytes
 )
 
+// ChunkSize is how large the pieces are in which a server that blocks writes.
+const ChunkSize = chunkSize
+
 // Submitted is how many calls of goroutines, and functions of WaitReady, the loop has yet to take.
 func Submitted(c *Client) (n int) {
 	c.queue.mu.Lock()
@@ -241,3 +257,12 @@ func Submitted(c *Client) (n int) {
 	}
 	return n
 }
+
+// Greeted reports whether the child's hello has come.
+func Greeted(c *Client) bool { return c.greeted }
+
+// StreamedCalls is how many streamed calls a server has that were not answered.
+func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
+
+// Buffered is how many bytes of calls the child's pipe has not taken.
+func Buffered(c *Client) int { return c.stream.Buffered() }

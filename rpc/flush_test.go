@@ -101,3 +101,37 @@ func serveFlushes(fds rpc.FDs, flushed func(error)) error {
 		done.Reply()
 	})
 }
+
+// Frames that are queued while another is written lie in pieces, wherever these end.
+func TestFramesQueuedBehindAWriteAreWhole(t *testing.T) {
+	newFixture(t)
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	defer reader.Close()
+	server, err := rpc.NewServer(writeOnly{writer}, rpc.ServerConfig{Wire: rpc.AnyEventAsync, MaxBuffered: 16 << 20})
+	must(t, err)
+	want := frame(0, strings.Repeat("first", 100_000))
+	ended := make(chan error, 1)
+	go func() { ended <- server.EventBytes([]byte(strings.Repeat("first", 100_000))) }()
+	pollUntil(func() bool { return rpc.IsFull(server, true) }) // it writes
+	const header, behind = 8, "behind"
+	at := 0
+	for left := range header + len(behind) { // bytes of a piece, which the next frame does not fit into
+		for _, payload := range []string{strings.Repeat("x", rpc.ChunkSize-at-left-header), behind} {
+			must(t, server.EventBytes([]byte(payload)))
+			want += frame(0, payload)
+		}
+		at = header + len(behind)
+		if left >= header {
+			at -= left
+		}
+	}
+	go func() {
+		must(t, <-ended)
+		ended <- writer.Close()
+	}()
+	if got := readToEnd(reader); got != want {
+		t.Errorf("%d bytes were written instead of %d, or others", len(got), len(want))
+	}
+	must(t, <-ended)
+}

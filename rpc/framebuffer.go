@@ -14,7 +14,7 @@ type frameBuffer struct {
 
 // partialKept is how large a frame's buffer is the decoder's own: what one read
 // brings.
-const partialKept = 64 << 10
+const partialKept = readSize
 
 // largeFrames has buffers for frames of more than partialKept bytes.
 var largeFrames sync.Pool

@@ -2,6 +2,9 @@ package rpc
 
 import "syscall"
 
+// readSize is how much a server whose descriptors block reads at once, in bytes.
+const readSize = 64 << 10
+
 // frameReader reads frames from a blocking descriptor.
 type frameReader struct {
 	fd      int
@@ -10,7 +13,7 @@ type frameReader struct {
 }
 
 func (s *Server) newReader() frameReader {
-	return frameReader{fd: s.readFD, buf: make([]byte, partialKept), decoder: s.newDecoder()}
+	return frameReader{fd: s.readFD, buf: make([]byte, readSize), decoder: s.newDecoder()}
 }
 
 // read reads once and feeds the decoder. false is the EOF; an EOF amid a frame

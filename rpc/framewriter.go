@@ -53,7 +53,8 @@ func newFrameWriter(fd, limit int) *frameWriter {
 	return w
 }
 
-// measure has the writer measure from now on how long its writes take: two readings of the clock for each.
+// measure has the writer measure from now on how long its writes take: two readings of the clock
+// for each.
 func (w *frameWriter) measure() *writingTime {
 	w.mu.Lock()
 	defer w.mu.Unlock()

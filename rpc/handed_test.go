@@ -368,6 +368,8 @@ func TestCallsWithSmallValuesAreHandedOver(t *testing.T) {
 		"many behind a pointer":            {hands(nestedOne{Where: &inner{make([]string, 65)}}), false},
 		"many in an embedded struct":       {hands(nestedOne{inner: inner{make([]string, 65)}}), false},
 		"many in an array":                 {hands(nestedOne{Lists: [2][][]int{lists(10), lists(10)}}), false},
+		"a small array":                    {hands([3]int{}), true},
+		"a pointer to a number":            {hands(new(int)), true},
 		"a large array":                    {hands([129]int{}), false},
 		"a list of large arrays":           {hands([][129]int{}), false},
 		"an interface":                     {hands(struct{ A any }{}), false},

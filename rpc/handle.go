@@ -9,25 +9,29 @@ import (
 // Handle registers fn as the method's handler. It panics if the Mux has a handler
 // of that name. fn runs where its server runs handlers: under ServeGoroutines on
 // several goroutines at once; under ServeAsync, and in a parent, on the loop, where it must not
-// block and ctx ends at the call's deadline only. An error becomes the caller's *RemoteError, and so
-// does a panic, with its stack, but in a parent: see Config.OnCall.
+// block and ctx ends at the call's deadline only.
+//
+// An error becomes the caller's *RemoteError, and so does a panic, with its stack; in a parent a
+// panic is the loop's matter: see Config.OnCall.
 func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Req) (Resp, error)) {
 	mux.register(m.name, &plainHandler[Req, Resp]{m, fn})
 }
 
 // HandleAsync registers fn as a handler that answers when it likes, before or
 // after it returns. It panics if the Mux has a handler of that name. Under
-// ServeAsync, and in a parent, fn runs on the loop, and so must whoever answers. Under ServeSync and
-// ServeGoroutines the server waits for the answer, which any goroutine may give; if
+// ServeAsync, and in a parent, fn runs on the loop, and so must whoever answers.
+//
+// Under ServeSync and ServeGoroutines the server waits for the answer, which any goroutine may give; if
 // the call's ctx ends first, its error is the answer. Answer.Context and Answer.OnCancel
-// tell of that. ServeSync, which begins no other call meanwhile, ends the ctx also when it finds that the parent is gone; it
-// cannot find that if it reads and writes the same descriptor, a socket. It reads for that, so a Handler that
-// wraps mux.Sync() must not return before that has.
+// tell of that. ServeSync, which begins no other call meanwhile, reads on for the sake of a cancel: a
+// Handler that wraps mux.Sync() must not return before that has. It ends the ctx also when it finds
+// that the parent is gone, which it cannot find if it reads and writes the same descriptor, a
+// socket.
 func (m *Method[Req, Resp]) HandleAsync(mux *Mux, fn func(req Req, answer Answer[Resp])) {
 	mux.register(m.name, &asyncMethodHandler[Req, Resp]{m, fn})
 }
 
-// decodeRequest is the child's first step.
+// decodeRequest decodes what the handler is given, into the record.
 func (c *typedCall[Req, Resp]) decodeRequest(request []byte) error {
 	if err := c.method.codec.Decode(request, &c.req); err != nil {
 		return refuse(KindBadRequest, "%v", err)
@@ -35,7 +39,7 @@ func (c *typedCall[Req, Resp]) decodeRequest(request []byte) error {
 	return nil
 }
 
-// appendReply is its last.
+// appendReply appends the payload of the reply that the record has.
 func (c *typedCall[Req, Resp]) appendReply(buf []byte) ([]byte, error) {
 	buf, err := appendEncoded(buf, c.method.codec, &c.resp)
 	if err != nil {
@@ -44,7 +48,7 @@ func (c *typedCall[Req, Resp]) appendReply(buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// decodeRequest is for a handler that answers later.
+// decodeRequest is typedCall's for a handler that answers later: no record is kept until then.
 func (m *Method[Req, Resp]) decodeRequest(request []byte) (req Req, err error) {
 	c := m.get()
 	err = c.decodeRequest(request)
@@ -55,7 +59,7 @@ func (m *Method[Req, Resp]) decodeRequest(request []byte) (req Req, err error) {
 	return req, err
 }
 
-// appendReply is for it, too.
+// appendReply is typedCall's for such a handler.
 func (m *Method[Req, Resp]) appendReply(buf []byte, resp Resp) ([]byte, error) {
 	c := m.get()
 	c.resp = resp

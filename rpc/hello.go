@@ -117,7 +117,7 @@ func parseHello(word uint32, payload Payload) (hello, error) {
 	if err != nil {
 		return hello{}, violation("the hello is malformed")
 	}
-	if h.version < 1 || h.oldest < 1 || h.oldest > h.version {
+	if h.oldest < 1 || h.oldest > h.version {
 		return hello{}, violation("the hello is malformed: versions %q", string(version))
 	}
 	return h, nil

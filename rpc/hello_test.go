@@ -2,9 +2,12 @@ package rpc_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,4 +64,49 @@ func serveStated(fds sameFD, codec, build string) error {
 		return err
 	}
 	return server.ServeSync(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil })
+}
+
+// docs/protocol.md says so to those who write workers in other languages.
+func TestWorkerWithoutFeaturesIsSentPlainCallsOnly(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{OnCall: func(rpc.Payload, rpc.Done) {}}))
+	streamed := &result{}
+	_, err := c.GoStream(streamed, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	early, _ := f.beginWith(c, within(time.Hour), "before the hello")
+	_, err = file.WriteString(frame(helloWord, "\x06evfork\x011"))
+	must(t, err)
+	f.until(streamed.ended) // with ErrNoStreams: the hello has come
+	late, id := f.beginWith(c, within(time.Hour), "behind it")
+	c.Cancel(id)
+	f.until(late.ended)
+
+	next := func() (word uint32) {
+		header := f.hears(file, 8)
+		f.hears(file, int(binary.BigEndian.Uint32([]byte(header[4:]))))
+		return binary.BigEndian.Uint32([]byte(header))
+	}
+	if word := next(); word != helloWord {
+		t.Errorf("the first frame is %#x", word)
+	}
+	for range 2 {
+		word := next()
+		if word == 0 || word>>28 != 0 {
+			t.Errorf("a frame is %#x", word)
+		}
+		_, err := file.WriteString(frame(word, ""))
+		must(t, err)
+	}
+	c.Shutdown()
+	f.until(func() bool { return c.InFlight() == 0 })
+	must(t, unix.Shutdown(int(file.Fd()), unix.SHUT_WR))
+	f.until(w.ended)
+	if rest, err := io.ReadAll(file); err != nil || len(rest) > 0 {
+		t.Errorf("behind the calls came %q, %v", rest, err)
+	}
+	if early.ends != 1 || early.err != nil || late.err != rpc.ErrCanceled || streamed.err != rpc.ErrNoStreams {
+		t.Errorf("the calls ended with %v, %v and %v", early.err, late.err, streamed.err)
+	}
 }

@@ -274,6 +274,45 @@ func TestServersPushBackWhenTheirRepliesAreNotRead(t *testing.T) {
 	}
 }
 
+// An async server that may begin no call reads so many as its backlog holds, and answers all in the end.
+func TestServeAsyncReadsNoMoreCallsThanItsBacklogHolds(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	defer unix.Close(ours)
+	must(t, unix.SetNonblock(ours, true))
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxConcurrent: 1})
+	must(t, err)
+	const most = 8 << 20
+	call := frame(1, strings.Repeat("x", 1000))
+	var first *rpc.Done
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		sent := writeUntilStuck(t, ours, hello+strings.Repeat(call, most/len(call)))
+		if sent > most/2 {
+			t.Errorf("%d bytes of calls were taken", sent)
+		}
+		must(t, unix.SetNonblock(ours, false))
+		must(t, f.Post(func() { must(t, first.Reply()) }))
+		calls := (sent - len(hello) + len(call) - 1) / len(call)
+		go func() {
+			unix.Write(ours, []byte(call[sent-len(hello)-(calls-1)*len(call):]))
+			unix.Shutdown(ours, unix.SHUT_WR)
+		}()
+		if got, want := countToEnd(ours), len(ourHello)+calls*len(frame(1, "")); got != want {
+			t.Errorf("%d bytes of replies instead of %d", got, want)
+		}
+	}()
+	must(t, server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		if first == nil {
+			first = &done
+			return
+		}
+		must(t, done.Reply())
+	}))
+	<-ended
+}
+
 // writeUntilStuck writes data until the other side has read nothing for a while
 // and returns how much that was.
 func writeUntilStuck(t *testing.T, fd int, data string) (written int) {

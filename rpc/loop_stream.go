@@ -21,10 +21,10 @@ type LoopStream struct {
 	kept   int64 // meanwhile
 }
 
-// GoStream makes a streamed call: its reply, and with options.Input its request, comes
-// in parts, and neither side has to hold more of them than a window. It queues the call and
-// returns; the Completion is called once, as for GoBytesTo, and nil ignores the end. A call made before the child's hello
-// has come is sent when it has; if the child has no streamed calls, it ends with
+// GoStream makes a streamed call: its reply, and with options.Input its request, comes in parts,
+// and neither side has to hold more of them than a window. It queues the call and returns; the
+// Completion is called once, as for GoBytesTo, and nil ignores the end. A call made before the
+// child's hello has come is sent when it has; if the child has no streamed calls, it ends with
 // ErrNoStreams. The errors of GoStream itself are those of Go, and ErrNoStreams.
 func (c *Client) GoStream(to Completion, options StreamOptions, payload []byte) (*LoopStream, error) {
 	if to == nil {
@@ -39,9 +39,10 @@ func (c *Client) GoStream(to Completion, options StreamOptions, payload []byte) 
 	return s, nil
 }
 
-// Send sends a part of the request; it is copied. It returns ErrFull, without having sent it, while the
-// child grants no more, or the parent's buffer is congested; RoomReceiver tells when to go on. Other errors are
-// ErrNoInput, ErrDone when the call has ended, ErrTooLarge, and what became of the child.
+// Send sends a part of the request; it is copied. It returns ErrFull, without having sent it, while
+// the child grants no more, or the parent's buffer is congested; RoomReceiver tells when to go on.
+// Other errors are ErrNoInput, ErrDone when the call has ended, ErrTooLarge, and what became of the
+// child.
 func (s *LoopStream) Send(part []byte) error {
 	err := s.call.send(part)
 	if err == ErrFull {

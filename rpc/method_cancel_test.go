@@ -141,3 +141,20 @@ func TestTypedCallThatCannotBeEncodedLeavesNoDeadline(t *testing.T) {
 		t.Errorf("the next call: %d, %v", got, err)
 	}
 }
+
+// Nor is anything left of one that a goroutine wanted to make.
+func TestCallThatCannotBeEncodedIsNotMade(t *testing.T) {
+	f := newFixture(t)
+	c := f.typed(pipes("sync"), false, rpc.Config{})
+	f.background()
+	bad := rpc.NewMethod[any, int](double.Name(), jsoncodec.Codec{})
+	for range 2 {
+		if _, err := bad.Call(t.Context(), c, make(chan int)); !errors.Is(err, rpc.ErrBadRequest) {
+			t.Errorf("Call returned %v", err)
+		}
+		if got, err := double.Call(t.Context(), c, job{N: 4}); got != 8 || err != nil {
+			t.Errorf("the next call: %d, %v", got, err)
+		}
+	}
+	must(t, c.ShutdownWait(t.Context()))
+}

@@ -6,7 +6,8 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// The parent has its methods handled by a Mux, as a child has: Config.OnCall is its Async.
+// The child's half of typed calls to the parent. The parent has its methods handled by a Mux, as a
+// child has: Config.OnCall is its Async.
 
 // CallParent calls the method in the parent, from inside a Handler whose ctx it is
 // given, or with one of Server.Context, and waits for the reply. It is rpc.CallParent with types.

@@ -101,7 +101,8 @@ func (o *openCalls) endAll() {
 	}
 }
 
-// cancel tells an open call that its caller does not wait any more. Without the call it has been answered.
+// cancel tells an open call that its caller does not wait any more. Without the call it has been
+// answered.
 func (o *openCalls) cancel(id uint32) {
 	s := o.find(id)
 	if s == nil {

@@ -59,7 +59,7 @@ func (q *partQueue) pop() Payload {
 
 // forget drops a chunk whose parts have all been taken.
 func (q *partQueue) forget() {
-	if len(q.chunks) > 0 && q.read == len(q.chunks[0]) {
+	if q.read == len(q.chunks[0]) {
 		if c := q.chunks[0]; cap(c) == partChunk {
 			q.spare = c[:0]
 		}

@@ -207,3 +207,46 @@ func TestOpenCallIsAnsweredOnce(t *testing.T) {
 		t.Errorf("%d slots for two calls at a time", open.Slots())
 	}
 }
+
+// Against a map, with times that are given, changed and taken away in any order.
+func TestDeadlinesComeInTheirOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	table := rpc.NewCallTable(rpc.Evfork, 1)
+	times := map[uint32]time.Duration{}
+	var ids []uint32
+	for range 200 {
+		ids = append(ids, table.Add(&result{}, 1))
+	}
+	check := func() {
+		t.Helper()
+		id, at, ok := table.FirstTime()
+		if ok != (len(times) > 0) {
+			t.Fatalf("a time is there: %v, of %d", ok, len(times))
+		}
+		for _, other := range times {
+			if other < at {
+				t.Fatalf("%v comes before %v", at, other)
+			}
+		}
+		if ok && times[id] != at {
+			t.Fatalf("call %d has %v instead of %v", id, at, times[id])
+		}
+	}
+	for range 20_000 {
+		id := ids[random.IntN(len(ids))]
+		if random.IntN(3) > 0 {
+			times[id] = time.Duration(random.IntN(100))
+			table.Schedule(id, times[id])
+		} else {
+			delete(times, id)
+			table.Unschedule(id)
+		}
+		check()
+	}
+	for len(times) > 0 { // also by its end a call leaves
+		id, _, _ := table.FirstTime()
+		table.Take(id)
+		delete(times, id)
+		check()
+	}
+}

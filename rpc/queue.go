@@ -94,7 +94,8 @@ func (q *callQueue) takeSubmitted() {
 	q.serve()
 }
 
-// serve makes the calls that wait, while there is room.
+// serve takes from those that wait, in their order, while there is room: a function of WaitReady is
+// called, a call that was given up is dropped, any other is made.
 func (q *callQueue) serve() {
 	if q.serving {
 		return // a function of WaitReady has led back here
@@ -104,8 +105,8 @@ func (q *callQueue) serve() {
 	returned := false
 	defer func() {
 		q.serving = false
-		if !returned && !q.waiting.empty() {
-			q.serve() // a callback has panicked: nothing else may happen that serves the others
+		if !returned && !q.waiting.empty() { // a callback has panicked
+			q.serve() // nothing else may happen that serves the others
 		}
 	}()
 	for !q.waiting.empty() && c.room() {

@@ -46,3 +46,83 @@ func TestCallThatDoesNotFitYetKeepsItsPlace(t *testing.T) {
 	f.until(func() bool { return c.InFlight() == 0 })
 	calls.Wait()
 }
+
+// A function that waited for room may end the client: all that wait behind it are told.
+func TestShutdownInWaitReadyEndsThoseBehindIt(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+	first := f.begin(c, "one")
+	var told []string
+	must(t, c.WaitReady(func() {
+		c.Shutdown()
+		told = append(told, "shut down")
+	}))
+	for _, name := range []string{"a", "b"} {
+		must(t, c.WaitReady(func() {
+			if err := c.Go(nil); err != rpc.ErrShutdown {
+				t.Errorf("Go returned %v", err)
+			}
+			told = append(told, name)
+		}))
+	}
+	called := make(chan error, 1)
+	go func() {
+		_, err := c.Call(context.Background(), "late")
+		called <- err
+	}()
+	f.until(func() bool { return rpc.Waiting(c) == 4 })
+	_, err := file.WriteString(hello + frame(1, ""))
+	must(t, err)
+	f.until(func() bool { return len(told) == 3 })
+	if err := <-called; err != rpc.ErrShutdown {
+		t.Errorf("Call returned %v", err)
+	}
+	if !first.ended() || strings.Join(told, ", ") != "shut down, a, b" {
+		t.Errorf("told were %v", told)
+	}
+}
+
+// So does one that nobody else waits behind yet.
+func TestCallThatDoesNotFitYetIsFollowedByLaterOnes(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	want, replies := clientHello, hello
+	calls := 0
+	expect := func(payload string) string {
+		calls++
+		want += frame(uint32(calls), payload)
+		replies += frame(uint32(calls), payload)
+		return payload
+	}
+	for rpc.Buffered(c) < 300 { // then the socket is full, and 700 bytes do not fit
+		must(t, f.Poll(0))
+		must(t, c.GoBytes(nil, []byte(expect(strings.Repeat("a", 600)))))
+		must(t, f.Poll(0))
+	}
+	var goroutines sync.WaitGroup
+	for i, payload := range []string{strings.Repeat("b", 700), "c"} {
+		expect(payload)
+		goroutines.Go(func() {
+			if reply, err := c.CallBytes(context.Background(), []byte(payload)); err != nil || string(reply) != payload {
+				t.Errorf("the call of %d bytes ended with %d, %v", len(payload), len(reply), err)
+			}
+		})
+		f.until(func() bool { return rpc.Waiting(c) == i+1 })
+	}
+	got := make([]byte, len(want))
+	goroutines.Go(func() {
+		if _, err := io.ReadFull(file, got); err != nil {
+			t.Error(err)
+		}
+		if _, err := file.WriteString(replies); err != nil {
+			t.Error(err)
+		}
+	})
+	f.until(func() bool { return c.InFlight() == 0 })
+	goroutines.Wait()
+	if string(got) != want {
+		t.Error("the calls were sent in another order")
+	}
+}

@@ -91,6 +91,7 @@ func TestRepliesThatFillABatchAreWhole(t *testing.T) {
 // waitCodec is CBOR, but takes as long to decode one value as another has not been decoded.
 type waitCodec struct {
 	cborcodec.Codec
+	t    *testing.T
 	came chan struct{}
 }
 
@@ -101,7 +102,7 @@ func (c waitCodec) Decode(data []byte, value any) error {
 		select {
 		case <-c.came:
 		case <-time.After(guard):
-			panic("the other value was not decoded")
+			c.t.Error("the other value was not decoded")
 		}
 	case "go on":
 		close(c.came)
@@ -112,7 +113,7 @@ func (c waitCodec) Decode(data []byte, value any) error {
 // However many replies come together, one goroutine decodes so many and no more.
 func TestReplyBehindABatchIsDecodedMeanwhile(t *testing.T) {
 	f := newFixture(t)
-	g := newCallers(f, rpc.NewMethod[string, string]("wait", waitCodec{came: make(chan struct{})}), rpc.Config{}, make([]string, rpc.BatchReplies+1))
+	g := newCallers(f, rpc.NewMethod[string, string]("wait", waitCodec{t: t, came: make(chan struct{})}), rpc.Config{}, make([]string, rpc.BatchReplies+1))
 	var frames []string
 	for i := range g.ends {
 		value := ""

@@ -14,11 +14,11 @@ import (
 // until the handler returns. It is a child's, under ServeAsync, or a parent's, as Config.OnCall.
 type AsyncHandler func(request Payload, done Done)
 
-// ServeAsync runs the loop and has each call begun as soon as it is read, so
-// that any number are in progress (ServerConfig.MaxConcurrent limits it); replies go out in the order of their Done. It
-// returns nil when the parent has closed its side and every call has been
-// answered and written: the busy counter of AnyEvent::Fork::RPC. It returns an
-// error when the parent cannot be understood or is gone.
+// ServeAsync runs the loop and has each call begun as soon as it is read, so that any number are in
+// progress (ServerConfig.MaxConcurrent limits it); replies go out in the order of their Done. It
+// returns nil when the parent has closed its side and every call has been answered and written: the
+// busy counter of AnyEvent::Fork::RPC. It returns an error when the parent cannot be understood or
+// is gone.
 func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {

@@ -11,9 +11,10 @@ import (
 // does not tell: not every system wakes for the other end of a pipe that is only written to.
 const lookEvery = time.Second
 
-// awaitEnd waits, inside a handler whose answer another goroutine gives, until ctx has ended. Meanwhile it
-// reads, on the Evfork wire, for the sake of a cancel, as much as may wait for its turn. If nobody
-// can read the answer any more, or the server cannot go on, the handler's own ctx ends.
+// awaitEnd waits, inside a handler whose answer another goroutine gives, until ctx has ended.
+// Meanwhile it reads, on the Evfork wire, for the sake of a cancel, as much as may wait for its
+// turn. If nobody can read the answer any more, or the server cannot go on, the handler's own ctx
+// ends.
 func (y *syncServer) awaitEnd(ctx context.Context) {
 	if err := y.awaitEndOf(ctx); err != nil {
 		y.wait.failed = err
@@ -46,8 +47,8 @@ func (y *syncServer) awaitEndOf(ctx context.Context) error {
 	return nil
 }
 
-// output is what poll is asked about the parent: nothing of the descriptor that is read, too, because not all systems
-// say the same of a socket that is half-closed.
+// output is what poll is asked about the parent: nothing of the descriptor that is read, too,
+// because not all systems say the same of a socket that is half-closed.
 func (y *syncServer) output() unix.PollFd {
 	if y.writeFD == y.reader.fd {
 		return unix.PollFd{Fd: -1}

@@ -126,7 +126,7 @@ func (y *syncServer) makeRoom() {
 	} else if cap(d.in)-len(d.in) >= leastAhead {
 		return
 	}
-	w.buf = make([]byte, 0, max(partialKept, 2*len(d.in)+leastAhead))
+	w.buf = make([]byte, 0, max(readSize, 2*len(d.in)+leastAhead))
 	d.in = append(w.buf, d.in...)
 }
 

@@ -26,7 +26,8 @@ type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // Server is the child's side: it reads calls, has them handled, and writes
 // replies and events. One of its Serve methods is called, once; events can be
-// sent from the beginning.
+// sent from the beginning. Under ServeAsync its methods belong to the loop's goroutine; under the
+// others Event, EventBytes, Flush and Context are goroutine-safe.
 type Server struct {
 	config          ServerConfig
 	maxFrame        uint32

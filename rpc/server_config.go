@@ -7,22 +7,23 @@ type ServerConfig struct {
 	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
 	MaxFrame int
 	// FlushEach writes every reply at once. false: replies of handlers that take
-	// less than 10 µs on the average are written once per batch of calls read.
-	// Under ServeGoroutines such a reply waits while another call can be begun, and no longer than
+	// less than 10 µs on the average are written once per batch of calls read; under
+	// ServeGoroutines such a reply waits while another call can be begun, and no longer than
 	// the scheduler takes to give a goroutine its turn.
 	FlushEach bool
 	// MaxConcurrent limits the calls that ServeAsync has begun and that have not been
-	// answered; beyond that up to 1 MiB of calls wait, for the sake of the cancels
-	// behind them, and then it stops reading, and the pipe pushes back. On AnyEventSync a
+	// answered. Beyond that it reads up to 1 MiB of calls, for the sake of the cancels
+	// behind them, and then nothing, so that the pipe pushes back. On AnyEventSync a
 	// reply that has to wait for its turn counts like a call. 0: no limit.
 	MaxConcurrent int
 	// MaxBuffered is how many bytes of replies and events may wait to be written, because
 	// the parent does not read, before no other call is begun and nothing more
-	// is read: then Event returns ErrFull under ServeAsync, and waits under
+	// is read. Then Event returns ErrFull under ServeAsync, and waits under
 	// the others. Calls that were begun before can still be answered. 0: 1 MiB.
 	MaxBuffered int
-	// Window is how many bytes of parts of one call's request may have come and not been taken
-	// by its handler, and one part more. A part counts for its length and 8 bytes. 0: 256 KiB.
+	// Window limits the parts of one call's request that have come and have not been taken by its
+	// handler: one more may come while they have less than so many bytes. A part counts for its
+	// length and 8 bytes. 0: 256 KiB.
 	Window int
 	// OnDrain is called by ServeAsync, on its loop, when Event or GoParent can be called again after
 	// it has returned ErrFull. nil: nothing.

@@ -3,10 +3,12 @@ package rpc
 import "encoding/binary"
 
 // sift looks through input that a server keeps, because no call may begin, for frames that are for
-// handlers that run: answers of the parent, and credit and parts of their calls. They take effect, and the gaps that they
-// leave are closed; all others stay, in their order. Of in the last unseen bytes have not been
-// looked at; they begin with a frame. It returns what is left, and how much at its end has
-// to be looked at again when more has come. After an error the server cannot go on.
+// handlers that run: answers of the parent, and credit and parts of their calls. They take effect,
+// and the gaps that they leave are closed; all others stay, in their order.
+//
+// Only the last unseen bytes of in have not been looked at before; they begin with a frame. It returns
+// what is left of in, and how many bytes at its end, of a frame that is not whole, have to be looked
+// at again when more has come. After an error the server cannot go on.
 func (s *Server) sift(in []byte, unseen int) (rest []byte, stillUnseen int, err error) {
 	kept := len(in) - unseen
 	at := kept

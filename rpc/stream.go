@@ -8,7 +8,9 @@ import (
 
 // A Stream is a streamed call for goroutines: its reply, and with StreamOptions.Input its
 // request, comes in parts. Its methods are goroutine-safe, but not for the loop's own
-// goroutine. The call ends when the child has answered, at an error, when ctx ends, by
+// goroutine.
+//
+// The call ends when the child has answered, at an error, when ctx ends, by
 // Cancel, or when the loop over Parts is left early; until then it is in flight. So one of
 // Parts, Reply and Cancel has to be called, or ctx to be ended.
 type Stream struct {
@@ -40,9 +42,12 @@ type Stream struct {
 const sendAhead = highWater
 
 // CallStream makes a streamed call. It does not wait: what becomes of the call is
-// told by Parts and Reply. While the client is full, or the child's hello has not come, the call waits.
-// ctx is the whole call's: when it ends the call ends with ErrDeadline or ErrCanceled, with ctx's cause if that has one, the child
-// is told, and a deadline travels with the call: a child that notices it first answers with a *RemoteError that is ErrDeadline. Goroutine-safe.
+// told by Parts and Reply. While the client is full, or the child's hello has not come, the
+// call waits. Goroutine-safe.
+//
+// ctx is the whole call's: when it ends the call ends with ErrDeadline or ErrCanceled, with ctx's
+// cause if that has one, and the child is told. Its deadline travels with the call: a child that
+// notices it first answers with a *RemoteError that is ErrDeadline.
 func (c *Client) CallStream(ctx context.Context, options StreamOptions, payload []byte) *Stream {
 	s := &Stream{client: c, ctx: ctx, options: options}
 	s.changed.L = &s.mu
@@ -134,9 +139,11 @@ func (s *Stream) Cancel() { s.giveUp(ErrCanceled) }
 
 // Parts returns the parts of the reply, in their order; each is a view that is valid until the next
 // is asked for. The sequence ends when the child has answered; if the call has
-// failed, an error comes last, the same that Reply returns. What was ranged over is granted to the child again: one that
-// is faster waits, and at most the window and one part are held here. Leaving the sequence early
-// cancels the call. It can be ranged over by one goroutine, once.
+// failed, an error comes last, the same that Reply returns. It can be ranged over by one goroutine,
+// once, and leaving it early cancels the call.
+//
+// What was ranged over is granted to the child again. One that is faster waits: at most the window
+// and one part are kept here.
 func (s *Stream) Parts() iter.Seq2[Payload, error] {
 	return func(yield func(Payload, error) bool) {
 		through := false
@@ -204,9 +211,11 @@ func (s *Stream) Reply() (Payload, error) {
 }
 
 // Send sends a part of the request; it is copied. It waits while the child grants no
-// more. It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge (longer than MaxFrame, or Config.MaxBuffered), ErrDone if the child has
-// answered without waiting for it, and what Reply returns if the call has failed. That it
-// returned nil does not mean that the child has taken the part.
+// more. That it returned nil does not mean that the child has taken the part.
+//
+// It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge for a part that is
+// longer than MaxFrame, or Config.MaxBuffered, ErrDone if the child has answered without waiting for
+// it, and what Reply returns if the call has failed.
 func (s *Stream) Send(part []byte) error {
 	if !s.client.canEverSend(part) {
 		return ErrTooLarge

@@ -22,8 +22,8 @@ func (m *StreamMethod[Req, In, Out, Resp]) Handle(mux *Mux, fn func(ctx context.
 	mux.register(m.method.name, &streamHandler[Req, In, Out, Resp]{m, fn})
 }
 
-// Parts is the function of that name with types. A part that cannot be decoded is an error, the last of the
-// sequence; the caller gets a *MethodError if the handler returns it.
+// Parts is the function of that name with types. A part that cannot be decoded is an error, the
+// last of the sequence; the caller gets a *MethodError if the handler returns it.
 func (s *HandlerStream[In, Out]) Parts() iter.Seq2[In, error] {
 	return func(yield func(In, error) bool) {
 		var none In

@@ -16,9 +16,9 @@ type None struct{}
 //
 //	var Search = rpc.NewStreamMethod[Query, rpc.None, Hit, Summary]("search", cborcodec.Codec{})
 //
-// The parent calls it with Call or Go; the child has it handled by a Mux, with Handle
-// (ServeSync, ServeGoroutines) or HandleAsync (ServeAsync). It is immutable and can be used by
-// all goroutines. Parts are the codec's copies like requests and replies, unless the codec says otherwise:
+// The parent calls it with Call or Go; the child has it handled by a Mux, with Handle (ServeSync,
+// ServeGoroutines) or HandleAsync (ServeAsync). It is immutable and can be used by all goroutines.
+// Parts are the codec's copies like requests and replies, unless the codec says otherwise:
 // rawcodec's are views, valid until the next part is asked for.
 type StreamMethod[Req, In, Out, Resp any] struct {
 	method *Method[Req, Resp]

@@ -3,8 +3,8 @@ package rpc
 // StreamCallbacks is what the caller of StreamMethod.Go wants to hear, on the loop. A nil function
 // is not called.
 type StreamCallbacks[Out, Resp any] struct {
-	// Part gets each part of the reply; its bytes are granted again when it returns, unless the stream is
-	// paused.
+	// Part gets each part of the reply; its bytes are granted again when it returns, unless the
+	// stream is paused.
 	Part func(part Out)
 	// Room is RoomReceiver's.
 	Room func()

@@ -58,8 +58,8 @@ func (e *goroutineEnd) mayGoOn() {
 	s := (*Stream)(e)
 	c := &s.call
 	if !c.live() {
-		if c.client == nil && s.hasEnded() {
-			s.client.queue.stale++ // it waits for room, or did
+		if c.client == nil && s.hasEnded() { // before the call was made: it waits for room, or did
+			s.client.queue.stale++
 		}
 		return
 	}

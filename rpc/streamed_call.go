@@ -11,17 +11,18 @@ type StreamOptions struct {
 	// Deadline is CallOptions.Deadline, for calls made on the loop. The calls of
 	// goroutines have their ctx's.
 	Deadline time.Time
-	// Window is how many bytes of parts of the reply may have come and not been taken, and
-	// one part more. A part counts for its length and 8 bytes. 0: 256 KiB.
+	// Window limits the parts of the reply that have come and have not been taken: one more may
+	// come while they have less than so many bytes. A part counts for its length and
+	// 8 bytes. 0: 256 KiB.
 	Window int
 	// Input says that the request has parts, too, which are sent when the call has been
 	// made. How many may wait at the child is the child's to say (ServerConfig.Window).
 	Input bool
 }
 
-// streamedCall is a call whose request or reply comes in parts on credit: the part of it
-// that a LoopStream and a Stream have in common. It belongs to the loop, and lies in the table of calls as
-// their Completion.
+// streamedCall is a call whose request or reply comes in parts on credit: what a LoopStream and a
+// Stream have in common. It belongs to the loop, and lies in the table of calls as their
+// Completion.
 type streamedCall struct {
 	client *Client
 	end    streamEnd

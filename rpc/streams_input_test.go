@@ -262,6 +262,7 @@ func TestServersRefuseBadParts(t *testing.T) {
 	call := windowCall(1, 0, true, request("count", 1, 1)) // waits for credit, and takes no parts
 	for _, test := range []struct{ name, in, says string }{
 		{"without credit", call + frame(partKind|1, "01234567890123456789") + frame(partKind|1, ""), "part of call 1, whose credit is used up"},
+		{"with none left", call + frame(partKind|1, "01") + frame(partKind|1, ""), "part of call 1, whose credit is used up"},
 		{"no call", frame(partKind|2, ""), "part of call 2, which takes none"},
 		{"no input", windowCall(1, 100, false, request("sum")) + frame(partKind|1, ""), "part of call 1, which takes none"},
 		{"two ends", call + frame(endKind|1, "") + frame(endKind|1, ""), "part of call 1"},

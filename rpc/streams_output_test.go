@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/evfork/evfork/rpc"
@@ -78,19 +79,21 @@ func TestServerSendsNoMorePartsThanItHasCreditFor(t *testing.T) {
 
 // A child that does not keep to its credit would fill the parent's memory.
 func TestPartWithoutCreditIsAViolation(t *testing.T) {
-	f := newFixture(t)
-	transport, file := f.stranger()
-	c := f.client(transport, peer{}, rpc.Config{})
-	var r partial
-	s, err := c.GoStream(&r, rpc.StreamOptions{Window: 20}, nil)
-	must(t, err)
-	s.Pause()
-	_, err = file.WriteString(ourHello + frame(partKind|1, "\x03one") + frame(partKind|1, "\x03two") + frame(partKind|1, ""))
-	must(t, err)
-	f.until(r.ended)
-	wantViolation(t, r.err, "call 1, whose credit is used up")
-	if fmt.Sprint(r.parts) != "[one two]" {
-		t.Errorf("the parts are %q", r.parts)
+	for _, window := range []int{20, 24} { // two parts use up 24
+		f := newFixture(t)
+		transport, file := f.stranger()
+		c := f.client(transport, peer{}, rpc.Config{})
+		var r partial
+		s, err := c.GoStream(&r, rpc.StreamOptions{Window: window}, nil)
+		must(t, err)
+		s.Pause()
+		_, err = file.WriteString(ourHello + frame(partKind|1, "\x03one") + frame(partKind|1, "\x03two") + frame(partKind|1, ""))
+		must(t, err)
+		f.until(r.ended)
+		wantViolation(t, r.err, "call 1, whose credit is used up")
+		if fmt.Sprint(r.parts) != "[one two]" {
+			t.Errorf("the parts are %q", r.parts)
+		}
 	}
 }
 
@@ -314,5 +317,36 @@ func TestStreamWithAnEndedContextIsNotMade(t *testing.T) {
 	}
 	if err2 := s.Send(nil); err2 != err {
 		t.Errorf("Send returned %v", err2)
+	}
+}
+
+// Several goroutines of one handler may wait for credit: what comes is enough for all, and wakes all.
+func TestCreditWakesAllThatWaitForIt(t *testing.T) {
+	const senders = 4
+	var sending sync.WaitGroup
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 0, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		var sent sync.WaitGroup
+		for range senders {
+			sent.Go(func() {
+				sending.Done()
+				if err := rpc.SendPart(ctx, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		sent.Wait()
+		return nil, nil
+	})
+	_, err := file.WriteString(strangersHello)
+	must(t, err)
+	expect(t, file, ourHello)
+	for id := range uint32(50) {
+		sending.Add(senders)
+		_, err := file.WriteString(windowCall(id+1, 0, false, nil))
+		must(t, err)
+		sending.Wait() // they wait for credit, or will
+		_, err = file.WriteString(credit(id+1, senders*8))
+		must(t, err)
+		expect(t, file, strings.Repeat(frame(partKind|(id+1), ""), senders)+frame(id+1, ""))
 	}
 }

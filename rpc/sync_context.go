@@ -54,8 +54,8 @@ func (c *syncContext) nextPart(ctx context.Context) (Payload, bool, error) {
 // tookPart implements partedCall.
 func (c *syncContext) tookPart(cost int64) error { return c.parts.took(cost) }
 
-// await implements partWaiter: it reads what the parent sends. It ends with the handler's own ctx, too, of
-// which ctx need not be derived.
+// await implements partWaiter: it reads what the parent sends. It ends with the handler's own ctx,
+// too, of which ctx need not be derived.
 func (c *syncContext) await(ctx context.Context, ready chan struct{}) error {
 	y := c.server
 	if err := y.writer.flush(); err != nil { // the replies to the calls before

@@ -58,7 +58,8 @@ func NewStreamTransport(loop *reactor.Loop, readFD, writeFD int) *StreamTranspor
 	return &StreamTransport{loop: loop, readFD: readFD, writeFD: writeFD}
 }
 
-// Open implements Transport.
+// Open implements Transport. The end of the other side shows as an EOF, a write error, or an error of
+// the stream; each closes the stream, and that is the end of the transport.
 func (t *StreamTransport) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
 	if t.stream != nil {
 		return nil, errors.New("rpc: transport is already in use")

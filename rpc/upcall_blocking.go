@@ -15,19 +15,22 @@ type upcaller interface {
 type upcallKey struct{}
 
 // CallParent calls the parent from inside a Handler, whose ctx, or one that was derived
-// from it, it is given: with a STRING list of arguments. It waits for the reply, which is
-// the caller's own; an error of the parent's handler is a *RemoteError. While as many
-// calls are open as the parent takes, it waits for room. It may block until the
-// parent reads. Under ServeGoroutines it may be called from any goroutine, under ServeSync
-// from the handler's; Server.Context has a ctx for other goroutines.
+// from it, it is given: with a STRING list of arguments. It waits for room, if as many
+// calls are open as the parent takes, and for the reply, which is the caller's own. Under
+// ServeGoroutines it may be called from any goroutine, under ServeSync from the handler's;
+// Server.Context has a ctx for other goroutines.
 //
-// When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if that has
-// one, and the parent is told that nobody waits; until it has answered, the call counts as
-// one of those that it takes. Under ServeSync this is also how a handler
-// learns that its own call was cancelled, while it waits here. It returns ErrNoCalls if
-// the parent takes no calls, or ctx is not a Handler's; ErrTooLarge; ErrDone under ServeSync
-// after the handler has returned; ErrShutdown if the parent has closed its side, being
-// gone or shut down; and a *LostError, with these or another cause, if that happened while the call was open.
+// An error of the parent's handler is a *RemoteError. Others are
+//
+//   - ErrDeadline or ErrCanceled, with ctx's cause if that has one, when ctx ends. The parent is
+//     told that nobody waits; until it has answered, the call counts as one of those that it
+//     takes. Under ServeSync this is also how a handler learns that its own call was
+//     cancelled, while it waits here.
+//   - ErrNoCalls if the parent takes no calls, or ctx is not a Handler's.
+//   - ErrTooLarge.
+//   - ErrDone under ServeSync after the handler has returned.
+//   - ErrShutdown if the parent has closed its side, being gone or shut down, and a *LostError,
+//     with this or another cause, if that happened while the call was open.
 func CallParent(ctx context.Context, args ...string) (Payload, error) {
 	b := bytebufferpool.Get()
 	defer bytebufferpool.Put(b)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// waiter is a call by a goroutine, or a function that waits for room. Waiters
-// are pooled; one is recycled when the goroutine and the loop have both let go. An
-// abandoned one comes to the loop twice: as the call, when that is made or ends, and as the news that it
-// was given up; whichever is later recycles it.
+// waiter is a call by a goroutine, or a function that waits for room. Waiters are pooled; one is
+// recycled when the goroutine and the loop have both let go. An abandoned one comes to the loop
+// twice: as the call, when that is made or ends, and as the news that it was given up; whichever is
+// later recycles it.
 type waiter struct {
 	next    *waiter
 	client  *Client
@@ -134,8 +134,9 @@ func (q *callQueue) takeGivenUp(list []*waiter) {
 // them takes time.
 const leastStale = 32
 
-// sweep takes those out of the waiting that were given up: there may be no room for long, and goroutines that
-// try again and again. It does so when there are as many of them as there were others, and so costs little for each.
+// sweep takes those out of the waiting that were given up: there may be no room for long, and
+// goroutines that try again and again. It does so when there are as many of them as there were
+// others, and so costs little for each.
 func (q *callQueue) sweep() {
 	if q.stale <= q.keep {
 		return

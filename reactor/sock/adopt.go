@@ -86,7 +86,7 @@ func (l *Listener) adopt(loop *reactor.Loop, listener net.Listener) error {
 		l.file, _ = fileAt(addr.Path)
 	}
 	if err == nil && l.config.Backlog > 0 {
-		err = unix.Listen(l.fd, l.config.Backlog)
+		err = unix.Listen(l.fd, l.backlog())
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package sock_test
 
 import (
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func TestBacklogIsTheSystemsUnlessSet(t *testing.T) {
 	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	must(t, err)
 	loop := newLoop(t)
-	for asked, want := range map[int]int{0: most, 7: 7, most + 1: most} {
+	for asked, want := range map[int]int{0: most, 7: 7, most + 1: most, math.MaxInt/2 + 1: most} {
 		l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{Backlog: asked}, ignore)
 		info, err := unix.GetsockoptTCPInfo(l.FD(), unix.IPPROTO_TCP, unix.TCP_INFO)
 		must(t, err)

@@ -134,7 +134,7 @@ func (l *Listener) backlog() int {
 	if l.config.Backlog == 0 {
 		return math.MaxInt32
 	}
-	return l.config.Backlog
+	return optionValue(int64(l.config.Backlog))
 }
 
 // prepare sets what has to be set before the bind, and what accepted connections inherit.

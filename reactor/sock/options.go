@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -55,10 +56,14 @@ func setKeepAlive(fd int, k KeepAlive) error {
 	if k.Count == 0 {
 		k.Count = defaultCount
 	}
-	return setProbes(fd, seconds(k.Idle), seconds(k.Interval), k.Count)
+	return setProbes(fd, seconds(k.Idle), seconds(k.Interval), optionValue(int64(k.Count)))
 }
 
-func seconds(d time.Duration) int { return int((d-1)/time.Second) + 1 }
+func seconds(d time.Duration) int { return optionValue(int64((d-1)/time.Second) + 1) }
+
+// optionValue is what the kernel takes, which judges whether it is too much: of a larger
+// number it would be given the lower half.
+func optionValue(n int64) int { return int(min(n, math.MaxInt32)) }
 
 // SetNoDelay changes whether the TCP socket fd, which may be a stream's, sends
 // small segments at once (true, what Listen and Dial set) or waits, while

@@ -1,0 +1,192 @@
+package rpc_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// What a LoopStream refuses, and what the child is not told.
+
+// A call that GoStream refuses for want of room is none: the client does not wait for its end.
+func TestStreamThatIsRefusedLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxBuffered: 1000}))
+	_, err := file.WriteString(ourHello)
+	must(t, err)
+	f.hears(file, len(clientHello))
+	f.until(func() bool { return rpc.Greeted(c) })
+	for _, test := range []struct {
+		before, size int
+		err          error
+	}{{600, 600, rpc.ErrFull}, {0, 2000, rpc.ErrTooLarge}} {
+		calls := c.InFlight()
+		if test.before > 0 {
+			must(t, c.GoBytes(nil, make([]byte, test.before)))
+			calls++
+		}
+		if _, err := c.GoStream(nil, rpc.StreamOptions{Input: true}, make([]byte, test.size)); err != test.err {
+			t.Errorf("GoStream of %d bytes behind %d returned %v", test.size, test.before, err)
+		}
+		if n := c.InFlight(); n != calls {
+			t.Errorf("%d calls are in flight instead of %d", n, calls)
+		}
+		must(t, f.Poll(0))
+	}
+	c.Shutdown()
+	_, err = file.WriteString(frame(1, ""))
+	must(t, err)
+	gone := followToTheEnd(file)
+	f.until(w.ended)
+	must(t, <-gone)
+	if w.destroyed != 1 {
+		t.Errorf("the client ended with %v", w.err)
+	}
+}
+
+// A call that has waited for the hello and can never be sent ends, once, and leaves room.
+func TestStreamThatNeverFitsEndsWhenTheHelloCame(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, make([]byte, 2000))
+	must(t, err)
+	f.hears(file, len(clientHello))
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	f.until(r.ended)
+	if r.err != rpc.ErrTooLarge || r.ends != 1 || c.InFlight() != 0 {
+		t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
+	}
+	must(t, f.Poll(0))
+	if heard(file) > 0 {
+		t.Error("the child was told of it")
+	}
+}
+
+// The end of the parts of a call that waits for the hello comes behind the call.
+func TestCloseSendBeforeTheHelloComesBehindTheCall(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := &result{}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true, Window: 7}, nil)
+	must(t, err)
+	s.CloseSend()
+	f.hears(file, len(clientHello))
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	want := windowCall(1, 7, true, nil) + frame(endKind|1, "")
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	_, err = file.WriteString(frame(1, ""))
+	must(t, err)
+	f.until(r.ended)
+	must(t, f.Poll(0))
+	if heard(file) > 0 {
+		t.Error("there is more")
+	}
+}
+
+func TestSendNeedsACallWithInput(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("async"), rpc.Config{})
+	f.works(c)
+	r := &result{}
+	s, err := c.GoStream(r, rpc.StreamOptions{}, request("echo"))
+	must(t, err)
+	if err := s.Send(nil); err != rpc.ErrNoInput {
+		t.Errorf("Send returned %v", err)
+	}
+	s.CloseSend()
+	f.until(r.ended)
+	if r.err != nil {
+		t.Errorf("the call ended with %v", r.err)
+	}
+}
+
+// quitter cancels its call when a part comes.
+type quitter struct {
+	result
+	stream *rpc.LoopStream
+}
+
+func (q *quitter) Part(rpc.Payload) { q.stream.Cancel() }
+
+// A call that its caller cancels as it takes a part grants nothing for it.
+func TestCancelledStreamGrantsNothing(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	q := &quitter{}
+	var err error
+	q.stream, err = c.GoStream(q, rpc.StreamOptions{Window: 7}, nil)
+	must(t, err)
+	_, err = file.WriteString(ourHello + frame(partKind|1, strings.Repeat("x", 100)))
+	must(t, err)
+	want := clientHello + windowCall(1, 7, false, nil) + frame(cancelKind|1, "")
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	f.until(q.ended)
+	must(t, f.Poll(0))
+	if heard(file) > 0 {
+		t.Error("there is more")
+	}
+	if q.ends != 1 || !errors.Is(q.err, rpc.ErrCanceled) {
+		t.Errorf("the call ended %d times, with %v", q.ends, q.err)
+	}
+}
+
+// A child without streamed calls is told of none.
+func TestStreamForAChildThatHasNoneIsNotSent(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	f.hears(file, len(clientHello))
+	_, err = file.WriteString(hello)
+	must(t, err)
+	f.until(r.ended)
+	if r.err != rpc.ErrNoStreams || r.ends != 1 || c.InFlight() != 0 {
+		t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
+	}
+	must(t, f.Poll(0))
+	if heard(file) > 0 {
+		t.Error("the child was told of it")
+	}
+}
+
+// However much a child grants, no more parts wait for it than its parent's high-water mark allows.
+func TestSendOnTheLoopIsFullWhenTheBufferIsCongested(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	r := &roomy{fn: func() {}}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	_, err = file.WriteString(frame(helloWord, "\x06evfork\x011\x08features\x10metadata credits\x06window\x0a9999999999"))
+	must(t, err)
+	f.until(func() bool { return rpc.Greeted(c) })
+	part, sent := make([]byte, 64<<10), 0
+	for err = nil; err == nil; must(t, f.Poll(0)) {
+		if err = s.Send(part); err == nil {
+			sent += len(part)
+		}
+	}
+	if err != rpc.ErrFull || sent > 4<<20 { // a socket holds less than the other half
+		t.Errorf("after %d bytes Send returned %v", sent, err)
+	}
+	for rooms := r.rooms; r.rooms == rooms; must(t, f.Poll(0)) {
+		f.hears(file, 1000)
+	}
+	must(t, s.Send(part))
+}
