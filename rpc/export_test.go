@@ -238,6 +238,21 @@ func MaySend(s *Stream) bool {
 // Hands reports whether a Call with that request is handed over.
 func Hands[Req, Resp any](m *Method[Req, Resp], req Req) bool { return m.hands(&req) }
 
+// Turns decides when the loop gives way, by a time that is given.
+type Turns struct{ turns }
+
+func (t *Turns) Due(now time.Time) bool {
+	_, due := t.due(func() time.Time { return now })
+	return due
+}
+func (t *Turns) Ended(began time.Time, took time.Duration) { t.ended(began, took) }
+
+// Crowd and LongTurn are the limits that it goes by.
+const (
+	Crowd    = crowd
+	LongTurn = longTurn
+)
+
 // SmallReply, BatchReplies and BatchBytes are the limits of what is decoded together.
 const (
 	SmallReply   = smallReply

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"errors"
 	"reflect"
 	"sync"
@@ -46,12 +45,12 @@ type typedValues interface {
 
 // typedWaiter is the waiter of a typed call.
 type typedWaiter struct {
-	values   typedValues
 	batch    *replyBatch // which this goroutine decodes
 	encoding sync.Mutex  // held by the loop while it encodes the request, and to give up
-	led      uint32      // how many batches it has decoded
-	handed   bool        // the call is handed over
-	decoded  bool        // by another goroutine
+	values   typedValues
+	led      uint32 // how many batches it has decoded
+	handed   bool   // the call is handed over
+	decoded  bool   // by another goroutine
 	waiter
 }
 
@@ -73,22 +72,6 @@ const smallReply = 512
 
 // errUnencoded is the end of a call whose codec has panicked on the loop.
 var errUnencoded = errors.New("rpc: the codec has panicked")
-
-// wait hands the waiter to the loop and waits for the end of the call. After an error it
-// belongs to others.
-func (t *typedWaiter) wait(ctx context.Context) error {
-	c := t.client
-	if err := c.begin(ctx, &t.waiter); err != nil {
-		return err
-	}
-	if t.patient {
-		<-t.ready
-	} else if !t.waiter.wait(ctx) {
-		c.queue.giveUp(&t.waiter)
-		return endOf(ctx)
-	}
-	return nil
-}
 
 // makeHanded makes a call that was handed over.
 func (c *Client) makeHanded(t *typedWaiter) (err error) {

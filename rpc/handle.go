@@ -1,10 +1,6 @@
 package rpc
 
-import (
-	"context"
-
-	"github.com/valyala/bytebufferpool"
-)
+import "context"
 
 // Handle registers fn as the method's handler. It panics if the Mux has a handler
 // of that name. fn runs where its server runs handlers: under ServeGoroutines on
@@ -70,13 +66,16 @@ func (m *Method[Req, Resp]) appendReply(buf []byte, resp Resp) ([]byte, error) {
 
 // end answers a call on the loop.
 func (m *Method[Req, Resp]) end(done Done, resp Resp) error {
-	b := bytebufferpool.Get()
-	defer bytebufferpool.Put(b)
-	reply, err := m.appendReply(b.B[:0], resp)
+	c := m.get()
+	defer c.clear()
+	c.resp = resp
+	reply, err := c.appendReply(c.buf[:0])
 	if err != nil {
 		return done.Fail(err)
 	}
-	b.B = reply
+	if cap(reply) <= requestKept {
+		c.buf = reply
+	}
 	return done.ReplyBytes(reply)
 }
 

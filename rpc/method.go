@@ -41,6 +41,7 @@ type typedCall[Req, Resp any] struct {
 	done   func(Resp, error)
 	req    Req
 	resp   Resp
+	buf    []byte // for a reply of a handler that answers on the loop
 }
 
 func (m *Method[Req, Resp]) get() *typedCall[Req, Resp] {

@@ -43,25 +43,36 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 			return resp, err
 		}
 	}
-	if err = w.wait(ctx); err != nil {
+	if err = client.begin(ctx, &w.waiter); err != nil {
 		return resp, err
 	}
-	if err = w.finish(); err == nil {
-		resp = a.resp
+	// Not in a function: see waiter.wait.
+	if w.patient {
+		<-w.ready
+	} else if !w.waiter.wait(ctx) {
+		client.queue.giveUp(&w.waiter) // it belongs to others now
+		return resp, endOf(ctx)
 	}
+	err = w.finish()
+	if err != nil {
+		client.queue.recycle(&w.waiter)
+		return m.failed(ctx, client, &req, err)
+	}
+	resp = a.resp
 	client.queue.recycle(&w.waiter)
-	if err == errUnencoded {
-		return m.callEncoded(ctx, client, req)
-	}
-	return resp, m.translate(err)
+	return resp, nil
 }
 
-// callEncoded is Call with a request that is encoded here, because the codec has panicked
-// elsewhere: the panic is the caller's.
-func (m *Method[Req, Resp]) callEncoded(ctx context.Context, client *Client, req Req) (Resp, error) {
-	payload, err := m.appendRequest(nil, req)
+// failed is what Call returns after an error. If the codec has panicked elsewhere, the request is encoded
+// here: the panic is the caller's. It is not inlined for the reason that waiter.wait is not.
+//
+//go:noinline
+func (m *Method[Req, Resp]) failed(ctx context.Context, client *Client, req *Req, err error) (none Resp, _ error) {
+	if err != errUnencoded {
+		return none, m.translate(err)
+	}
+	payload, err := m.appendRequest(nil, *req)
 	if err != nil {
-		var none Resp
 		return none, err
 	}
 	return m.outcome(client.CallBytes(ctx, payload))

@@ -9,19 +9,23 @@ const (
 	batchBytes   = 8 << 10
 )
 
+// wokenTogether is how many of a batch are woken one after the other. Between two of them nothing else is done, and
+// the processor looks for the memory of several goroutines at once; but other processors may have nothing to do until then.
+const wokenTogether = 32
+
 // replyBatch is replies that have come together, and the waiters whose they are.
 type replyBatch struct {
-	bytes   [batchBytes]byte
-	used    int
-	first   *typedWaiter // to be woken: who has decoded most, since a stack that has grown is in the cache
-	waiters waiterList   // the others
-	count   int
+	bytes  [batchBytes]byte
+	used   int
+	first  *typedWaiter // to be woken: who has decoded most, since a stack that has grown is in the cache
+	others [batchReplies - 1]*typedWaiter
+	count  int // of the others
 }
 
 // gather adds a reply to those that have come before, which are handed out if it does not fit.
 func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 	b := q.batch
-	if b != nil && (b.count == batchReplies || len(reply) > len(b.bytes)-b.used) {
+	if b != nil && (b.count == len(b.others) || len(reply) > len(b.bytes)-b.used) {
 		q.handOut()
 		b = nil
 	}
@@ -32,15 +36,16 @@ func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 	end := b.used + copy(b.bytes[b.used:], reply)
 	t.reply = b.bytes[b.used:end:end]
 	b.used = end
-	b.count++
-	switch {
-	case b.first == nil:
+	if b.first == nil {
 		b.first = t
-		return
-	case t.led > b.first.led:
-		t, b.first = b.first, t
+	} else {
+		if t.led > b.first.led {
+			t, b.first = b.first, t
+		}
+		b.others[b.count] = t
+		b.count++
 	}
-	b.waiters.add(&t.waiter)
+	q.giveWay()
 }
 
 // handOut wakes the first of those whose replies have been gathered; it wakes the others.
@@ -78,26 +83,35 @@ func (t *typedWaiter) finish() error {
 // decode decodes all replies but that of the goroutine it is called by. If the codec panics, each
 // goroutine decodes its own: the panic is that of the one whose reply it was.
 func (b *replyBatch) decode() {
-	var t *typedWaiter
-	defer func() {
-		for t != nil {
-			_ = recover()
-			t.reply = slices.Clone(t.reply) // the batch goes on
-			t.values.zeroReply()
-			t.ready <- struct{}{}
-			t = b.next()
+	left := b.others[:b.count]
+	defer clear(left)
+	for len(left) > 0 {
+		n := min(len(left), wokenTogether)
+		if !decodeEach(left[:n]) {
+			n = len(left)
+			for _, t := range left {
+				t.reply = slices.Clone(t.reply) // the batch goes on
+			}
 		}
-	}()
-	for t = b.next(); t != nil; t = b.next() {
-		t.err = t.values.decodeReply(t.reply)
-		t.decoded = true
-		t.ready <- struct{}{}
+		for _, t := range left[:n] {
+			t.ready <- struct{}{}
+		}
+		left = left[n:]
 	}
 }
 
-func (b *replyBatch) next() *typedWaiter {
-	if b.waiters.empty() {
-		return nil
+// decodeEach reports whether the codec has decoded all of these without a panic.
+func decodeEach(list []*typedWaiter) (done bool) {
+	var t *typedWaiter
+	defer func() {
+		if !done {
+			_ = recover()
+			t.values.zeroReply()
+		}
+	}()
+	for _, t = range list {
+		t.err = t.values.decodeReply(t.reply)
+		t.decoded = true
 	}
-	return b.waiters.shift().typed
+	return true
 }

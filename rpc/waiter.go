@@ -11,19 +11,20 @@ import (
 // twice: as the call, when that is made or ends, and as the news that it was given up; whichever is
 // later recycles it.
 type waiter struct {
+	// What every call touches lies together, in as few cache lines as possible.
+	typed   *typedWaiter // of which it is a part; nil: a call with a payload
 	next    *waiter
+	patient bool // the goroutine cannot abandon the call: its ctx has no end
+	seen    bool // of the two comings of one that was given up there has been one; the loop's own
+	state   atomic.Int32
+	reply   Payload
 	client  *Client
 	ready   chan struct{} // of capacity 1
-	request []byte
-	state   atomic.Int32
-	patient bool   // the goroutine cannot abandon the call: its ctx has no end
-	id      uint32 // of the call, once it has been made; the loop's own
-	seen    bool   // of the two comings of one that was given up there has been one; the loop's own
 	err     error
-	reply   Payload
-	fn      func()
-	typed   *typedWaiter // of which it is a part; nil: a call with a payload
+	id      uint32 // of the call, once it has been made; the loop's own
 
+	fn       func()
+	request  []byte
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with: one cache line with the rest
 	stream   *Stream            // whose fn is; nil if it is another's
