@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/rpc"
 )
@@ -349,4 +352,32 @@ func TestCreditWakesAllThatWaitForIt(t *testing.T) {
 		must(t, err)
 		expect(t, file, strings.Repeat(frame(partKind|(id+1), ""), senders)+frame(id+1, ""))
 	}
+}
+
+// So does the end of the parent's side, after which no credit can come.
+func TestEndOfTheParentWakesAllThatWaitForCredit(t *testing.T) {
+	const senders = 4
+	var sending sync.WaitGroup
+	sending.Add(senders)
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 0, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		var sent sync.WaitGroup
+		for range senders {
+			sent.Go(func() {
+				sending.Done()
+				if err := rpc.SendPart(ctx, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("a part without credit: %v", err)
+				}
+			})
+		}
+		sent.Wait()
+		return nil, nil
+	})
+	_, err := file.WriteString(strangersHello)
+	must(t, err)
+	expect(t, file, ourHello)
+	_, err = file.WriteString(windowCall(1, 0, false, nil))
+	must(t, err)
+	sending.Wait() // they wait for credit, or will
+	must(t, unix.Shutdown(int(file.Fd()), unix.SHUT_WR))
+	expect(t, file, frame(1, ""))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/internal/cboritems"
 	"github.com/evfork/evfork/rpc/internal/listvalues"
 )
 
@@ -100,8 +101,11 @@ func Split(payload rpc.Payload) ([]cbor.RawMessage, error) {
 	if values == nil { // null
 		return nil, ErrNoList
 	}
-	if err := check(payload); err != nil {
-		return nil, err
+	switch refers, err := cboritems.HasReferences(payload); {
+	case err != nil:
+		return nil, fmt.Errorf("cborlist: %w", err)
+	case refers:
+		return nil, ErrReference
 	}
 	return values, nil
 }

@@ -5,12 +5,16 @@ package cborcodec
 import (
 	"bytes"
 	"encoding"
+	"fmt"
+	"math/bits"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/evfork/evfork/rpc/internal/cboritems"
 )
 
 // Codec is an rpc.Codec for all types that github.com/fxamacker/cbor takes, with
@@ -100,5 +104,21 @@ func (Codec) Decode(data []byte, value any) error {
 	if err != nil {
 		return err
 	}
+	if bits.UintSize == 32 {
+		if err := checkLengths(mode, data); err != nil {
+			return err
+		}
+	}
 	return mode.Unmarshal(data, value)
+}
+
+// checkLengths looks for lengths of more than 32 bits, which package cbor takes for their low ones where an int has no more.
+func checkLengths(mode cbor.DecMode, data []byte) error {
+	if err := mode.Wellformed(data); err != nil {
+		return err
+	}
+	if err := cboritems.CheckLengths(data); err != nil {
+		return fmt.Errorf("cborcodec: %w", err)
+	}
+	return nil
 }

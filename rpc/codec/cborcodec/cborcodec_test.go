@@ -1,6 +1,7 @@
 package cborcodec_test
 
 import (
+	"encoding/hex"
 	"testing"
 
 	"github.com/evfork/evfork/rpc/codec/cborcodec"
@@ -65,4 +66,19 @@ func benchmark[T any](b *testing.B, value T) {
 			}
 		}
 	})
+}
+
+// Where an int has 32 bits a length of more was taken for its low bits: GOARCH=386 go test.
+func TestLengthsOfMoreThan32BitsAreErrors(t *testing.T) {
+	for _, payload := range []string{"5b000000010000000161", "5b0000000100000000", "7b000000010000000161", "9b000000010000000101",
+		"bb00000001000000010101", "815b000000010000000161", "db00000001000000015b000000010000000161"} {
+		data, err := hex.DecodeString(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value any
+		if err := (cborcodec.Codec{}).Decode(data, &value); err == nil {
+			t.Errorf("%s is %v", payload, value)
+		}
+	}
 }

@@ -1,4 +1,5 @@
-package cborlist
+// Package cboritems looks at the items of CBOR for what package cbor lets pass.
+package cboritems
 
 import (
 	"encoding/binary"
@@ -22,12 +23,18 @@ const (
 	argumentMask    byte = 1<<argumentBits - 1
 )
 
-// errLength is what package cbor does not see where an int has 32 bits: it takes a longer length for its low bits.
-var errLength = errors.New("cborlist: a length is longer than what was received")
+// ErrLength is what package cbor does not see where an int has 32 bits: it takes a longer length for its low bits.
+var ErrLength = errors.New("a length is longer than what was received")
 
-// check looks for what package cbor lets pass, in CBOR that is well-formed to it: lengths that are too long, and
-// items that are references to others. All items lie one behind the other, whatever contains them.
-func check(data []byte) error {
+// CheckLengths returns ErrLength if an item of data, which is well-formed to package cbor, is not as long as it says.
+func CheckLengths(data []byte) error {
+	_, err := HasReferences(data)
+	return err
+}
+
+// HasReferences reports whether an item of data, which is well-formed to package cbor, refers to another one (tags 25 and
+// 29). The error is that of CheckLengths. All items lie one behind the other, whatever contains them.
+func HasReferences(data []byte) (found bool, err error) {
 	for len(data) > 0 {
 		major := data[0] >> argumentBits
 		argument, size := argumentOf(data)
@@ -35,20 +42,18 @@ func check(data []byte) error {
 		switch major {
 		case majorBytes, majorText:
 			if argument > uint64(len(data)) {
-				return errLength
+				return found, ErrLength
 			}
 			data = data[argument:]
 		case majorArray, majorMap: // of which each element is a byte at least
 			if argument > uint64(len(data)) {
-				return errLength
+				return found, ErrLength
 			}
 		case majorTag:
-			if argument == tagStringRef || argument == tagSharedRef {
-				return ErrReference
-			}
+			found = found || argument == tagStringRef || argument == tagSharedRef
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // argumentOf returns the argument of the first item, and how many bytes the item has up
