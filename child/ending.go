@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/internal/waitpeek"
 	"github.com/evfork/evfork/reactor"
 )
@@ -177,25 +178,8 @@ func (p *Process) end(loopEnded error) {
 	}
 	// Deferred, because a panic in one callback must not keep the rest from being done.
 	defer p.closeFiles()
-	defer callEach(&p.onEnd, func(fn func(error)) { fn(p.cause) })
-	callEach(&p.onExit, func(fn func(ExitState)) { fn(p.state) })
-}
-
-// callEach takes functions from a list and calls them. One that panics keeps the
-// others from nothing; its panic goes on behind them.
-func callEach[F any](list *[]F, call func(F)) {
-	returned := false
-	defer func() {
-		if !returned {
-			callEach(list, call)
-		}
-	}()
-	for len(*list) > 0 {
-		fn := (*list)[0]
-		*list = (*list)[1:]
-		call(fn)
-	}
-	*list, returned = nil, true
+	defer callback.All(&p.onEnd, func(fn func(error)) { fn(p.cause) })
+	callback.All(&p.onExit, func(fn func(ExitState)) { fn(p.state) })
 }
 
 func (p *Process) closeFiles() {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -111,18 +112,13 @@ func (n *nursery) Active() bool { return len(n.processes) > 0 }
 // loopEnded ends the processes that the loop has not outlived and whose protocol is not open:
 // of the others, the end of the stream tells. A panic in a callback goes on behind the rest.
 func (n *nursery) loopEnded() {
-	returned := false
-	defer func() {
-		if !returned {
-			n.loopEnded()
+	callback.ToTheEnd(func() {
+		for p := range n.processes {
+			if p.protocol == nil || p.protocol.Closed() {
+				p.end(reactor.ErrClosed)
+			}
 		}
-	}()
-	for p := range n.processes {
-		if p.protocol == nil || p.protocol.Closed() {
-			p.end(reactor.ErrClosed)
-		}
-	}
-	returned = true
+	})
 }
 
 // Release reaps what Close could not wait for (or was not asked to: after a

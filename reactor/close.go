@@ -3,6 +3,8 @@ package reactor
 import (
 	"context"
 	"time"
+
+	"github.com/evfork/evfork/internal/callback"
 )
 
 const (
@@ -116,8 +118,8 @@ func (l *Loop) fail() {
 	}
 	l.closed = true
 	defer close(l.done)
-	defer l.toTheEnd((*Loop).failStreams)
-	l.toTheEnd((*Loop).runCleanup)
+	defer callback.ToTheEnd(l.failStreams)
+	callback.ToTheEnd(l.runCleanup)
 }
 
 func (l *Loop) failStreams() {
@@ -125,18 +127,6 @@ func (l *Loop) failStreams() {
 		s.fail(ErrClosed)
 	}
 	l.runDeferred()
-}
-
-// toTheEnd makes the callbacks of a step. If one panics the step is entered again, and the panic goes on behind it.
-func (l *Loop) toTheEnd(step func(*Loop)) {
-	returned := false
-	defer func() {
-		if !returned {
-			l.toTheEnd(step)
-		}
-	}()
-	step(l)
-	returned = true
 }
 
 // release frees what belongs to the loop itself, once.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/evfork/evfork/internal/callback"
 )
 
 // Cancel ends a call of GoWith with ErrCanceled: its Completion is called on the
@@ -46,7 +48,7 @@ func (c *Client) endCanceled() {
 		c.canceled = nil
 		c.callsOver()
 	}()
-	callAll(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) })
+	callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) })
 }
 
 // callsOver is called when calls have ended otherwise than by what has come from the child: those of

@@ -1,6 +1,10 @@
 package rpc
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/evfork/evfork/internal/callback"
+)
 
 // The end of a client: Shutdown, which leads to it, and the transport's last word.
 
@@ -62,7 +66,7 @@ func (c *Client) end(cause error) {
 // lose ends the calls in flight, of which the child has read the first consumed
 // bytes.
 func (c *Client) lose(lost []call, cause error, consumed uint64) {
-	callAll(&lost, func(l call) {
+	callback.All(&lost, func(l call) {
 		l.to.Complete(nil, &LostError{Cause: cause, Started: l.end <= consumed})
 	})
 }

@@ -1,5 +1,7 @@
 package rpc
 
+import "github.com/evfork/evfork/internal/callback"
+
 // streams is a client's streamed calls.
 type streams struct {
 	open    int             // those that have not ended
@@ -21,7 +23,7 @@ func (c *Client) serveStreams() {
 	}
 	list := c.streams.waiting
 	c.streams.waiting = nil
-	callAll(&list, func(s *streamedCall) {
+	callback.All(&list, func(s *streamedCall) {
 		s.listed = false
 		s.goOn()
 	})

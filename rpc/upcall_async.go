@@ -3,6 +3,7 @@ package rpc
 import (
 	"github.com/valyala/bytebufferpool"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -114,7 +115,7 @@ func (u *upcalls) complete(to Completion, reply Payload, err error) {
 // endCanceled tells those whose calls were cancelled.
 func (u *upcalls) endCanceled() {
 	defer func() { u.loop.canceled = nil }()
-	callAll(&u.loop.canceled, func(to Completion) { u.complete(to, nil, ErrCanceled) })
+	callback.All(&u.loop.canceled, func(to Completion) { u.complete(to, nil, ErrCanceled) })
 }
 
 // tellRoom has OnDrain called if a call has had no room, and now may have.

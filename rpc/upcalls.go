@@ -3,6 +3,7 @@ package rpc
 import (
 	"sync"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/internal/wrap"
 )
 
@@ -199,5 +200,5 @@ func (u *upcalls) end(why error) {
 	u.mu.Unlock()
 	defer u.tellRoom() // whoever waits for room is told why there is none
 	err := &LostError{Cause: why, Started: true}
-	callAll(&lost, func(l call) { u.complete(l.to, nil, err) })
+	callback.All(&lost, func(l call) { u.complete(l.to, nil, err) })
 }
