@@ -116,7 +116,7 @@ func (f *FanOut[Req, Resp]) finish(j *fanJob[Req, Resp], reply Payload, err erro
 		return // abandoned
 	}
 	j.open, j.reply, j.err = false, reply, err
-	if cap(j.request) > requestKept {
+	if cap(j.request) > bufferKept {
 		j.request = nil
 	}
 	f.results = append(f.results, j)

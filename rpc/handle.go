@@ -73,7 +73,7 @@ func (m *Method[Req, Resp]) end(done Done, resp Resp) error {
 	if err != nil {
 		return done.Fail(err)
 	}
-	if cap(reply) <= requestKept {
+	if cap(reply) <= bufferKept {
 		c.buf = reply
 	}
 	return done.ReplyBytes(reply)

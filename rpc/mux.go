@@ -55,7 +55,7 @@ func (m *Mux) register(name string, e endpoint) {
 func (m *Mux) Sync() Handler {
 	var buf []byte
 	return func(ctx context.Context, request Payload) (Payload, error) {
-		if cap(buf) > requestKept {
+		if cap(buf) > bufferKept {
 			buf = nil
 		}
 		e, body, err := m.find(request)

@@ -195,7 +195,7 @@ func (g *goroutineServer) leave(c *goroutineCall, over int) {
 func (g *goroutineServer) room() bool { return len(g.running)+g.waiting < g.limit }
 
 func (g *goroutineServer) recycle(c *goroutineCall) {
-	if cap(*c.request) <= requestKept {
+	if cap(*c.request) <= bufferKept {
 		g.pool.Put(c.request)
 	}
 	c.request = nil

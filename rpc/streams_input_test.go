@@ -217,10 +217,7 @@ func TestClientSendsNoMorePartsThanItHasCreditFor(t *testing.T) {
 	_, err = file.WriteString(frame(1, ""))
 	must(t, err)
 	f.until(r.ended)
-	must(t, f.Poll(0))
-	if heard(file) > 0 {
-		t.Error("there is more")
-	}
+	f.hearsNoMore(file)
 }
 
 // Also of a call that has been answered or cancelled the child is told the end of the input, once.
@@ -249,10 +246,7 @@ func TestEndOfTheInputIsToldWhateverBecomesOfTheCall(t *testing.T) {
 				t.Errorf("the child reads %q\nnot %q", got, want)
 			}
 			s.CloseSend()
-			must(t, f.Poll(0))
-			if heard(file) > 0 {
-				t.Error("there is more")
-			}
+			f.hearsNoMore(file)
 			f.until(w.ended)
 		})
 	}

@@ -198,6 +198,15 @@ func heard(file *os.File) int {
 	return n
 }
 
+// hearsNoMore lets the loop write what it has, of which a stranger must get nothing.
+func (f *fixture) hearsNoMore(file *os.File) {
+	f.t.Helper()
+	must(f.t, f.Poll(0))
+	if n := heard(file); n > 0 {
+		f.t.Errorf("%d more bytes came", n)
+	}
+}
+
 // hears runs the loop until a stranger can read so many bytes, and returns these.
 func (f *fixture) hears(file *os.File, n int) string {
 	f.t.Helper()

@@ -48,24 +48,32 @@ func TestStreamThatIsRefusedLeavesNothing(t *testing.T) {
 	}
 }
 
-// A call that has waited for the hello and can never be sent ends, once, and leaves room.
-func TestStreamThatNeverFitsEndsWhenTheHelloCame(t *testing.T) {
-	f := newFixture(t)
-	transport, file := f.stranger()
-	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
-	r := &result{}
-	_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, make([]byte, 2000))
-	must(t, err)
-	f.hears(file, len(clientHello))
-	_, err = file.WriteString(ourHello)
-	must(t, err)
-	f.until(r.ended)
-	if r.err != rpc.ErrTooLarge || r.ends != 1 || c.InFlight() != 0 {
-		t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
-	}
-	must(t, f.Poll(0))
-	if heard(file) > 0 {
-		t.Error("the child was told of it")
+// A call that has waited for the hello and then cannot be sent ends, once, and leaves room.
+func TestStreamThatTheHelloForbidsEndsUntold(t *testing.T) {
+	for _, test := range []struct {
+		name, hello string
+		size        int
+		err         error
+	}{
+		{"a child without streamed calls", hello, 0, rpc.ErrNoStreams},
+		{"more than ever fits", ourHello, 2000, rpc.ErrTooLarge},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture(t)
+			transport, file := f.stranger()
+			c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+			r := &result{}
+			_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, make([]byte, test.size))
+			must(t, err)
+			f.hears(file, len(clientHello))
+			_, err = file.WriteString(test.hello)
+			must(t, err)
+			f.until(r.ended)
+			if r.err != test.err || r.ends != 1 || c.InFlight() != 0 {
+				t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
+			}
+			f.hearsNoMore(file)
+		})
 	}
 }
 
@@ -88,10 +96,7 @@ func TestCloseSendBeforeTheHelloComesBehindTheCall(t *testing.T) {
 	_, err = file.WriteString(frame(1, ""))
 	must(t, err)
 	f.until(r.ended)
-	must(t, f.Poll(0))
-	if heard(file) > 0 {
-		t.Error("there is more")
-	}
+	f.hearsNoMore(file)
 }
 
 func TestSendNeedsACallWithInput(t *testing.T) {
@@ -135,33 +140,9 @@ func TestCancelledStreamGrantsNothing(t *testing.T) {
 		t.Errorf("the child reads %q\nnot %q", got, want)
 	}
 	f.until(q.ended)
-	must(t, f.Poll(0))
-	if heard(file) > 0 {
-		t.Error("there is more")
-	}
+	f.hearsNoMore(file)
 	if q.ends != 1 || !errors.Is(q.err, rpc.ErrCanceled) {
 		t.Errorf("the call ended %d times, with %v", q.ends, q.err)
-	}
-}
-
-// A child without streamed calls is told of none.
-func TestStreamForAChildThatHasNoneIsNotSent(t *testing.T) {
-	f := newFixture(t)
-	transport, file := f.stranger()
-	c := f.client(transport, peer{}, rpc.Config{})
-	r := &result{}
-	_, err := c.GoStream(r, rpc.StreamOptions{Input: true}, nil)
-	must(t, err)
-	f.hears(file, len(clientHello))
-	_, err = file.WriteString(hello)
-	must(t, err)
-	f.until(r.ended)
-	if r.err != rpc.ErrNoStreams || r.ends != 1 || c.InFlight() != 0 {
-		t.Errorf("the call ended %d times, with %v; %d are in flight", r.ends, r.err, c.InFlight())
-	}
-	must(t, f.Poll(0))
-	if heard(file) > 0 {
-		t.Error("the child was told of it")
 	}
 }
 

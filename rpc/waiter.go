@@ -26,7 +26,7 @@ type waiter struct {
 	fn       func()
 	request  []byte
 	deadline time.Time
-	small    [smallRequest]byte // what request begins with: one cache line with the rest
+	small    [smallRequest]byte // what request begins with
 	stream   *Stream            // whose fn is; nil if it is another's
 }
 
@@ -157,13 +157,13 @@ func (q *callQueue) sweep() {
 	}
 }
 
-// requestKept is how large a request buffer may be to be pooled.
-const requestKept = 64 << 10
+// bufferKept is how large the buffer of a request or a reply may be to be kept for the next, in bytes.
+const bufferKept = 64 << 10
 
 func (q *callQueue) recycle(w *waiter) {
 	w.reply, w.err = nil, nil
 	w.id, w.seen = 0, false
-	if cap(w.request) > requestKept {
+	if cap(w.request) > bufferKept {
 		w.request = w.small[:0]
 	}
 	if w.typed != nil {
