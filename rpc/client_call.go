@@ -38,6 +38,7 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 		c.queue.giveUp(w)
 		return nil, endOf(ctx)
 	}
+	w.wakeNext()
 	reply, err := w.reply, w.err
 	c.queue.recycle(w)
 	return reply, err

@@ -5,7 +5,8 @@ import "fmt"
 // What comes from the child: its hello, replies, parts of them, and events.
 
 func (c *Client) onData(data []byte) {
-	defer c.queue.handOut() // also if a callback panics
+	defer c.queue.endReplies() // also if a callback panics
+	c.queue.beginReplies()
 	c.decoder.feed(data)
 	for !c.broken && c.decoder.next() {
 		if err := c.frame(c.decoder.word, c.decoder.payload); err != nil {

@@ -281,3 +281,15 @@ func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
 
 // Buffered is how many bytes of calls the child's pipe has not taken.
 func Buffered(c *Client) int { return c.stream.Buffered() }
+
+// How goroutines are woken in rows.
+const (
+	LeastRow     = leastRow
+	RowsEach     = rowsEach
+	MostGathered = mostGathered
+)
+
+// RowLength is how many goroutines of count wake one another; quick: the reads come quickly.
+func RowLength(count int, quick bool) int {
+	return (&wokenList{count: count, quick: quick}).rowLength()
+}

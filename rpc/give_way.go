@@ -50,6 +50,7 @@ func (q *callQueue) giveWay() {
 		return
 	}
 	q.handOut()
+	q.wakeRows()
 	yield.ToOthers(q.hasSubmitted)
 	q.turns.ended(began, time.Since(began))
 	q.takeSubmitted()

@@ -53,6 +53,7 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 		client.queue.giveUp(&w.waiter) // it belongs to others now
 		return resp, endOf(ctx)
 	}
+	w.wakeNext()
 	err = w.finish()
 	if err != nil {
 		client.queue.recycle(&w.waiter)

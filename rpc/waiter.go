@@ -13,9 +13,9 @@ import (
 type waiter struct {
 	// What every call touches lies together, in as few cache lines as possible.
 	typed   *typedWaiter // of which it is a part; nil: a call with a payload
-	next    *waiter
-	patient bool // the goroutine cannot abandon the call: its ctx has no end
-	seen    bool // of the two comings of one that was given up there has been one; the loop's own
+	next    *waiter      // in a waiterList; of one that has been woken: whom it has to wake
+	patient bool         // the goroutine cannot abandon the call: its ctx has no end
+	seen    bool         // of the two comings of one that was given up there has been one; the loop's own
 	state   atomic.Int32
 	reply   Payload
 	client  *Client
@@ -87,8 +87,7 @@ func (w *waiter) Complete(reply Payload, err error) {
 	if err == nil {
 		w.reply = reply.clone()
 	}
-	w.client.loop.Yielding()
-	w.ready <- struct{}{}
+	w.client.queue.wake(w)
 }
 
 // letGo recycles a waiter that was given up when it comes for the second time.
