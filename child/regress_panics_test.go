@@ -105,7 +105,8 @@ func leaveRun(f *fixture) {
 }
 
 // A panic in one of several functions given to OnExit or OnEnd kept those after it from being
-// called: with a user's OnEnd before a client's, no call of that client ever ended.
+// called: with a user's OnEnd before a client's, no call of that client ever ended. And of several
+// panics only the last was heard of.
 func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
 	f, panics := newSurvivor(t)
 	proc, err := child.Start(f.Loop, steps("exit:3"))
@@ -118,6 +119,9 @@ func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
 	f.until(func() bool { return *panics > 0 })
 	if calls != "exit1 exit2 exit3 end1 end2 end3 " {
 		t.Errorf("called were %s", calls)
+	}
+	if *panics != 6 {
+		t.Errorf("%d of 6 panics were heard of", *panics)
 	}
 }
 

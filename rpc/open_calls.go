@@ -1,6 +1,9 @@
 package rpc
 
-import "github.com/evfork/evfork/reactor"
+import (
+	"github.com/evfork/evfork/internal/callback"
+	"github.com/evfork/evfork/reactor"
+)
 
 // callOwner is who sends what a Done is given.
 type callOwner interface {
@@ -111,19 +114,16 @@ func (o *openCalls) cancel(id uint32) {
 	o.stateOf(s).happened(ErrCanceled)
 }
 
-// endFrom ends what the open calls have asked for, from a slot on.
-func (o *openCalls) endFrom(i int, why error) {
-	defer func() {
-		if i < len(o.slots) { // a callback has panicked
-			o.endFrom(i, why)
+// tellAll tells the open calls, which are to be answered all the same, that nobody waits for their answers.
+func (o *openCalls) tellAll(why error) {
+	i := 0
+	callback.ToTheEnd(func() {
+		for i < len(o.slots) {
+			s := &o.slots[i]
+			i++
+			if s.gen%2 == 1 {
+				o.stateOf(s).happened(why)
+			}
 		}
-	}()
-	for i < len(o.slots) {
-		s := &o.slots[i]
-		i++
-		if s.gen%2 == 0 {
-			continue
-		}
-		o.stateOf(s).happened(why)
-	}
+	})
 }

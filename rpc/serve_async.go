@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -289,7 +290,9 @@ func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error 
 // that is not its own error.
 func (a *asyncServer) endCalls(why error) {
 	why = cmp.Or(a.err, why, errInputEnded)
-	defer a.open.endAll()
-	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
-	a.endUpcalls(why)
+	callback.InTurn(
+		func() { a.endUpcalls(why) },
+		func() { a.open.tellAll(&LostError{Cause: why, Started: true}) },
+		a.open.endAll,
+	)
 }
