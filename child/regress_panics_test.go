@@ -151,3 +151,17 @@ func TestEveryChildOfAFailedLoopIsToldOnce(t *testing.T) {
 		}
 	}
 }
+
+// When bytes for a child had been lost before its loop failed, its stream ended with the reason for that, which was
+// not taken for the end of the loop: OnExit and OnEnd were never called.
+func TestChildThatDidNotReadIsToldOfAFailedLoop(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(steps("close", "wait"))
+	s, err := k.Open(reactor.StreamConfig{OnWriteError: func(error) { panic("in OnWriteError") }})
+	must(t, err)
+	must(t, s.Write(make([]byte, 1<<20))) // more than the pipe takes
+	leaveRun(f)
+	if k.exits != 1 || k.ends != 1 || k.cause != reactor.ErrClosed {
+		t.Errorf("OnExit was called %d times, OnEnd %d times, with %v", k.exits, k.ends, k.cause)
+	}
+}
