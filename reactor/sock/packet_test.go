@@ -3,6 +3,7 @@ package sock_test
 import (
 	"bytes"
 	"context"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -155,6 +156,23 @@ func TestDatagramThatIsTooLongIsReported(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A MaxPacket that was more than the memory has was accepted, and a panic when the first datagram came.
+func TestMaxPacketThatNoDatagramHasIsRefused(t *testing.T) {
+	loop := newLoop(t)
+	for size, want := range map[int]error{64<<20 + 1: sock.ErrMaxPacket, math.MaxInt: sock.ErrMaxPacket, math.MaxInt - 100: sock.ErrMaxPacket, -1: reactor.ErrInvalid} {
+		_, err := sock.ListenPacket(loop, "udp", "127.0.0.1:0", sock.PacketConfig{MaxPacket: size})
+		wantErr(t, err, want)
+		_, err = sock.DialPacket(loop, "udp", "127.0.0.1:9", sock.PacketConfig{MaxPacket: size})
+		wantErr(t, err, want)
+	}
+	var in inbox
+	config := in.config()
+	config.MaxPacket = 64 << 20
+	p, to := listenPacket(t, loop, "udp", "127.0.0.1:0", config)
+	must(t, p.SendTo([]byte("x"), to.AddrPort))
+	pollUntil(t, loop, func() bool { return len(in.data) == 1 })
 }
 
 func TestTooLongForTheNetworkIsAnError(t *testing.T) {

@@ -48,13 +48,20 @@ func stateOf(loop *reactor.Loop) (*state, error) {
 // Shutdown closes listeners and ends dials; datagrams that are queued are sent.
 func (s *state) Shutdown() {
 	s.ending = true
-	for e := s.open.Front(); e != nil; {
-		m := e.Value.(member)
-		e = e.Next()
-		if !m.flushing() {
-			m.end()
+	for m := s.idle(); m != nil; m = s.idle() {
+		m.end()
+	}
+}
+
+// idle is the first member that Shutdown need not wait for; nil if there is none. It is looked for anew after
+// each end, by which an OnError may have been called, and others be closed.
+func (s *state) idle() member {
+	for e := s.open.Front(); e != nil; e = e.Next() {
+		if m := e.Value.(member); !m.flushing() {
+			return m
 		}
 	}
+	return nil
 }
 
 // Close ends everything.
