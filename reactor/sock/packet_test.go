@@ -339,6 +339,25 @@ func TestQueuedDatagramToAnotherAddressDoesNotSpin(t *testing.T) {
 	p.Close()
 }
 
+// A panic of OnError over a datagram that was lost left those behind it in the queue for good, if room for them was waited
+// for by a timer; Send refused every other, and Shutdown waited for ever.
+func TestPanicOverALostDatagramDoesNotHoldUpThoseBehindIt(t *testing.T) {
+	panics := 0
+	loop := newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { panics++ }})
+	gone, _, p := full(t, loop, false, sock.PacketConfig{OnError: func(error) { panic("in OnError") }})
+	lost, err := sock.LocalAddr(gone)
+	must(t, err)
+	must(t, p.SendToPath([]byte("lost, too"), lost.Path))
+	var in inbox
+	_, to := listenPacket(t, loop, "unixgram", filepath.Join(t.TempDir(), "r"), in.config())
+	must(t, p.SendToPath([]byte("behind it"), to.Path))
+	must(t, os.Remove(lost.Path))
+	pollUntil(t, loop, func() bool { return len(in.data) > 0 })
+	if panics != 2 || in.data[0] != "behind it" || p.Stats().Queued > 0 {
+		t.Errorf("%d panics, received %q, %d bytes are queued", panics, in.data, p.Stats().Queued)
+	}
+}
+
 func TestWithoutAQueueDatagramsAreRefused(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "s")
