@@ -115,11 +115,12 @@ func testFollowing(t *testing.T, together int) {
 				t.Errorf("the call of %d bytes ended with %d, %v", len(payload), len(reply), err)
 			}
 		})
-		if i+1 < together {
+		if i < together {
 			pollUntil(func() bool { return rpc.Submitted(c) == i+1 })
-			continue
 		}
-		f.until(func() bool { return rpc.Waiting(c) == i+1 })
+		if i+1 >= together {
+			f.until(func() bool { return rpc.Waiting(c) == i+1 })
+		}
 	}
 	got := make([]byte, len(want))
 	goroutines.Go(func() {

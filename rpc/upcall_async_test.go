@@ -3,10 +3,13 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/rpc"
 )
@@ -14,32 +17,38 @@ import (
 // asker is an async server on the fixture's loop, in whose handlers the test makes calls to the parent, which it is itself.
 type asker struct {
 	*rpc.Server
-	ours int
-	out  chan string // all that the server has said, when it has ended
+	in  *os.File    // of the server, by which the test writes
+	out chan string // all that the server has said, when it has ended
 }
 
-// serveAsker has the server read what is said, and no EOF before the test calls endInput.
+// serveAsker has the server read what is said, and no EOF before the test calls endInput. All that has come of a pipe may be
+// read in one iteration, the EOF included.
 func serveAsker(f *fixture, config rpc.ServerConfig, said string, handler func(a *asker, request rpc.Payload, done rpc.Done)) *asker {
 	f.t.Helper()
-	ours, theirs := socketpair(f.t)
-	a := &asker{ours: ours, out: make(chan string, 1)}
-	file, written := fileOf(ours), make(chan error, 1)
-	defer file.Close()
+	var in, out [2]int
+	must(f.t, unix.Pipe(in[:]))
+	must(f.t, unix.Pipe(out[:]))
+	a := &asker{in: fileOf(in[1]), out: make(chan string, 1)}
+	written := make(chan error, 1)
 	go func() {
-		_, err := file.WriteString(said)
+		_, err := a.in.WriteString(said)
 		written <- err
 	}()
-	go func() { a.out <- readToEnd(file) }()
+	go func() {
+		file := fileOf(out[0])
+		defer file.Close()
+		a.out <- readToEnd(file)
+	}()
 	var err error
-	a.Server, err = rpc.NewServer(sameFD(theirs), config)
+	a.Server, err = rpc.NewServer(twoFDs{in[0], out[1]}, config)
 	must(f.t, err)
 	must(f.t, a.ServeAsync(f.Loop, func(request rpc.Payload, done rpc.Done) { handler(a, request, done) }))
 	must(f.t, <-written)
-	a.out <- <-a.out // before the file is closed
+	a.out <- <-a.out // the goroutine has ended
 	return a
 }
 
-func (a *asker) endInput(t *testing.T) { must(t, syscall.Shutdown(a.ours, syscall.SHUT_WR)) }
+func (a *asker) endInput(t *testing.T) { must(t, a.in.Close()) }
 
 // upcallEnd does something when the call has ended.
 type upcallEnd struct {
@@ -59,13 +68,15 @@ func TestServerEndsWithAnUpcallThatWasCancelled(t *testing.T) {
 	f := newFixture(t)
 	r := &result{}
 	serveAsker(f, rpc.ServerConfig{}, helloTaking("1")+frame(1, ""), func(a *asker, _ rpc.Payload, done rpc.Done) {
-		a.endInput(t)
 		call, err := a.GoParentWith(r, rpc.CallOptions{}, nil)
 		must(t, err)
-		if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
-			t.Error("CancelParent reports the wrong thing, or ends the call at once")
-		}
 		must(t, done.Reply())
+		f.AfterFunc(0, func() { // in the iteration, the EOF comes next, and then the end of the call
+			a.endInput(t)
+			if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
+				t.Error("CancelParent reports the wrong thing, or ends the call at once")
+			}
+		})
 	})
 	if r.ends != 1 || r.err != rpc.ErrCanceled {
 		t.Errorf("the call ended %d times, with %v", r.ends, r.err)
