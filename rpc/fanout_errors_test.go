@@ -97,6 +97,33 @@ func TestFanOutStopsOnTheFirstError(t *testing.T) {
 	})
 }
 
+// Results does not wait for a sequence of which no job is wanted any more.
+func TestFanOutThatStopsLeavesItsSequenceBehind(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(1, "sync", rpc.Config{})
+		f.elsewhere(config)
+		config.StopOnError = true
+		over, left := make(chan struct{}), make(chan struct{})
+		fan := double.FanOut(t.Context(), clients, func(yield func(job) bool) {
+			defer close(left)
+			yield(job{What: "fail"})
+			<-over
+			if yield(job{}) {
+				t.Error("another job is wanted")
+			}
+		}, config)
+		n := 0
+		for range fan.Results() {
+			n++
+		}
+		close(over)
+		<-left
+		if n != 1 || fan.Err() == nil {
+			t.Errorf("%d results, and Err is %v", n, fan.Err())
+		}
+	})
+}
+
 func TestFanOutPanicsWithItsSequence(t *testing.T) {
 	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
 		clients := f.workers(1, "sync", rpc.Config{})

@@ -48,6 +48,9 @@ func (o *openCalls) add(id uint32) Done {
 	return Done{open: o, slot: i, gen: s.gen}
 }
 
+// at is the Done of the call in a slot; if the slot is free, of none.
+func (o *openCalls) at(i int) Done { return Done{open: o, slot: i, gen: o.slots[i].gen} }
+
 // take ends a call, and what it has asked for. It returns false if the call has ended before.
 func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
 	s := &o.slots[slot]

@@ -175,8 +175,8 @@ func (a *asyncServer) begin(call *incoming, done Done) {
 		return
 	}
 	a.handler(call.payload, done)
-	if a.open.slots[done.slot].parts != nil { // also a plain call's, whose handler has asked for them
-		a.handlerReturned(done)
+	if p := a.open.slots[done.slot].parts; p != nil { // also a plain call's, whose handler has asked for them
+		a.handlerReturned(done, p)
 	}
 }
 
