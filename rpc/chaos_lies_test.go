@@ -39,6 +39,39 @@ func (v *victim) transport() rpc.Transport {
 	return rpctest.Wrap(v.chaos.t, v.chaos.Loop, v.proc, v.chaos.lies())
 }
 
+// shortPatience is how long a streamed call to a liar may take at first, longPatience how
+// long it ever may, and how long a liar may live without an end of any of its calls: lost
+// bytes may have both sides wait for each other. Between the two the time doubles with each
+// child that was given up, and halves with each streamed call that is answered: how long
+// a child needs to start and to answer is a matter of how busy the machine is.
+const (
+	shortPatience = 100 * time.Millisecond
+	longPatience  = guard / 8
+)
+
+// expect gives the liar up if none of its calls ends.
+func (v *victim) expect(before int) {
+	proc := v.proc
+	v.chaos.AfterFunc(longPatience, func() {
+		switch {
+		case v.proc != proc: // its successor has its own
+		case v.done == before:
+			v.giveUp()
+		default:
+			v.expect(v.done)
+		}
+	}).Unref()
+}
+
+// giveUp kills a liar. Several of its calls may say so: the patience doubles once.
+func (v *victim) giveUp() {
+	if !v.gaveUp {
+		v.gaveUp = true
+		v.chaos.patience = min(v.chaos.patience*2, longPatience)
+	}
+	v.kill()
+}
+
 // lies draws what is wrong with a connection: usually one thing, at some time.
 func (c *chaos) lies() rpctest.Config {
 	config := rpctest.Config{Seed: c.random.Uint64() | 1, EOFWait: 20 * time.Millisecond}

@@ -18,11 +18,6 @@ const chaosWindow = 60
 // chaosParts is how many parts a request has, and its reply.
 const chaosParts = 5
 
-// shortPatience is how long a streamed call to a liar may take at first. It doubles with
-// each that takes longer, and halves with each that is answered: how long a child needs
-// to start and to answer is a matter of how busy the machine is.
-const shortPatience = 100 * time.Millisecond
-
 // begin makes the call.
 func (k *chaosCall) begin() error {
 	v := k.victim
@@ -85,8 +80,7 @@ func (c *chaosStream) Complete(reply rpc.Payload, err error) {
 		c.victim.chaos.piped++
 		c.victim.chaos.patience = max(c.victim.chaos.patience/2, shortPatience)
 	case c.victim.lies && errors.Is(err, rpc.ErrDeadline):
-		c.victim.chaos.patience = min(c.victim.chaos.patience*2, guard)
-		c.victim.kill() // it may wait for ever for what was lost
+		c.victim.giveUp() // it may wait for ever for what was lost
 	}
 	c.chaosCall.Complete(reply, err)
 }

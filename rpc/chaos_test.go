@@ -84,6 +84,8 @@ type victim struct {
 	client *rpc.Client
 	lies   bool // its connection goes wrong
 	ended  bool // no new one is started any more
+	gaveUp bool // the run waited for this child too long
+	done   int  // calls that have ended, of all children
 }
 
 // inFlight is how many calls each child has at a time.
@@ -154,6 +156,9 @@ func (c *chaos) watch(before int) {
 	done := c.replied + c.lost
 	if done == before {
 		c.t.Errorf("no call has ended for %v, after %d", guard, done)
+		for _, v := range c.victims {
+			c.t.Logf("the %v child: %d calls in flight, patience %v", v.peer, v.client.InFlight(), c.patience)
+		}
 		c.Stop()
 	}
 	c.AfterFunc(guard, func() { c.watch(done) }).Unref()
@@ -167,6 +172,10 @@ func (v *victim) start() {
 		config.OnEvent = func(rpc.Payload) { v.chaos.events++ }
 	}
 	v.client = v.chaos.client(v.transport(), v.peer, config)
+	v.gaveUp = false
+	if v.lies {
+		v.expect(v.done)
+	}
 	v.fill()
 }
 
@@ -221,6 +230,7 @@ func (k *chaosCall) payload() string { return strconv.Itoa(k.n) }
 func (k *chaosCall) Complete(reply rpc.Payload, err error) {
 	c := k.victim.chaos
 	c.ends[k.n]++
+	k.victim.done++
 	if err != nil {
 		k.isLost(err)
 		return

@@ -293,3 +293,6 @@ const (
 func RowLength(count int, quick bool) int {
 	return (&wokenList{count: count, quick: quick}).rowLength()
 }
+
+// IsBacklogFull reports whether an async server begins to let the pipe push back for want of calls that may begin. It belongs to the loop.
+func IsBacklogFull(s *Server) bool { return s.out.(*asyncServer).backlog.calls.full() }
