@@ -53,7 +53,8 @@ type Config struct {
 	// Logger gets it line by line, stdout by Info and stderr by Warn, with the attributes
 	// child, pid and stream. nil: not logged.
 	Logger Logger
-	// StderrTail is how much of the end of stderr is kept, in bytes. 0: 4096.
+	// StderrTail is how much of the end of stderr is kept, in bytes; if a Go program crashes, half of it
+	// at most is for the beginning of what it wrote then. 0: 4096.
 	StderrTail int
 
 	// DeathSignal is sent to the child by the kernel when this process dies,
