@@ -25,7 +25,8 @@ type Config struct {
 	// Worker names a function registered with Main: this program is started again.
 	Worker string
 	// Path is another program to start, looked up in this process's PATH if it has no
-	// slash. A relative one with a slash begins at Dir.
+	// slash. A relative one with a slash begins at Dir. One that speaks its protocol
+	// on stdin and stdout needs Transport Stdio.
 	Path string
 	// Args are the arguments after the program's name.
 	Args []string
