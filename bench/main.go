@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -73,12 +74,10 @@ func compare(r *Registry, o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report.Scenarios = runScenarios(ctx, chosen, o, os.Stderr)
-	report.WriteText(os.Stdout)
-	if err := report.save(o.jsonFile, report.WriteJSON); err != nil {
-		return err
-	}
-	if err := report.save(o.markdownFile, report.WriteMarkdown); err != nil {
-		return err
-	}
-	return report.failure()
+	return errors.Join(
+		report.WriteText(os.Stdout),
+		report.save(o.jsonFile, report.WriteJSON),
+		report.save(o.markdownFile, report.WriteMarkdown),
+		report.failure(),
+	)
 }

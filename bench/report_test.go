@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -59,7 +62,9 @@ func TestReferenceMatchesPlacementAndGOMAXPROCS(t *testing.T) {
 
 func TestTextShowsEveryRow(t *testing.T) {
 	var out bytes.Buffer
-	sampleReport().WriteText(&out)
+	if err := sampleReport().WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
 		"commit: abc-dirty", "CPU: fast, 2 cores", "rounds: 2",
 		"X1        ours        all   2           175     50.0  300  1.00   0.5   1.50        allocs/call 2.00",
@@ -119,5 +124,22 @@ func TestOnlyBrokenContestantsFailTheRun(t *testing.T) {
 	r.Scenarios[0].Rows = r.Scenarios[0].Rows[:3]
 	if err := r.failure(); err != nil {
 		t.Errorf("a skipped contestant fails the run: %v", err)
+	}
+}
+
+// A table that could not be written was no failure of the run.
+func TestTableThatCannotBeWrittenIsAFailure(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.Close()
+	for name, write := range map[string]func(io.Writer) error{
+		"text": sampleReport().WriteText, "Markdown": sampleReport().WriteMarkdown, "JSON": sampleReport().WriteJSON,
+	} {
+		if err := write(w); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -8,7 +9,8 @@ import (
 )
 
 // WriteText prints the one table of a run, for a terminal.
-func (r Report) WriteText(w io.Writer) {
+func (r Report) WriteText(out io.Writer) error {
+	w := new(bytes.Buffer) // so that only one write can fail
 	for _, line := range r.Environment.lines() {
 		fmt.Fprintf(w, "%s: %s\n", line.name, line.value)
 	}
@@ -33,6 +35,8 @@ func (r Report) WriteText(w io.Writer) {
 	for _, s := range r.Scenarios {
 		fmt.Fprintf(w, "%s: %s; %s, %s; ratios to %s\n", s.ID, s.Title, s.Unit, s.direction(), s.Reference)
 	}
+	_, err := out.Write(w.Bytes())
+	return err
 }
 
 func (o OptionsSummary) warning() string {

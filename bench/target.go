@@ -46,14 +46,18 @@ func (e *entry) verdicts(entries []*entry) []Verdict {
 	return verdicts
 }
 
-// figures are the row's, one of each round.
+// figures are the row's, one of each round. There are none if it has failed, or the other has, in whatever
+// round: nothing is reached by what was measured before.
 func (t Target) figures(e *entry, entries []*entry) []float64 {
 	own := e.figures(t.Figure)
-	if t.To == "" {
+	switch {
+	case e.failed != "":
+		return nil
+	case t.To == "":
 		return own
 	}
 	other := e.counterpart(t.To, entries)
-	if other == nil {
+	if other == nil || other.failed != "" {
 		return nil
 	}
 	return ratios(own, other.figures(t.Figure))

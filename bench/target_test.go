@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -41,11 +42,40 @@ func TestVerdictIsOfTheMedianOfRounds(t *testing.T) {
 	}
 }
 
+// A contestant that had failed had reached its targets by what was measured before, and so had one whose reference had failed.
+func TestNothingIsReachedByWhatFails(t *testing.T) {
+	s := &Scenario{ID: "X3", Reference: "ref", Targets: []Target{
+		{Of: "ours", To: "ref", Bound: AtLeast, Must: 0.5},
+		{Of: "ours", Bound: AtLeast, Must: 1},
+	}}
+	s.Contestants = []Contestant{{Name: "ref"}, {Name: "ours"}}
+	words := func(refFailed, oursFailed string) (words []string) {
+		of := func(i int, failed string) *entry {
+			return &entry{scenario: s, contestant: &s.Contestants[i], failed: failed, results: []Result{{Value: 100}}}
+		}
+		for _, v := range summarize(s, []*entry{of(0, refFailed), of(1, oursFailed)}).Rows[1].Targets {
+			words = append(words, v.word())
+		}
+		return words
+	}
+	for _, test := range []struct {
+		ref, ours string
+		want      []string
+	}{
+		{"", "", []string{reached, reached}},
+		{"", "exit status 1", []string{notMeasured, notMeasured}},
+		{"exit status 1", "", []string{notMeasured, reached}},
+	} {
+		if got := words(test.ref, test.ours); !slices.Equal(got, test.want) {
+			t.Errorf("ref %q, ours %q: %q, want %q", test.ref, test.ours, got, test.want)
+		}
+	}
+}
+
 func TestMissedTargetIsSeenAndFailsNothing(t *testing.T) {
 	r := targetReport()
 	var text, markdown bytes.Buffer
-	r.WriteText(&text)
-	if err := r.WriteMarkdown(&markdown); err != nil {
+	if err := errors.Join(r.WriteText(&text), r.WriteMarkdown(&markdown)); err != nil {
 		t.Fatal(err)
 	}
 	for name, out := range map[string]string{"text": text.String(), "Markdown": markdown.String()} {

@@ -176,10 +176,11 @@ func (p *Process) end(loopEnded error) {
 	if p.cause == nil {
 		p.cause = &ExitError{Name: p.Name(), PID: p.pid, State: p.state, Reason: p.reason}
 	}
-	// Deferred, because a panic in one callback must not keep the rest from being done.
-	defer p.closeFiles()
-	defer callback.All(&p.onEnd, func(fn func(error)) { fn(p.cause) })
-	callback.All(&p.onExit, func(fn func(ExitState)) { fn(p.state) })
+	callback.InTurn(
+		func() { callback.All(&p.onExit, func(fn func(ExitState)) { fn(p.state) }) },
+		func() { callback.All(&p.onEnd, func(fn func(error)) { fn(p.cause) }) },
+		p.closeFiles,
+	)
 }
 
 func (p *Process) closeFiles() {

@@ -111,9 +111,20 @@ func (p *Process) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
 	}
 	p.protocol, p.fromChild, p.toChild = s, -1, -1
 	if p.config.StartTimeout > 0 {
-		p.handshake.start(p.loop, p.config.StartTimeout, func() { p.Abort(ErrStartTimeout) })
+		p.handshake.start(p.loop, p.config.StartTimeout, p.startTimedOut)
 	}
 	return s, nil
+}
+
+// startTimedOut takes what the child has written before it holds the timeout against it: the poller reports a
+// part of what is ready if that is much, as when many children were started together.
+func (p *Process) startTimedOut() {
+	if !p.protocol.Paused() {
+		p.protocol.Drain()
+	}
+	if p.handshake.timer != nil { // neither Ready nor gone
+		p.Abort(ErrStartTimeout)
+	}
 }
 
 // Ready says that the child has completed its handshake: the start timeout is

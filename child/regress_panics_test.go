@@ -105,7 +105,8 @@ func leaveRun(f *fixture) {
 }
 
 // A panic in one of several functions given to OnExit or OnEnd kept those after it from being
-// called: with a user's OnEnd before a client's, no call of that client ever ended.
+// called: with a user's OnEnd before a client's, no call of that client ever ended. And of several
+// panics only the last was heard of.
 func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
 	f, panics := newSurvivor(t)
 	proc, err := child.Start(f.Loop, steps("exit:3"))
@@ -118,6 +119,9 @@ func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
 	f.until(func() bool { return *panics > 0 })
 	if calls != "exit1 exit2 exit3 end1 end2 end3 " {
 		t.Errorf("called were %s", calls)
+	}
+	if *panics != 6 {
+		t.Errorf("%d of 6 panics were heard of", *panics)
 	}
 }
 
@@ -145,5 +149,19 @@ func TestEveryChildOfAFailedLoopIsToldOnce(t *testing.T) {
 		if k.exits != 1 || k.ends != 1 || k.cause != reactor.ErrClosed || k.state.Known {
 			t.Errorf("child %d: OnExit was called %d times, OnEnd %d times, with %v; it %v", i, k.exits, k.ends, k.cause, k.state)
 		}
+	}
+}
+
+// When bytes for a child had been lost before its loop failed, its stream ended with the reason for that, which was
+// not taken for the end of the loop: OnExit and OnEnd were never called.
+func TestChildThatDidNotReadIsToldOfAFailedLoop(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(steps("close", "wait"))
+	s, err := k.Open(reactor.StreamConfig{OnWriteError: func(error) { panic("in OnWriteError") }})
+	must(t, err)
+	must(t, s.Write(make([]byte, 1<<20))) // more than the pipe takes
+	leaveRun(f)
+	if k.exits != 1 || k.ends != 1 || k.cause != reactor.ErrClosed {
+		t.Errorf("OnExit was called %d times, OnEnd %d times, with %v", k.exits, k.ends, k.cause)
 	}
 }

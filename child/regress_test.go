@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 )
 
 // A program that was itself started as a child has EVFORK_FDS in its
@@ -199,4 +201,32 @@ func unreadPipe(t *testing.T) int {
 	unix.CloseOnExec(fds[0])
 	unix.CloseOnExec(fds[1])
 	return fds[1]
+}
+
+// A child whose handshake had come in time was put down if much else was ready, of which one wait reports a part:
+// hundreds of workers that were started together, one after the other, for longer than the start timeout.
+func TestHandshakeThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	for range 100 { // the first wait reports 32
+		r, w := fdtest.Pipe(t)
+		p := fdtest.End{Read: r, Write: w}
+		t.Cleanup(p.Close)
+		p.Send(t, []byte("x"))
+		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		must(t, err)
+		t.Cleanup(func() { watcher.Stop() })
+	}
+	k := f.startUnclaimed(steps("say:hello", "eof"))
+	s, err := k.Open(reactor.StreamConfig{OnData: func([]byte) { k.Ready() }})
+	must(t, err)
+	r, _ := s.FDs()
+	fdtest.Await(t, r, unix.POLLIN)
+	clock.Advance(2 * guard)
+	must(t, f.Poll(0))
+	s.CloseWrite()
+	f.until(k.ended)
+	if k.state.Code != 0 || k.state.Asked != child.AskedByNobody {
+		t.Errorf("it %v", k.cause)
+	}
 }

@@ -113,7 +113,12 @@ func endingStep(in *os.File, name, arg string) error {
 	return nil
 }
 
-func overflow(n int) int { return n + overflow(n+1) }
+func overflow(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return n + overflow(n+1)
+}
 
 // deepPanic panics below so many frames of its own.
 func deepPanic(frames int, text string) {

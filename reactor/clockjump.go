@@ -3,6 +3,8 @@ package reactor
 import (
 	"fmt"
 	"time"
+
+	"github.com/evfork/evfork/internal/callback"
 )
 
 const (
@@ -90,18 +92,13 @@ func (l *Loop) wallJumped() {
 	c := &l.walls
 	c.drift = l.wallDrift()
 	now := l.wallTime()
-	told := false
-	defer func() {
-		if !told {
-			l.wallJumped() // a schedule has panicked, and is over: the others are still to be told
+	callback.ToTheEnd(func() { // a schedule that panics is over, and takes itself out
+		for i := len(c.active) - 1; i >= 0; i-- { // from the end: so does one that has no more times
+			if i < len(c.active) {
+				c.active[i].reschedule(now)
+			}
 		}
-	}()
-	for i := len(c.active) - 1; i >= 0; i-- { // from the end: one whose schedule is over takes itself out
-		if i < len(c.active) {
-			c.active[i].reschedule(now)
-		}
-	}
-	told = true
+	})
 }
 
 func (l *Loop) verifyWalls(*int) error {

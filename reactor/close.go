@@ -118,8 +118,10 @@ func (l *Loop) fail() {
 	}
 	l.closed = true
 	defer close(l.done)
-	defer callback.ToTheEnd(l.failStreams)
-	callback.ToTheEnd(l.runCleanup)
+	callback.InTurn(
+		func() { callback.ToTheEnd(l.runCleanup) },
+		func() { callback.ToTheEnd(l.failStreams) },
+	)
 }
 
 func (l *Loop) failStreams() {

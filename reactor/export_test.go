@@ -131,3 +131,8 @@ func (l *Loop) EdgeTriggered(fd int) bool { return l.slots[fd].kernel&poller.Edg
 
 // Woken is how many goroutines have been woken that have not had a chance to run.
 func (l *Loop) Woken() uint { return l.woken }
+
+// Writevs are the writev of this system, and the one for systems without any, which returns what that does.
+func Writevs() map[string]func(fd int, bufs [][]byte) (int, error) {
+	return map[string]func(int, [][]byte) (int, error){"writev": sysWritev, "one by one": writeEach}
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/evfork/evfork/internal/callback"
 )
 
 // A Panic is a panic of a callback, given to Config.OnPanic, and to the OnClose of
@@ -126,18 +128,25 @@ func (l *Loop) survives(step func(*Loop)) (returned bool) {
 	return true
 }
 
-// panicked fails the stream that the panic came from, and tells.
+// panicked fails the stream that the panic came from, and tells: of each if several callbacks of one step have.
 func (o *observer) panicked(value any) {
-	p := &Panic{Value: value, Stack: debug.Stack(), Kind: "loop", FD: -1}
+	panics, several := value.(callback.Panics)
+	if !several {
+		panics = callback.Panics{{Value: value, Stack: debug.Stack()}}
+	}
+	kind, fd := "loop", -1
 	what := o.current
 	o.current = nil
 	if what != nil {
-		p.Kind, p.FD = what.describe()
+		kind, fd = what.describe()
 	}
-	if s, ok := what.(*Stream); ok {
-		s.fail(p)
+	for _, each := range panics {
+		p := &Panic{Value: each.Value, Stack: each.Stack, Kind: kind, FD: fd}
+		if s, ok := what.(*Stream); ok {
+			s.fail(p)
+		}
+		o.onPanic(p)
 	}
-	o.onPanic(p)
 }
 
 // posted stands for the functions given to Post.

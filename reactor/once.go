@@ -1,6 +1,10 @@
 package reactor
 
-import "time"
+import (
+	"time"
+
+	"github.com/evfork/evfork/internal/poller"
+)
 
 // A Once is a descriptor and a timeout of which the first to come calls back,
 // once. All methods belong to the loop's goroutine.
@@ -13,7 +17,8 @@ type Once struct {
 
 // Once calls fn once, when fd is ready or timeout has passed. fn gets the
 // conditions that are both asked for and reported; none, if it was the timeout.
-// If both happen in the same iteration, fn gets the conditions.
+// If both happen in the same iteration, or the descriptor has become ready before the
+// timeout is noticed, fn gets the conditions, however much else is ready.
 //
 // The descriptor stays the caller's: call Stop before closing it. A negative fd
 // means the timeout alone, whatever the interest, and a negative timeout the
@@ -109,11 +114,17 @@ func (o *Once) counted() *watcher {
 	return &o.timer.watcher
 }
 
-// expired asks for readiness that was found together with the timeout.
+// expired asks for readiness that was found together with the timeout, or has not been reported
+// yet: the poller reports a part of what is ready if that is much. To a poller that was injected the
+// descriptor may be a number.
 func (o *Once) expired() {
 	var ready Ready
-	if e := o.fd.loop.pendingOf(&o.fd.watcher); e != nil {
+	l := o.fd.loop
+	switch e := l.pendingOf(&o.fd.watcher); {
+	case e != nil:
 		ready = e.ready & o.fd.interest
+	case o.fd.active && l.config.Poller == nil:
+		ready = poller.Look(o.fd.fd, o.fd.interest)
 	}
 	o.finish(ready)
 }

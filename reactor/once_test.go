@@ -1,6 +1,7 @@
 package reactor_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -217,4 +218,18 @@ func TestOnceRefusesWhatItCannotWaitFor(t *testing.T) {
 	must(t, loop.Close())
 	_, err = loop.Once(p.Read, reactor.Read, time.Second, never)
 	wantErr(t, err, reactor.ErrClosed)
+}
+
+// Readiness that a wait had not reported, because much else was ready, was lost to the timeout, which came first.
+func TestReadinessGoesBeforeTheTimeoutOfOnceThoughManyAreReady(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	var got, timedOut []reactor.Ready
+	for range 100 { // the first wait reports 32
+		once(t, loop, readyPipe(t).Read, reactor.Read, time.Minute, &got)
+	}
+	once(t, loop, pipe(t).Read, reactor.Read, time.Minute, &timedOut)
+	clock.now += time.Hour
+	pollTimes(t, loop, 1)
+	wantReady(t, timedOut, 0)
+	wantReady(t, got, slices.Repeat([]reactor.Ready{reactor.Read}, 100)...)
 }

@@ -1,6 +1,10 @@
 package reactor
 
-import "time"
+import (
+	"time"
+
+	"github.com/evfork/evfork/internal/callback"
+)
 
 // A Periodic calls back at a point of the wall clock, once or by a schedule. It
 // never fires before the wall clock shows that point, and follows the clock when
@@ -29,7 +33,8 @@ func (l *Loop) At(at time.Time, fn func()) *Periodic { return l.newPeriodic(at, 
 // watcher starts, before each call of fn, and whenever the clock has been set or
 // may have been, so it only computes: it must neither start nor stop watchers.
 // A next that returns a time not after the present ends the schedule: the
-// watcher is stopped.
+// watcher is stopped. So does one that panics; fn is called all the same if its time
+// has come, and the panic is then like one of fn.
 //
 // If the loop was late or the clock was set forward over several of these times,
 // fn is called once. If the clock was set back, times come again.
@@ -140,18 +145,23 @@ func (p *Periodic) expired() {
 	now := l.wallTime()
 	fire := p.fed || !now.Before(p.due)
 	p.fed = false
-	switch {
-	case !fire:
+	if !fire {
 		p.arm(now)
+		l.findJump()
+		return
+	}
+	// The time of fn has come, whichever schedule panics, this one or, over a jump, another's.
+	callback.InTurn(func() { p.goOn(now) }, l.findJump, p.fn)
+}
+
+// goOn waits for the next time to fire, if there is one.
+func (p *Periodic) goOn(now time.Time) {
+	switch {
 	case p.next == nil:
 		p.Stop()
 	case p.schedule(now):
 		p.arm(now)
 	}
-	if fire {
-		defer p.fn() // also if the schedule of another watcher panics
-	}
-	l.findJump()
 }
 
 // reschedule follows a clock that was set. What is overdue by it stays so, and

@@ -1,7 +1,9 @@
 package reactor_test
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -291,22 +293,61 @@ func TestPriorityOrdersPeriodics(t *testing.T) {
 	}
 }
 
-func TestPanicOfAScheduleStopsItsWatcher(t *testing.T) {
+// A schedule that panicked took the call away, too, whose time had come.
+func TestPanicOfAScheduleStopsItsWatcherAfterItsCall(t *testing.T) {
 	clock := &twoClocks{wall: noon}
-	panics := 0
-	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(*reactor.Panic) { panics++ }})
-	fine := true
+	var heard []any
+	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(p *reactor.Panic) { heard = append(heard, p.Value) }})
+	fine, calls := true, 0
 	p := loop.Periodic(func(now time.Time) time.Time {
 		if !fine {
 			panic("no more times")
 		}
 		return now.Add(time.Second)
-	}, func() { t.Error("called") })
+	}, func() { calls++; panic("in the callback") })
 	fine = false
 	clock.pass(time.Second)
+	wantCalls(t, loop, &calls, 1)
+	clock.pass(time.Hour)
+	wantCalls(t, loop, &calls, 0)
+	if !slices.Equal(heard, []any{"no more times", "in the callback"}) || p.Active() {
+		t.Errorf("panics %v, active %v", heard, p.Active())
+	}
+	func() {
+		defer func() { heard = append(heard, recover()) }()
+		p.Start()
+	}()
+	if len(heard) != 3 || heard[2] != "no more times" || p.Active() {
+		t.Errorf("started again: panics %v, active %v", heard, p.Active())
+	}
+	verify(t, loop)
+}
+
+// Of several schedules that panicked over the same jump only the last was heard of.
+func TestPanicsOfSeveralSchedulesAreAllHeardOf(t *testing.T) {
+	clock := &twoClocks{wall: noon}
+	var heard []*reactor.Panic
+	loop := newLoopWith(t, reactor.Config{Clock: clock, OnPanic: func(p *reactor.Panic) { heard = append(heard, p) }})
+	jumped := false
+	for i := range 3 {
+		loop.Periodic(func(now time.Time) time.Time {
+			if jumped {
+				panic(i)
+			}
+			return now.Add(24 * time.Hour)
+		}, func() { t.Error("called") })
+	}
+	clock.wall = noon.Add(time.Hour)
+	jumped = true
+	loop.Post(loop.WallJumped)
 	pollTimes(t, loop, 2)
-	if panics != 1 || p.Active() {
-		t.Errorf("%d panics, active %v", panics, p.Active())
+	if len(heard) != 3 {
+		t.Fatalf("%d panics were heard of", len(heard))
+	}
+	for i, p := range heard {
+		if p.Value != 2-i || p.Kind != "post" || !bytes.Contains(p.Stack, []byte("TestPanicsOfSeveralSchedules")) {
+			t.Errorf("%v, of %q, at %s", p.Value, p.Kind, p.Stack)
+		}
 	}
 	verify(t, loop)
 }

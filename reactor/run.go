@@ -11,7 +11,8 @@ import (
 //
 // If a callback panics or calls runtime.Goexit, the loop has failed: its streams
 // end with ErrClosed while the panic goes on, Done is closed, and every later
-// call returns ErrClosed. Close is still needed to release its descriptors.
+// call returns ErrClosed. Close is still needed to release its descriptors. Of several
+// callbacks that panic, those of the ending among them, one panic goes on, with an error that tells of all.
 func (l *Loop) Run(ctx context.Context) error {
 	return l.run(ctx, func() bool { return false }, nil)
 }

@@ -35,7 +35,9 @@ type StreamConfig struct {
 	// with an error that is ErrTimeout.
 	OnTimeout func(which Timeout)
 	// OnClose is called exactly once, last: err is nil after both sides ended
-	// in an orderly way or after Close, and else what went wrong.
+	// in an orderly way or after Close, and else what went wrong. An error of writing by which
+	// queued bytes were lost is what went wrong, also if Close came after it. The end
+	// of the loop is always ErrClosed.
 	OnClose func(err error)
 
 	// HighWater is when Congested becomes true, in bytes. 0: 1 MiB.

@@ -3,16 +3,18 @@ package reactor
 import "golang.org/x/sys/unix"
 
 // Close closes both sides at once. Bytes still queued are dropped: use
-// CloseAfterFlush or CloseWrite to have them written. OnClose(nil) follows on the loop.
+// CloseAfterFlush or CloseWrite to have them written. OnClose follows on the loop: with nil,
+// unless bytes had been lost before, by an error of writing.
 func (s *Stream) Close() { s.fail(nil) }
 
-// fail closes both sides for a reason.
+// fail closes both sides for a reason. Before it comes the loss of bytes, which the owner might not have
+// noticed; before that the end of the loop, by which owners know that nothing more will come of anything.
 func (s *Stream) fail(err error) {
 	if s.closed {
 		return
 	}
 	s.closed = true
-	if s.err == nil {
+	if s.err == nil || err == ErrClosed {
 		s.err = err
 	}
 	s.endRead()

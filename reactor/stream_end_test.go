@@ -1,6 +1,7 @@
 package reactor_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -286,4 +287,35 @@ func TestStreamClosesWhatAnotherProcessSharesWithoutSpinning(t *testing.T) {
 			t.Errorf("%d stale events, %d others", s.Stale, s.Events)
 		}
 	})
+}
+
+// What OnClose is given of a write error that has lost bytes: it, however the stream is closed then, except by the end of the loop.
+func TestWriteErrorThatLostBytesIsWhatOnCloseIsGiven(t *testing.T) {
+	for name, c := range map[string]struct {
+		lose  bool
+		close func(*link)
+		want  error
+	}{
+		"Close":                         {true, func(l *link) { l.stream.Close() }, unix.EPIPE},
+		"Close, and nothing lost":       {false, func(l *link) { l.stream.Close() }, nil},
+		"CloseRead":                     {true, func(l *link) { l.stream.CloseRead() }, unix.EPIPE},
+		"CloseAfterFlush":               {true, func(l *link) { l.stream.CloseAfterFlush(0) }, unix.EPIPE},
+		"end of the loop":               {true, func(l *link) { must(l.t, l.loop.Close()) }, reactor.ErrClosed},
+		"end of the loop, nothing lost": {false, func(l *link) { must(l.t, l.loop.Close()) }, reactor.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+			if c.lose {
+				l.fill(1000)
+			}
+			l.peer.CloseRead()
+			l.pollUntil(func() bool { return l.saw("write error") })
+			if c.close(l); l.closed == 0 {
+				l.pollUntil(func() bool { return l.closed > 0 })
+			}
+			if !errors.Is(l.closeErr, c.want) {
+				t.Errorf("closed with %v", l.closeErr)
+			}
+		})
+	}
 }

@@ -8,7 +8,6 @@ type asyncParts struct {
 	begun  bool // the handler has returned, and has said what it wants
 	onPart func(part Payload)
 	onEnd  func()
-	told   bool  // onEnd has been called
 	paused bool  // what is taken is not granted
 	kept   int64 // meanwhile
 }
@@ -108,10 +107,10 @@ func (d Done) hasRoom() bool {
 	return d.isGivenUp() || !a.full() && (p == nil || p.hasCredit())
 }
 
-// tellRoom calls OnRoom's function if there is room.
+// tellRoom calls OnRoom's function, if there is one, and room.
 func (d Done) tellRoom() {
 	s := &d.open.slots[d.slot]
-	if s.gen != d.gen || s.state == nil || s.state.onRoom == nil || !d.hasRoom() {
+	if s.gen != d.gen || s.state == nil || !d.hasRoom() {
 		return
 	}
 	s.state.tellRoom()
@@ -120,20 +119,15 @@ func (d Done) tellRoom() {
 // partsRoom tells all calls that there is room in the stream.
 func (a *asyncServer) partsRoom() {
 	for i := range a.open.slots {
-		if s := &a.open.slots[i]; s.gen%2 == 1 && s.state != nil && s.state.onRoom != nil {
-			Done{open: &a.open, slot: i, gen: s.gen}.tellRoom()
-		}
+		a.open.at(i).tellRoom()
 	}
 }
 
-// handlerReturned is called when the handler of a call with parts has returned, which may have
-// answered it.
-func (a *asyncServer) handlerReturned(d Done) {
-	if p := d.streamed(); p != nil {
-		p.async.done, p.async.begun = d, true
-		a.deliver(p)
-		a.tellInputEnded(d) // it may have come while the call waited
-	}
+// handlerReturned is called when the handler of a call with parts has returned, and has not answered it.
+func (a *asyncServer) handlerReturned(d Done, p *callParts) {
+	p.async.done, p.async.begun = d, true
+	a.deliver(p)
+	a.tellInputEnded(d) // it may have come while the call waited
 }
 
 // partsCame acts on a part, the end of the parts, or credit.
@@ -147,7 +141,7 @@ func (a *asyncServer) partsCame(k kind, p *callParts) {
 	}
 }
 
-// deliver gives the handler the parts that have come.
+// deliver gives the handler the parts that have come. Nothing comes, and nobody calls it, behind their end.
 func (a *asyncServer) deliver(p *callParts) {
 	for {
 		part, ok, ended, _ := p.next()
@@ -155,11 +149,8 @@ func (a *asyncServer) deliver(p *callParts) {
 		case ok:
 			a.deliverPart(p, part)
 			continue
-		case ended && !p.async.told && !p.async.done.isGivenUp(): // else the parts may not be whole
-			p.async.told = true
-			if p.async.onEnd != nil {
-				p.async.onEnd()
-			}
+		case ended && p.async.onEnd != nil && !p.async.done.isGivenUp(): // else the parts may not be whole
+			p.async.onEnd()
 		}
 		return
 	}
@@ -187,11 +178,7 @@ func (a *asyncServer) grant(p *callParts, cost int64) {
 func (a *asyncServer) inputEnded() {
 	a.partsTable.breakOff(errParentLeft)
 	for i := range a.open.slots {
-		s := &a.open.slots[i]
-		if s.gen%2 == 0 || s.parts == nil {
-			continue
-		}
-		d := Done{open: &a.open, slot: i, gen: s.gen}
+		d := a.open.at(i)
 		d.tellRoom() // Part says why there will be none
 		a.tellInputEnded(d)
 	}

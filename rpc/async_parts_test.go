@@ -9,7 +9,8 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
-// serveAsyncRaw runs an async server on the fixture's loop on input, and returns what it wrote. No streamed call may be left.
+// serveAsyncRaw runs an async server on the fixture's loop on input, and returns what it wrote. No streamed call may be left, and no
+// handler panic.
 func serveAsyncRaw(f *fixture, config rpc.ServerConfig, input string, handler rpc.AsyncHandler) string {
 	t := f.t
 	t.Helper()
@@ -26,7 +27,11 @@ func serveAsyncRaw(f *fixture, config rpc.ServerConfig, input string, handler rp
 	if n := rpc.StreamedCalls(server); n != 0 {
 		t.Errorf("%d streamed calls are open at the end", n)
 	}
-	return <-out
+	said := <-out
+	if strings.Contains(said, rpc.KindPanic) {
+		t.Errorf("a handler has panicked: %q", said)
+	}
+	return said
 }
 
 // A Done is of no use any more when its call has been answered: nothing it is told reaches the next call, which has its place.
@@ -37,6 +42,8 @@ func TestDoneOfAnAnsweredCallIsTheNextCallsInNothing(t *testing.T) {
 	serveAsyncRaw(f, rpc.ServerConfig{}, strangersHello+frame(1, "")+limitedCall(2, 0), func(_ rpc.Payload, done rpc.Done) {
 		if calls++; calls == 1 {
 			done.OnRoom(never) // there is room, which is told in a moment
+			done.PauseParts()  // of which there are none
+			done.ResumeParts()
 			must(t, done.Reply())
 			done.OnRoom(never)
 			done.OnParts(func(rpc.Payload) { never() }, never)
@@ -96,15 +103,30 @@ func TestOnRoomWaitsForEnoughCredit(t *testing.T) {
 
 // A handler whose parts the pipe does not take is told when it does.
 func TestOnRoomTellsOfRoomInThePipe(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		begin func(rpc.Done)
+	}{
+		{"plain", func(rpc.Done) {}},
+		{"asking for parts", func(done rpc.Done) { done.OnParts(nil, nil) }},
+	} {
+		t.Run(c.name, func(t *testing.T) { testRoomInThePipe(t, c.begin) })
+	}
+}
+
+func testRoomInThePipe(t *testing.T, begin func(rpc.Done)) {
 	f := newFixture(t)
 	const parts, size = 300, 10_000
 	sent, fulls := 0, 0
 	out := serveAsyncRaw(f, rpc.ServerConfig{MaxBuffered: 50_000}, strangersHello+frame(1, ""), func(_ rpc.Payload, done rpc.Done) {
+		begin(done)
 		var send func()
 		send = func() {
-			for ; sent < parts; sent++ {
+			for first := sent; sent < parts; sent++ {
 				if err := done.PartBytes(make([]byte, size)); err == rpc.ErrFull {
-					fulls++
+					if fulls++; sent == first {
+						t.Error("no part fits though there is room")
+					}
 					done.OnRoom(send)
 					return
 				} else if err != nil {
@@ -129,6 +151,101 @@ func TestPartTakenAfterTheAnswerIsNotGranted(t *testing.T) {
 	})
 	if want := frame(1, ""); !strings.HasSuffix(out, want) || strings.Contains(out, "\x60\x00\x00\x01") {
 		t.Errorf("the server says %q", out)
+	}
+}
+
+// A handler that answers as it takes a part is told neither of the others nor of their end.
+func TestPartsBehindTheAnswerAreNotDelivered(t *testing.T) {
+	f := newFixture(t)
+	part := frame(partKind|2, "part")
+	in := strangersHello + frame(1, "first") + windowCall(2, 100, true, nil) + part + part + frame(endKind|2, "")
+	parts := 0
+	serveAsyncRaw(f, rpc.ServerConfig{MaxConcurrent: 1}, in, func(request rpc.Payload, done rpc.Done) {
+		if string(request) == "first" { // behind which all the rest waits
+			must(t, f.Post(func() { must(t, done.Reply()) }))
+			return
+		}
+		done.OnParts(func(rpc.Payload) { parts++; must(t, done.Reply()) }, func() { t.Error("the end of the parts was told behind the answer") })
+	})
+	if parts != 1 {
+		t.Errorf("%d parts were delivered", parts)
+	}
+}
+
+// What an answered call's Done is told reaches no other call: its parts are granted.
+func TestPauseOfAnAnsweredCallPausesNoOther(t *testing.T) {
+	f := newFixture(t)
+	in := strangersHello + windowCall(1, 100, true, nil) + frame(endKind|1, "") + windowCall(2, 100, true, nil) + credit(2, 5) + frame(partKind|2, "0123456789") + frame(endKind|2, "")
+	var answered rpc.Done
+	out := serveAsyncRaw(f, rpc.ServerConfig{Window: 10}, in, func(_ rpc.Payload, done rpc.Done) {
+		if answered == (rpc.Done{}) {
+			answered = done
+			must(t, done.Reply())
+			return
+		}
+		done.OnParts(func(rpc.Payload) {}, func() { must(t, done.Reply()) })
+		answered.PauseParts()
+	})
+	if !strings.Contains(out, credit(2, 18)) {
+		t.Errorf("the server says %q", out)
+	}
+}
+
+// Credit that comes for a call whose handler does not wait for it changes nothing, nor does the end of the parent's side
+// when the parts have ended: one that lacks some is told then.
+func TestEndOfTheParentsSideIsToldToWhomItConcerns(t *testing.T) {
+	f := newFixture(t)
+	in := strangersHello + windowCall(1, 100, true, nil) + frame(endKind|1, "") + credit(1, 5) + windowCall(2, 100, true, nil) + frame(3, "")
+	var open []rpc.Done
+	told := 0
+	serveAsyncRaw(f, rpc.ServerConfig{}, in, func(_ rpc.Payload, done rpc.Done) {
+		open = append(open, done)
+		call := len(open)
+		done.OnCancel(func(err error) {
+			if told++; call != 2 {
+				t.Errorf("call %d is told %v", call, err)
+			}
+			for _, done := range open {
+				must(t, done.Reply())
+			}
+		})
+	})
+	if told != 1 {
+		t.Errorf("%d calls were told", told)
+	}
+}
+
+// Whoever asks for room once nobody waits for the call is told, too.
+func TestOnRoomOfACancelledCallIsToldSoon(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	_, err := file.WriteString(strangersHello + limitedCall(1, 0) + frame(cancelKind|1, ""))
+	must(t, err)
+	told, inside := 0, false
+	must(t, rpc.ServeAsync(sameFD(theirs), f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		must(t, done.PartBytes(nil)) // all its credit
+		room := func() {
+			if told++; inside {
+				t.Error("it was told inside OnRoom")
+			}
+			if err := done.PartBytes(nil); err != rpc.ErrCanceled {
+				t.Errorf("PartBytes returned %v", err)
+			}
+			must(t, done.Reply())
+			must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+		}
+		done.OnCancel(func(error) {
+			must(t, f.Post(func() {
+				inside = true
+				done.OnRoom(room)
+				inside = false
+			}))
+		})
+	}))
+	if told != 1 {
+		t.Errorf("it was told %d times", told)
 	}
 }
 
@@ -185,13 +302,13 @@ func TestPartsOfACallOfTheChildAreThrough(t *testing.T) {
 			}
 		}
 		inside = true
+		if calls == 3 {
+			done.OnParts(nil, nil)
+		}
 		done.OnRoom(tell("room"))
 		done.OnParts(func(rpc.Payload) { t.Error("a part has come") }, tell("end"))
-		switch calls {
-		case 2:
+		if calls == 2 {
 			must(t, done.Reply())
-		case 3:
-			done.OnParts(nil, nil)
 		}
 		inside = false
 	}})
@@ -211,7 +328,7 @@ func TestPartsOfACallInTheBacklogWaitForItsHandler(t *testing.T) {
 	f := newFixture(t)
 	in := strangersHello + frame(1, "first") + windowCall(2, 100, true, nil) + frame(partKind|2, "a") + frame(partKind|2, "b") + frame(endKind|2, "")
 	var seen []string
-	serveAsyncRaw(f, rpc.ServerConfig{MaxConcurrent: 1}, in, func(request rpc.Payload, done rpc.Done) {
+	out := serveAsyncRaw(f, rpc.ServerConfig{MaxConcurrent: 1, Window: 20}, in, func(request rpc.Payload, done rpc.Done) {
 		if string(request) == "first" {
 			must(t, f.Post(func() { must(t, done.Reply()) }))
 			return
@@ -220,5 +337,8 @@ func TestPartsOfACallInTheBacklogWaitForItsHandler(t *testing.T) {
 	})
 	if fmt.Sprint(seen) != "[a b]" {
 		t.Errorf("the handler has seen %q", seen)
+	}
+	if strings.Contains(out, "\x60\x00\x00\x02") {
+		t.Errorf("credit is granted behind the end of the parts: %q", out)
 	}
 }

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -322,5 +323,25 @@ func TestServersRefuseBadInput(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Input that cannot be read has not ended.
+func TestServersReturnWhyTheyCannotRead(t *testing.T) {
+	for name, serve := range map[string]func(rpc.FDs) error{
+		"sync":       func(fds rpc.FDs) error { return rpc.ServeSync(fds, nil) },
+		"goroutines": func(fds rpc.FDs) error { return rpc.ServeGoroutines(fds, nil, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.Open(t.TempDir())
+			must(t, err)
+			defer dir.Close()
+			null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+			must(t, err)
+			defer null.Close()
+			if err := serve(twoFDs{int(dir.Fd()), int(null.Fd())}); !errors.Is(err, syscall.EISDIR) {
+				t.Errorf("the server returned %v", err)
+			}
+		})
 	}
 }

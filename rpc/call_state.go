@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -30,10 +31,14 @@ func (c *callState) happened(why error) {
 		c.ctx.end()
 	}
 	c.stopTimer()
-	defer c.tellRoom() // also if the other callback panics
+	callback.InTurn(c.tellCancel, c.tellRoom)
+}
+
+// tellCancel calls OnCancel's function, if there still is one.
+func (c *callState) tellCancel() {
 	if fn := c.onCancel; fn != nil {
 		c.onCancel = nil
-		fn(why)
+		fn(c.why)
 	}
 }
 
@@ -131,9 +136,6 @@ func (c *callState) later() {
 	c.stopTimer()
 	c.timer = c.loop.AfterFunc(0, func() {
 		c.timer = nil
-		if fn := c.onCancel; fn != nil {
-			c.onCancel = nil
-			fn(c.why)
-		}
+		c.tellCancel()
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -221,5 +222,19 @@ func TestReplyOfCallIsTheCallersOwn(t *testing.T) {
 	}
 	if string(first) != "first" {
 		t.Errorf("the first reply has become %q", first)
+	}
+}
+
+// A call that fails has no reply, whatever that of the call before was.
+func TestCallThatFailsHasNoReply(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.background()
+	if reply, err := c.Call(t.Context(), "echo", "yes"); err != nil || string(reply) != "\x03yes" {
+		t.Errorf("Call returned %q, %v", reply, err)
+	}
+	if reply, err := c.Call(t.Context(), "fail", "no"); err == nil || reply != nil {
+		t.Errorf("Call returned %q, %v", reply, err)
 	}
 }

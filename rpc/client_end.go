@@ -55,12 +55,13 @@ func (c *Client) end(cause error) {
 	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
 		c.result = &LostError{Cause: cause, Started: len(lost) > 0, idle: len(lost) == 0}
 	}
-	// Deferred, because a panic in a callback must not keep others waiting.
-	defer c.report()
-	defer c.settle()
-	defer c.endUpcalls()
-	defer c.endCanceled()
-	c.lose(lost, cause, consumed)
+	callback.InTurn(
+		func() { c.lose(lost, cause, consumed) },
+		c.endCanceled,
+		c.endUpcalls,
+		c.settle,
+		c.report,
+	)
 }
 
 // lose ends the calls in flight, of which the child has read the first consumed

@@ -133,4 +133,4 @@ func (c *Client) holdCalls(id uint32) error {
 func (c *Client) holdsBack() bool { return c.upcalls.hold || len(c.upcalls.unsent) > 0 }
 
 // endUpcalls tells those who answer the child's calls that it is gone.
-func (c *Client) endUpcalls() { c.upcalls.open.endFrom(0, c.endErr) }
+func (c *Client) endUpcalls() { c.upcalls.open.tellAll(c.endErr) }

@@ -281,3 +281,6 @@ func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
 
 // Buffered is how many bytes of calls the child's pipe has not taken.
 func Buffered(c *Client) int { return c.stream.Buffered() }
+
+// IsBacklogFull reports whether an async server begins to let the pipe push back for want of calls that may begin. It belongs to the loop.
+func IsBacklogFull(s *Server) bool { return s.out.(*asyncServer).backlog.calls.full() }

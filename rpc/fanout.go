@@ -26,7 +26,7 @@ type FanOutConfig struct {
 	// 0: no limit.
 	Timeout time.Duration
 	// StopOnError ends the taking of jobs at the first result with an error. Jobs
-	// that have been taken are finished.
+	// that have been taken are finished. What the sequence yields then is not taken.
 	StopOnError bool
 	// RunLoop has Results run the clients' loop on its own goroutine, which must
 	// be the loop's. false: the loop is run elsewhere, and Results is called on
@@ -162,7 +162,7 @@ func (m *Method[Req, Resp]) FanOut(ctx context.Context, clients []*Client, jobs 
 
 // Err is why not all jobs have been done, after Results has ended: ctx.Err(), an
 // ErrNoWorkers, the first error with StopOnError, ErrClosed if the loop has ended;
-// ErrFanOut for a misuse. It is nil if every job of the sequence has been given
+// ErrFanOut for a misuse, and if the sequence has ended its goroutine. It is nil if every job of the sequence has been given
 // to a child, however that ended, and after Results was left early.
 func (f *FanOut[Req, Resp]) Err() error {
 	f.mu.Lock()

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,27 @@ func TestFanOutErrorsAreResults(t *testing.T) {
 		var remote *rpc.RemoteError
 		if len(y.errs) != 2 || !errors.As(y.errs[1], &remote) || !errors.Is(y.errs[2], rpc.ErrTooLarge) {
 			t.Errorf("the errors are %v", y.errs)
+		}
+	})
+}
+
+// A sequence that ended its goroutine, as a FailNow in it does, was taken for one that had come to its end.
+func TestFanOutWhoseSequenceLeavesItsGoroutine(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(1, "sync", rpc.Config{})
+		f.elsewhere(config)
+		fan := double.FanOut(t.Context(), clients, func(yield func(job) bool) {
+			if yield(job{N: 0}) && yield(job{N: 1}) {
+				runtime.Goexit()
+			}
+		}, config)
+		y := newTally(t)
+		for r := range fan.Results() {
+			y.add(r)
+		}
+		y.complete(2)
+		if err := fan.Err(); !errors.Is(err, rpc.ErrFanOut) || !strings.Contains(err.Error(), "goroutine") {
+			t.Errorf("it ended with %v", err)
 		}
 	})
 }
@@ -71,6 +93,33 @@ func TestFanOutStopsOnTheFirstError(t *testing.T) {
 		if config.RunLoop {
 			_, err := askTyped(f, clients[0], double, job{N: 1})
 			must(t, err) // the clients are as good as before
+		}
+	})
+}
+
+// Results does not wait for a sequence of which no job is wanted any more.
+func TestFanOutThatStopsLeavesItsSequenceBehind(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(1, "sync", rpc.Config{})
+		f.elsewhere(config)
+		config.StopOnError = true
+		over, left := make(chan struct{}), make(chan struct{})
+		fan := double.FanOut(t.Context(), clients, func(yield func(job) bool) {
+			defer close(left)
+			yield(job{What: "fail"})
+			<-over
+			if yield(job{}) {
+				t.Error("another job is wanted")
+			}
+		}, config)
+		n := 0
+		for range fan.Results() {
+			n++
+		}
+		close(over)
+		<-left
+		if n != 1 || fan.Err() == nil {
+			t.Errorf("%d results, and Err is %v", n, fan.Err())
 		}
 	})
 }

@@ -1,9 +1,15 @@
 package rpc
 
+import "github.com/evfork/evfork/internal/wrap"
+
+// errFanLeft is why not all jobs were done of a sequence that has called runtime.Goexit, as a test's FailNow does.
+var errFanLeft = wrap.Error("rpc: bad fan-out: the sequence of jobs has ended its goroutine", ErrFanOut)
+
 // feed runs the sequence of jobs, on a goroutine of its own, and encodes their
 // requests: the loop has only to copy them.
 func (f *FanOut[Req, Resp]) feed() {
 	var encoding *fanJob[Req, Resp]
+	returned := false
 	defer func() {
 		r := recover()
 		f.mu.Lock()
@@ -12,6 +18,9 @@ func (f *FanOut[Req, Resp]) feed() {
 			f.open--
 		}
 		f.fed, f.panicked = true, r
+		if r == nil && !returned {
+			f.stopLocked(errFanLeft)
+		}
 		over := f.over.Load()
 		f.mu.Unlock()
 		if r != nil && over {
@@ -19,6 +28,12 @@ func (f *FanOut[Req, Resp]) feed() {
 		}
 		f.wake()
 	}()
+	f.feedJobs(&encoding)
+	returned = true
+}
+
+// feedJobs takes jobs until there are no more, or none are wanted. encoding is the one whose codec is at work.
+func (f *FanOut[Req, Resp]) feedJobs(encoding **fanJob[Req, Resp]) {
 	if !f.waitForRoom() {
 		return
 	}
@@ -27,9 +42,9 @@ func (f *FanOut[Req, Resp]) feed() {
 		if j == nil {
 			return
 		}
-		encoding = j
+		*encoding = j
 		request, err := f.method.appendRequest(j.request[:0], req)
-		encoding = nil
+		*encoding = nil
 		if err != nil {
 			f.finish(j, nil, err)
 			f.wake()

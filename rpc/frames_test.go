@@ -235,3 +235,22 @@ func (v *frameVector) checkClient(t *testing.T, calls []*result, events []string
 		}
 	}
 }
+
+// Only the first frame, if it is to be a hello, may be longer than the limit.
+func TestOnlyAHelloMayExceedTheLimit(t *testing.T) {
+	const limit = 10
+	first, second := frame(1, strings.Repeat("a", 100)), frame(2, strings.Repeat("b", 100))
+	for _, pieces := range [][]string{{first + second}, {first, second}, strings.Split(first+second, "")} {
+		var in [][]byte
+		for _, piece := range pieces {
+			in = append(in, []byte(piece))
+		}
+		frames, _, err := rpc.DecodeGreeted(limit, in...)
+		if len(frames) != 1 || frames[0].Word != 1 || err == nil || !strings.Contains(err.Error(), "frame of 100 bytes, more than the limit of 10") {
+			t.Errorf("in %d pieces: %v, %v", len(pieces), frames, err)
+		}
+		if frames, _, err := rpc.Decode(limit, in...); len(frames) != 0 || err == nil {
+			t.Errorf("without a hello, in %d pieces: %v, %v", len(pieces), frames, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/cborcodec"
 )
 
 // giveUp makes a call, waits until cond, and has the goroutine give up.
@@ -79,6 +80,48 @@ func TestTypedCallThatIsGivenUpWhileItWaitsIsNotMade(t *testing.T) {
 		f.until(func() bool { return g.c.InFlight() == 0 })
 		g.all.Wait()
 	})
+}
+
+// watchedCodec is CBOR, and does something else while it encodes.
+type watchedCodec struct {
+	cborcodec.Codec
+	meanwhile func()
+}
+
+func (c watchedCodec) Append(buf []byte, value any) ([]byte, error) {
+	c.meanwhile()
+	return c.Codec.Append(buf, value)
+}
+
+// A goroutine that gives up while the loop encodes its request has to wait for that: then the request is its own again.
+func TestCallDoesNotReturnWhileItsRequestIsEncoded(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	encoded := false // the race detector tells if one does not come before the other
+	m := rpc.NewMethod[string, string]("strings", watchedCodec{meanwhile: func() {
+		cancel()
+		for range 1000 {
+			runtime.Gosched() // Call may do what it wants to
+		}
+		encoded = true
+	}})
+	if !rpc.Hands(m, "") {
+		t.Fatal("the call is not handed over")
+	}
+	returned := false
+	go func() {
+		_, err := m.Call(ctx, c, "")
+		if !encoded || !errors.Is(err, rpc.ErrCanceled) {
+			t.Errorf("the request is encoded: %v, and Call returned %v", encoded, err)
+		}
+		f.Post(func() { returned = true })
+	}()
+	f.until(func() bool { return returned })
+	_, err := file.WriteString(hello + frame(1, ""))
+	must(t, err)
+	f.until(func() bool { return c.InFlight() == 0 })
 }
 
 // What was kept for a call that was given up is used again, by one whose context has no end, too.

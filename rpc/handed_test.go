@@ -338,6 +338,10 @@ type (
 
 func (marshaling) MarshalBinary() ([]byte, error) { return nil, nil }
 
+type markedByte byte
+
+func (markedByte) MarshalBinary() ([]byte, error) { return nil, nil }
+
 func hands[T any](req T) bool {
 	return rpc.Hands(rpc.NewMethod[T, int]("", cborcodec.Codec{}), req)
 }
@@ -372,6 +376,15 @@ func TestCallsWithSmallValuesAreHandedOver(t *testing.T) {
 		"a pointer to a number":            {hands(new(int)), true},
 		"a large array":                    {hands([129]int{}), false},
 		"a list of large arrays":           {hands([][129]int{}), false},
+		"the largest array":                {hands([128]int{}), true},
+		"few pointers, all nil":            {hands(make([]*[]int, 64)), true},
+		"an array of anything":             {hands([2]any{}), false},
+		"a map of anything":                {hands(map[string]any{}), false},
+		"a list of those maps":             {hands([]map[string]any{}), false},
+		"an array of those maps":           {hands([2]map[string]any{}), false},
+		"a pointer to such a map":          {hands(&map[string]any{}), false},
+		"a map by pointers to lists":       {hands(map[*[]int]int{}), false},
+		"bytes with a method":              {hands([]markedByte{}), false},
 		"an interface":                     {hands(struct{ A any }{}), false},
 		"a recursive type":                 {hands(recursive{}), false},
 		"a type with a method":             {hands(marshaling{}), false},

@@ -1,6 +1,9 @@
 package rpc
 
-import "github.com/evfork/evfork/reactor"
+import (
+	"github.com/evfork/evfork/internal/callback"
+	"github.com/evfork/evfork/reactor"
+)
 
 // callOwner is who sends what a Done is given.
 type callOwner interface {
@@ -44,6 +47,9 @@ func (o *openCalls) add(id uint32) Done {
 	}
 	return Done{open: o, slot: i, gen: s.gen}
 }
+
+// at is the Done of the call in a slot; if the slot is free, of none.
+func (o *openCalls) at(i int) Done { return Done{open: o, slot: i, gen: o.slots[i].gen} }
 
 // take ends a call, and what it has asked for. It returns false if the call has ended before.
 func (o *openCalls) take(slot int, gen uint32) (id uint32, ok bool) {
@@ -111,19 +117,16 @@ func (o *openCalls) cancel(id uint32) {
 	o.stateOf(s).happened(ErrCanceled)
 }
 
-// endFrom ends what the open calls have asked for, from a slot on.
-func (o *openCalls) endFrom(i int, why error) {
-	defer func() {
-		if i < len(o.slots) { // a callback has panicked
-			o.endFrom(i, why)
+// tellAll tells the open calls, which are to be answered all the same, that nobody waits for their answers.
+func (o *openCalls) tellAll(why error) {
+	i := 0
+	callback.ToTheEnd(func() {
+		for i < len(o.slots) {
+			s := &o.slots[i]
+			i++
+			if s.gen%2 == 1 {
+				o.stateOf(s).happened(why)
+			}
 		}
-	}()
-	for i < len(o.slots) {
-		s := &o.slots[i]
-		i++
-		if s.gen%2 == 0 {
-			continue
-		}
-		o.stateOf(s).happened(why)
-	}
+	})
 }

@@ -13,7 +13,6 @@ import (
 type partsTable struct {
 	mu    sync.Mutex
 	calls map[uint32]*callParts
-	gone  error        // nothing comes any more
 	open  atomic.Int32 // those that have not been answered
 }
 
@@ -32,7 +31,6 @@ func (s *Server) addParts(id uint32, m *metadata) (*callParts, error) {
 	if t.calls == nil {
 		t.calls = map[uint32]*callParts{}
 	}
-	p.broken = t.gone
 	t.calls[id] = p
 	t.open.Add(1)
 	return p, nil
@@ -44,10 +42,9 @@ func (t *partsTable) find(id uint32) *callParts {
 	return t.calls[id]
 }
 
-// breakOff ends what waits for credit or parts.
+// breakOff ends what waits for credit or parts, when no frame is taken any more: no call is entered after it.
 func (t *partsTable) breakOff(why error) {
 	t.mu.Lock()
-	t.gone = why
 	calls := slices.Collect(maps.Values(t.calls))
 	t.mu.Unlock()
 	for _, p := range calls {

@@ -1,6 +1,10 @@
 package rpc
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/evfork/evfork/internal/callback"
+)
 
 // callQueue brings the calls of other goroutines to the loop: any number of
 // them are one post, and one wake-up. It is also where they, and the functions
@@ -101,19 +105,16 @@ func (q *callQueue) takeSubmitted() {
 // serve takes from those that wait, in their order, while there is room: a function of WaitReady is
 // called, a call that was given up is dropped, any other is made.
 func (q *callQueue) serve() {
-	if q.serving {
-		return // a function of WaitReady has led back here
+	if q.serving || q.waiting.empty() {
+		return // or a function of WaitReady has led back here
 	}
 	q.serving = true
-	c := q.client
-	returned := false
-	defer func() {
-		q.serving = false
-		if !returned && !q.waiting.empty() { // a callback has panicked
-			q.serve() // nothing else may happen that serves the others
-		}
-	}()
-	for !q.waiting.empty() && c.room() {
+	defer func() { q.serving = false }()
+	callback.ToTheEnd(q.serveWaiting) // nothing else may happen that serves the others
+}
+
+func (q *callQueue) serveWaiting() {
+	for c := q.client; !q.waiting.empty() && c.room(); {
 		w := q.waiting.shift()
 		switch {
 		case w.fn != nil:
@@ -130,7 +131,6 @@ func (q *callQueue) serve() {
 			err := c.makeCall(w)
 			if err == ErrFull {
 				q.waiting.unshift(w) // the bytes do not fit yet
-				returned = true
 				return
 			}
 			if err != nil {
@@ -138,7 +138,6 @@ func (q *callQueue) serve() {
 			}
 		}
 	}
-	returned = true
 }
 
 // room reports whether a waiting call should be made now. After the end there

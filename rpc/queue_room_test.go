@@ -83,8 +83,14 @@ func TestShutdownInWaitReadyEndsThoseBehindIt(t *testing.T) {
 	}
 }
 
-// So does one that nobody else waits behind yet.
+// So does one that nobody else waits behind yet, or some do when others come.
 func TestCallThatDoesNotFitYetIsFollowedByLaterOnes(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { testFollowing(t, 1) })
+	t.Run("with another", func(t *testing.T) { testFollowing(t, 2) })
+}
+
+// testFollowing has so many calls come to the loop together, of which the first does not fit, and then another each time.
+func testFollowing(t *testing.T, together int) {
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
@@ -102,14 +108,19 @@ func TestCallThatDoesNotFitYetIsFollowedByLaterOnes(t *testing.T) {
 		must(t, f.Poll(0))
 	}
 	var goroutines sync.WaitGroup
-	for i, payload := range []string{strings.Repeat("b", 700), "c"} {
+	for i, payload := range []string{strings.Repeat("b", 700), "c", "d"} {
 		expect(payload)
 		goroutines.Go(func() {
 			if reply, err := c.CallBytes(context.Background(), []byte(payload)); err != nil || string(reply) != payload {
 				t.Errorf("the call of %d bytes ended with %d, %v", len(payload), len(reply), err)
 			}
 		})
-		f.until(func() bool { return rpc.Waiting(c) == i+1 })
+		if i < together {
+			pollUntil(func() bool { return rpc.Submitted(c) == i+1 })
+		}
+		if i+1 >= together {
+			f.until(func() bool { return rpc.Waiting(c) == i+1 })
+		}
 	}
 	got := make([]byte, len(want))
 	goroutines.Go(func() {

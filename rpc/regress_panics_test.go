@@ -96,3 +96,23 @@ func TestPanicInWaitReadyKeepsNobodyBehindItWaiting(t *testing.T) {
 	}
 	f.works(c)
 }
+
+// Of several callbacks that panicked when a client ended only the last was heard of.
+func TestPanicsOfSeveralCallbacksAreAllHeardOf(t *testing.T) {
+	var heard []any
+	f := newFixtureWith(t, reactor.Config{OnPanic: func(p *reactor.Panic) { heard = append(heard, p.Value) }})
+	over := false
+	transport := f.start(pipes("async"))
+	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 3, OnError: func(error) { panic("in OnError") }})
+	f.works(c)
+	for i := range 3 {
+		must(t, c.Go(func(rpc.Payload, error) { panic(i) }, "hang"))
+	}
+	must(t, c.WaitReady(func() { panic("in WaitReady") }))
+	transport.OnEnd(func(error) { over = true })
+	transport.Abort(errors.New("no more"))
+	f.until(func() bool { return over })
+	if want := []any{0, 1, 2, "in WaitReady", "in OnError"}; !slices.Equal(heard, want) {
+		t.Errorf("the panics %v were heard of, and not %v", heard, want)
+	}
+}

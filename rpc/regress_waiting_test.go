@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func TestCallsThatAreGivenUpDoNotGoOnWaiting(t *testing.T) {
 }
 
 func testGivenUpWaiting(t *testing.T, try func(*testing.T, *rpc.Client) error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
@@ -76,6 +78,21 @@ func testGivenUpWaiting(t *testing.T, try func(*testing.T, *rpc.Client) error) {
 	must(t, <-called)
 	if err := <-streamed; err != rpc.ErrNoStreams {
 		t.Errorf("the stream that went on waiting ended with %v", err)
+	}
+	// What was kept for those that were given up serves others now.
+	const others = 100
+	ended := 0
+	for range others {
+		go func() {
+			_, err := c.Call(context.Background(), "another")
+			f.Post(func() { must(t, err); ended++ })
+		}()
+	}
+	for i := range others {
+		f.until(func() bool { return c.InFlight() == 1 })
+		_, err = file.WriteString(frame(uint32(3+i), ""))
+		must(t, err)
+		f.until(func() bool { return ended == i+1 })
 	}
 }
 

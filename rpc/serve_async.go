@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -174,8 +175,8 @@ func (a *asyncServer) begin(call *incoming, done Done) {
 		return
 	}
 	a.handler(call.payload, done)
-	if a.open.slots[done.slot].parts != nil { // also a plain call's, whose handler has asked for them
-		a.handlerReturned(done)
+	if p := a.open.slots[done.slot].parts; p != nil { // also a plain call's, whose handler has asked for them
+		a.handlerReturned(done, p)
 	}
 }
 
@@ -289,7 +290,9 @@ func (a *asyncServer) answerOpen(id uint32, reply Payload, failure error) error 
 // that is not its own error.
 func (a *asyncServer) endCalls(why error) {
 	why = cmp.Or(a.err, why, errInputEnded)
-	defer a.open.endAll()
-	defer a.open.endFrom(0, &LostError{Cause: why, Started: true})
-	a.endUpcalls(why)
+	callback.InTurn(
+		func() { a.endUpcalls(why) },
+		func() { a.open.tellAll(&LostError{Cause: why, Started: true}) },
+		a.open.endAll,
+	)
 }

@@ -126,6 +126,7 @@ func (s *Stream) giveUp(why error) {
 // be understood.
 func (s *Stream) spoil(why error) {
 	s.giveUp(why)
+	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -135,7 +136,10 @@ func (s *Stream) spoil(why error) {
 }
 
 // Cancel ends the call with ErrCanceled, unless it has ended; the child is told.
-func (s *Stream) Cancel() { s.giveUp(ErrCanceled) }
+func (s *Stream) Cancel() {
+	s.giveUp(ErrCanceled)
+	s.stop() // here: a call that waits for room may never come to the loop again, and ctx may last for long
+}
 
 // Parts returns the parts of the reply, in their order; each is a view that is valid until the next
 // is asked for. The sequence ends when the child has answered; if the call has

@@ -32,7 +32,6 @@ type streamedCall struct {
 
 	request []byte // of a call that the child has not been told of yet
 	started bool   // it has been
-	over    bool   // the call has ended here
 	listed  bool   // in client.streams.waiting
 
 	credit int64 // of parts of the reply that may come
@@ -58,7 +57,7 @@ const untoldEnd = math.MaxUint64
 // knows whether it has them, and the call waits; it does so also while there is no room
 // for its bytes, if waits is true.
 func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOptions, payload []byte, waits bool) error {
-	if c.config.Wire != Evfork || c.greeted && !c.understands.credits {
+	if c.greeted && !c.understands.credits { // as on AnyEvent's wires, from the start
 		return ErrNoStreams
 	}
 	if err := c.refusal(); err != nil {
@@ -118,8 +117,8 @@ func (s *streamedCall) start(payload []byte) error {
 
 // live reports whether the call is in flight and its caller waits for it.
 func (s *streamedCall) live() bool {
-	if s.client == nil || s.over {
-		return false // not begun, or ended
+	if s.client == nil {
+		return false // not begun
 	}
 	e := s.client.calls.find(s.id)
 	return e != nil && e.to == Completion(s)
@@ -210,7 +209,7 @@ func (s *streamedCall) send(part []byte) error {
 		return ErrNoInput
 	case uint64(len(part)) > uint64(c.maxFrame):
 		return ErrTooLarge
-	case !s.started || s.room <= 0:
+	case s.room <= 0: // as before the start
 		return ErrFull // the hello, or credit, has goOn called
 	case c.stream.Congested():
 		s.later()
@@ -243,7 +242,6 @@ func (s *streamedCall) endInput() {
 // follows, also if it has answered without waiting for them.
 func (s *streamedCall) Complete(reply Payload, err error) {
 	c := s.client
-	s.over = true
 	c.streams.open--
 	if s.started && s.meta.input && !s.ended {
 		s.ended = true

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -170,4 +171,76 @@ func TestSendOnTheLoopIsFullWhenTheBufferIsCongested(t *testing.T) {
 		f.hears(file, 1000)
 	}
 	must(t, s.Send(part))
+}
+
+// congesting fills its client's buffer when a part comes.
+type congesting struct {
+	result
+	t *testing.T
+	c *rpc.Client
+}
+
+func (q *congesting) Part(rpc.Payload) { must(q.t, q.c.GoBytes(nil, make([]byte, 992))) }
+
+// Credit that does not fit behind other frames is granted when these have been written.
+func TestCreditThatDoesNotFitIsGrantedLater(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	q := &congesting{t: t, c: c}
+	_, err := c.GoStream(q, rpc.StreamOptions{Window: 7}, nil)
+	must(t, err)
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	f.hears(file, len(clientHello+windowCall(1, 7, false, nil)))
+	_, err = file.WriteString(frame(partKind|1, "part"))
+	must(t, err)
+	want := frame(2, string(make([]byte, 992))) + credit(1, 12)
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	_, err = file.WriteString(frame(1, "") + frame(2, ""))
+	must(t, err)
+	f.until(func() bool { return c.InFlight() == 0 })
+	f.hearsNoMore(file)
+}
+
+// A streamed call may have been started once the child has read it, also if it was made before the hello.
+func TestLostStreamHasStartedIfItWasTold(t *testing.T) {
+	for _, told := range []bool{false, true} {
+		t.Run(fmt.Sprint(told), func(t *testing.T) {
+			f := newFixture(t)
+			transport, file := f.stranger()
+			c := f.client(transport, peer{}, rpc.Config{})
+			r := &result{}
+			_, err := c.GoStream(r, rpc.StreamOptions{Window: 7}, nil)
+			must(t, err)
+			f.hears(file, len(clientHello))
+			if told {
+				_, err = file.WriteString(ourHello)
+				must(t, err)
+				f.hears(file, len(windowCall(1, 7, false, nil)))
+			}
+			must(t, file.Close())
+			f.until(r.ended)
+			if lost, ok := errors.AsType[*rpc.LostError](r.err); !ok || lost.Started != told {
+				t.Errorf("the call ended with %#v", r.err)
+			}
+		})
+	}
+}
+
+func TestPartsMayBeAsLongAsFrames(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxFrame: 100})
+	s, err := c.GoStream(nil, rpc.StreamOptions{Input: true}, nil)
+	must(t, err)
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	f.until(func() bool { return rpc.Greeted(c) })
+	if err := s.Send(make([]byte, 101)); err != rpc.ErrTooLarge {
+		t.Errorf("Send of too much returned %v", err)
+	}
+	must(t, s.Send(make([]byte, 100)))
 }

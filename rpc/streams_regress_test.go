@@ -205,3 +205,45 @@ func TestPartOfACallThatWasDroppedComesBeforeTheirEnd(t *testing.T) {
 	must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
 	must(t, <-served)
 }
+
+// countingContext is a ctx without an end that knows how many wait for it.
+type countingContext struct {
+	context.Context
+	waiting *int
+}
+
+func (countingContext) Done() <-chan struct{} { return make(chan struct{}) }
+func (countingContext) Value(any) any         { return nil }
+
+func (c countingContext) AfterFunc(func()) (stop func() bool) {
+	*c.waiting++
+	stopped := false
+	return func() (first bool) {
+		if first = !stopped; first {
+			stopped = true
+			*c.waiting--
+		}
+		return first
+	}
+}
+
+// Streams that were cancelled while they waited for room were held by their ctx for as long as that lasted.
+func TestCancelledStreamIsNotHeldByItsContext(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("async"), rpc.Config{MaxInFlight: 1})
+	f.works(c)
+	held := f.begin(c, "hold")
+	waiting := 0
+	for range 100 {
+		c.CallStream(countingContext{t.Context(), &waiting}, rpc.StreamOptions{}, request("sum")).Cancel()
+	}
+	for range 3 {
+		must(t, f.Poll(0))
+	}
+	if waiting > 0 {
+		t.Errorf("%d of 100 streams are held by their ctx", waiting)
+	}
+	if rpc.AnyWaiting(c) || held.ends > 0 {
+		t.Errorf("%d wait for room", rpc.Waiting(c))
+	}
+}

@@ -164,6 +164,5 @@ func (a *asyncServer) endUpcalls(why error) {
 	if t := a.upcalls.loop.timer; t != nil {
 		t.Stop()
 	}
-	defer a.upcalls.endCanceled()
-	a.upcalls.end(why)
+	callback.InTurn(func() { a.upcalls.end(why) }, a.upcalls.endCanceled)
 }

@@ -198,7 +198,9 @@ func (u *upcalls) end(why error) {
 	lost := u.table.drain()
 	close(u.over)
 	u.mu.Unlock()
-	defer u.tellRoom() // whoever waits for room is told why there is none
 	err := &LostError{Cause: why, Started: true}
-	callback.All(&lost, func(l call) { u.complete(l.to, nil, err) })
+	callback.InTurn(
+		func() { callback.All(&lost, func(l call) { u.complete(l.to, nil, err) }) },
+		u.tellRoom, // whoever waits for room is told why there is none
+	)
 }

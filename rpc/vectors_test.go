@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -97,24 +98,9 @@ func (c *vectorTalk) check(t *testing.T, w vectorWorker) {
 	for _, f := range c.In {
 		in = append(in, unhex(t, f.Frame)...)
 	}
-	cmd := exec.CommandContext(t.Context(), w.argv[0], w.argv[1:]...)
-	switch name, server, _ := strings.Cut(w.name, ", "); name {
-	case "go":
-		cmd.Env = append(os.Environ(), serveStdioEnv+"=1")
-		for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
-			if wire.String() == c.Wire {
-				p := peer{transport: "stdio", server: server, wire: wire, limit: 1}
-				cmd.Args = append(w.argv[:1:1], p.args()...)
-			}
-		}
-	case "perl":
-		cmd.Args = append(cmd.Args, strings.TrimPrefix(c.Wire, "anyevent-"))
-	}
-	var stderr strings.Builder
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &stderr
-	out, err := cmd.Output()
+	out, stderr, err := w.run(t, c.Wire, in)
 	if err != nil {
-		t.Fatalf("the worker ended with %v: %s", err, stderr.String())
+		t.Fatalf("the worker ended with %v: %s", err, stderr)
 	}
 	for _, want := range c.Out {
 		if out = want.follow(t, out); t.Failed() {
@@ -123,6 +109,52 @@ func (c *vectorTalk) check(t *testing.T, w vectorWorker) {
 	}
 	if len(out) > 0 {
 		t.Errorf("and then comes %x", out)
+	}
+}
+
+// run gives the worker its input on a wire, and returns its output.
+func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, stderr string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), w.argv[0], w.argv[1:]...)
+	switch language, server, _ := strings.Cut(w.name, ", "); language {
+	case "go":
+		cmd.Env = append(os.Environ(), serveStdioEnv+"=1")
+		for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync, rpc.AnyEventSync} {
+			if wire.String() == name {
+				p := peer{transport: "stdio", server: server, wire: wire, limit: 1}
+				cmd.Args = append(w.argv[:1:1], p.args()...)
+			}
+		}
+	case "perl":
+		cmd.Args = append(cmd.Args, strings.TrimPrefix(name, "anyevent-"))
+	}
+	var text strings.Builder
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &text
+	out, err = cmd.Output()
+	return out, text.String(), err
+}
+
+// A worker whose input ends in the middle of a frame says so by its exit. The one of the example node took it for an end.
+func TestWorkersDoNotTakeACutFrameForTheEnd(t *testing.T) {
+	for _, w := range vectorWorkers(t) {
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			wire, _, _ := strings.Cut(w.wires, " ")
+			call := frame(1, string(rpc.Strings("echo", "value")))
+			if wire == rpc.AnyEventSync.String() {
+				call = call[4:]
+			}
+			for _, cut := range []int{3, len(call) - 1} {
+				_, stderr, err := w.run(t, wire, []byte(call[:cut]))
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.ExitCode() <= 0 {
+					t.Errorf("after %d bytes of a frame of %d the worker ended with %v: %s", cut, len(call), err, stderr)
+				}
+			}
+		})
 	}
 }
 

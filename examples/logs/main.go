@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log"
 	"log/slog"
 	"os"
@@ -40,9 +41,10 @@ func parent(logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
 		OnEvent: func(event rpc.Payload) { record(logger.With("child", proc.Name()), event) },
-		OnError: func(err error) { logger.Error("child lost", "error", err) },
+		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
 		return err
@@ -54,7 +56,8 @@ func parent(logger *slog.Logger) error {
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these three and exits
-	return loop.Run(context.Background())
+	err = loop.Run(context.Background())
+	return errors.Join(err, lost)
 }
 
 // record logs an event of the child: level, message, keys and values.

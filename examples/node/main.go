@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log"
 	"strconv"
@@ -28,9 +29,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
 		OnEvent: func(event rpc.Payload) { show(event, nil) },
-		OnError: func(err error) { log.Print(err) },
+		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -42,7 +44,8 @@ func main() {
 		}
 	}
 	client.Shutdown() // no more calls: the worker answers these and exits
-	if err := loop.Run(context.Background()); err != nil {
+	err = loop.Run(context.Background())
+	if err := errors.Join(err, lost); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -58,3 +58,4 @@ process.stdin.on("data", (data) => {
   for (let size; unread.length >= 8 && unread.length >= 8 + (size = unread.readUInt32BE(4)); unread = unread.subarray(8 + size))
     frame(unread.readUInt32BE(0), unread.subarray(8, 8 + size));
 });
+process.stdin.on("end", () => { if (unread.length) throw new Error("truncated frame"); });

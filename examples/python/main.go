@@ -28,9 +28,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
 		OnEvent: func(event rpc.Payload) { fmt.Println("event:", text(event)) },
-		OnError: func(err error) { log.Print(err) },
+		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -44,7 +45,8 @@ func main() {
 		}
 	}
 	client.Shutdown() // no more calls: the worker answers these and exits
-	if err := loop.Run(context.Background()); err != nil {
+	err = loop.Run(context.Background())
+	if err := errors.Join(err, lost); err != nil {
 		log.Fatal(err)
 	}
 }

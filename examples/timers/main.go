@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"strconv"
@@ -33,9 +34,10 @@ func parent() error {
 	if err != nil {
 		return err
 	}
+	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
 		OnEvent: func(event rpc.Payload) { show(event, nil) },
-		OnError: func(err error) { log.Print(err) },
+		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
 		return err
@@ -46,7 +48,8 @@ func parent() error {
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these three and exits
-	return loop.Run(context.Background())
+	err = loop.Run(context.Background())
+	return errors.Join(err, lost)
 }
 
 // show prints a reply or an event.

@@ -50,9 +50,10 @@ func parent(worker, dir string) error {
 	if err != nil {
 		return err
 	}
+	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
 		OnEvent: func(event rpc.Payload) { show("", event, nil) },
-		OnError: func(err error) { log.Print(err) },
+		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
 		return err
@@ -67,7 +68,8 @@ func parent(worker, dir string) error {
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these six and exits
-	return loop.Run(context.Background())
+	err = loop.Run(context.Background())
+	return errors.Join(err, lost)
 }
 
 // show prints an event, or a reply behind the path it is about.

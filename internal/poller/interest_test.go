@@ -496,3 +496,36 @@ func TestEdgeReportsEachThingThatComes(t *testing.T) {
 		reported(3, poller.Read|poller.Write|poller.HangUp)
 	})
 }
+
+// Look says what a poller would report.
+func TestLookAgreesWithThePollers(t *testing.T) {
+	idle, ready, half, gone, lost := pipe(t), pipe(t), pipe(t), pipe(t), pipe(t)
+	put(t, ready.Write)
+	put(t, half.Write)
+	half.CloseWrite()
+	gone.CloseWrite()
+	lost.CloseRead()
+	one, other := socket(t)
+	put(t, other)
+	fds := []int{idle.Read, idle.Write, ready.Read, half.Read, gone.Read, lost.Write, one, other}
+	onEach(t, func(t *testing.T, p poller.Poller) {
+		for _, fd := range fds {
+			for _, interest := range []poller.Interest{poller.Read, poller.Write, poller.Read | poller.HangUp, everything} {
+				must(t, p.Add(fd, 1, interest))
+				events, err := p.Wait(0)
+				must(t, err)
+				var want poller.Interest
+				if len(events) > 0 {
+					want = events[0].Ready & interest
+				}
+				if got := poller.Look(fd, interest); got != want {
+					t.Errorf("of %d (%v) Look says %b, the poller %b", fd, interest, got, want)
+				}
+				must(t, p.Remove(fd))
+			}
+		}
+	})
+	if got := poller.Look(1<<20, everything); got != 0 {
+		t.Errorf("of a descriptor that is not open it says %b", got)
+	}
+}

@@ -77,11 +77,7 @@ func (p *pollPoller) Add(fd int, gen uint32, interest Interest) error {
 		p.places = append(p.places, 0)
 	}
 	p.places[fd] = int32(len(p.fds))
-	bits := pollBits(interest)
-	if !socket && isWriteOnly(fd) {
-		bits |= unix.POLLHUP // stays: see pollBits
-	}
-	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: bits})
+	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: pollAsks(fd, socket, interest)})
 	p.gens = append(p.gens, gen)
 	return nil
 }
@@ -116,6 +112,15 @@ func (p *pollPoller) forget(at int32) {
 	p.fds, p.gens = p.fds[:last], p.gens[:last]
 }
 
+// pollAsks are the bits to register a descriptor with. The POLLHUP of a pipe's write end stays: see pollBits.
+func pollAsks(fd int, socket bool, interest Interest) int16 {
+	bits := pollBits(interest)
+	if !socket && isWriteOnly(fd) {
+		bits |= unix.POLLHUP
+	}
+	return bits
+}
+
 // pollBits: POLLERR and POLLHUP are always reported, and so need no bit, except on
 // macOS. There POLLHUP asks for the read filter, which would make poll return at
 // once, without a report, while there is something to read; of a pipe's write end
@@ -148,11 +153,11 @@ func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	}
 	for at := 1; at < len(p.fds) && n > 0; {
 		bits := p.fds[at].Revents
-		p.fds[at].Revents = 0
 		if bits != 0 {
 			n--
-			p.report(int32(at), bits)
+			p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: pollReport(&p.fds[at], p.halfClosed)})
 		}
+		p.fds[at].Revents = 0
 		if bits&unix.POLLNVAL == 0 {
 			at++
 			continue
@@ -166,14 +171,14 @@ func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	return p.events, nil
 }
 
-func (p *pollPoller) report(at int32, bits int16) {
-	ready := pollReadiness(bits)
-	if bits&(unix.POLLERR|unix.POLLNVAL) == 0 && bits&unix.POLLHUP != 0 && p.halfClosed(int(p.fds[at].Fd)) {
+// pollReport translates what poll has said about a descriptor.
+func pollReport(fd *unix.PollFd, halfClosed func(fd int) bool) Interest {
+	if fd.Revents&(unix.POLLERR|unix.POLLNVAL) == 0 && fd.Revents&unix.POLLHUP != 0 && halfClosed(int(fd.Fd)) {
 		// Which of them, the operation will tell. macOS tells nothing where nothing is
 		// asked: elsewhere both have ended, and poll would return at once for ever.
-		ready = cmp.Or(pollReadiness(p.fds[at].Events&^unix.POLLHUP), everything)
+		return cmp.Or(pollReadiness(fd.Events&^unix.POLLHUP), everything)
 	}
-	p.events = append(p.events, Event{FD: p.fds[at].Fd, Gen: p.gens[at], Ready: ready})
+	return pollReadiness(fd.Revents)
 }
 
 // pollReadiness translates poll's bits; rule 4 of the contract.

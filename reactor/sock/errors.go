@@ -15,6 +15,8 @@ var (
 	// ErrTruncated: a datagram was longer than PacketConfig.MaxPacket. The rest
 	// of it is lost, and its beginning was not delivered.
 	ErrTruncated = errors.New("sock: datagram is longer than MaxPacket")
+	// ErrMaxPacket: PacketConfig.MaxPacket is more than any datagram has. It is the size of a buffer.
+	ErrMaxPacket = errors.New("sock: MaxPacket is above 64 MiB")
 	// ErrNoDescriptor: a connection or listener does not give access to a
 	// descriptor of its own. A *tls.Conn, for instance: its bytes are not the
 	// socket's.

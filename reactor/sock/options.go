@@ -77,7 +77,7 @@ func SetNoDelay(fd int, on bool) error {
 
 // Reset closes the stream of a TCP connection so that the other side gets an
 // error (ECONNRESET) instead of an EOF, and that no state of the connection is
-// kept (no TIME_WAIT). Bytes in flight either way are lost. OnClose(nil) follows,
+// kept (no TIME_WAIT). Bytes in flight either way are lost. OnClose follows
 // as after Stream.Close. On a Unix socket it does what Stream.Close does. The error
 // is the kernel's if the stream is not a socket's; it is closed all the same.
 func Reset(s *reactor.Stream) error {

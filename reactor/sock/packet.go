@@ -18,6 +18,10 @@ const (
 	// defaultMaxPacket is above the largest datagram of UDP, 65507 bytes.
 	defaultMaxPacket = 64 << 10
 
+	// mostMaxPacket is above the largest datagram of any system: on Linux a Unix one of 4 MiB leaves, whatever
+	// SO_SNDBUF is, and one of 5 MiB is ENOBUFS (6.18); others have less.
+	mostMaxPacket = 64 << 20
+
 	defaultMaxQueued = 256 << 10
 )
 
@@ -37,7 +41,8 @@ type PacketConfig struct {
 	OnDrain func()
 
 	// MaxPacket is the size of the largest datagram that is received, in bytes.
-	// 0: 64 kB, more than UDP has. There is one buffer per loop.
+	// 0: 64 kB, more than UDP has. There is one buffer per loop. Above 64 MiB, which no
+	// system's datagrams reach, it is refused with ErrMaxPacket.
 	MaxPacket int
 	// MaxQueued is how many bytes wait for room in the kernel before Send
 	// refuses more. 0: 256 kB. Negative: none, what finds no room is refused.
@@ -107,8 +112,12 @@ func newPacketConn(loop *reactor.Loop, op, network, address string, config Packe
 		config.MaxQueued = defaultMaxQueued
 	}
 	p := &PacketConn{network: n, name: address, fd: -1, config: config}
-	if err == nil && config.MaxPacket < 0 {
+	switch {
+	case err != nil:
+	case config.MaxPacket < 0:
 		err = reactor.ErrInvalid
+	case config.MaxPacket > mostMaxPacket:
+		err = ErrMaxPacket
 	}
 	if err == nil {
 		p.state, err = stateOf(loop)

@@ -3,6 +3,7 @@ package sock_test
 import (
 	"bytes"
 	"context"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -155,6 +156,23 @@ func TestDatagramThatIsTooLongIsReported(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A MaxPacket that was more than the memory has was accepted, and a panic when the first datagram came.
+func TestMaxPacketThatNoDatagramHasIsRefused(t *testing.T) {
+	loop := newLoop(t)
+	for size, want := range map[int]error{64<<20 + 1: sock.ErrMaxPacket, math.MaxInt: sock.ErrMaxPacket, math.MaxInt - 100: sock.ErrMaxPacket, -1: reactor.ErrInvalid} {
+		_, err := sock.ListenPacket(loop, "udp", "127.0.0.1:0", sock.PacketConfig{MaxPacket: size})
+		wantErr(t, err, want)
+		_, err = sock.DialPacket(loop, "udp", "127.0.0.1:9", sock.PacketConfig{MaxPacket: size})
+		wantErr(t, err, want)
+	}
+	var in inbox
+	config := in.config()
+	config.MaxPacket = 64 << 20
+	p, to := listenPacket(t, loop, "udp", "127.0.0.1:0", config)
+	must(t, p.SendTo([]byte("x"), to.AddrPort))
+	pollUntil(t, loop, func() bool { return len(in.data) == 1 })
 }
 
 func TestTooLongForTheNetworkIsAnError(t *testing.T) {
@@ -319,6 +337,25 @@ func TestQueuedDatagramToAnotherAddressDoesNotSpin(t *testing.T) {
 	drain(elsewhere)
 	pollUntil(t, loop, func() bool { return p.Stats().Queued == 0 })
 	p.Close()
+}
+
+// A panic of OnError over a datagram that was lost left those behind it in the queue for good, if room for them was waited
+// for by a timer; Send refused every other, and Shutdown waited for ever.
+func TestPanicOverALostDatagramDoesNotHoldUpThoseBehindIt(t *testing.T) {
+	panics := 0
+	loop := newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { panics++ }})
+	gone, _, p := full(t, loop, false, sock.PacketConfig{OnError: func(error) { panic("in OnError") }})
+	lost, err := sock.LocalAddr(gone)
+	must(t, err)
+	must(t, p.SendToPath([]byte("lost, too"), lost.Path))
+	var in inbox
+	_, to := listenPacket(t, loop, "unixgram", filepath.Join(t.TempDir(), "r"), in.config())
+	must(t, p.SendToPath([]byte("behind it"), to.Path))
+	must(t, os.Remove(lost.Path))
+	pollUntil(t, loop, func() bool { return len(in.data) > 0 })
+	if panics != 2 || in.data[0] != "behind it" || p.Stats().Queued > 0 {
+		t.Errorf("%d panics, received %q, %d bytes are queued", panics, in.data, p.Stats().Queued)
+	}
 }
 
 func TestWithoutAQueueDatagramsAreRefused(t *testing.T) {

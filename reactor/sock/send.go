@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -131,8 +132,10 @@ func (p *PacketConn) await(to *destination) error {
 	return nil
 }
 
-// flush sends what is queued.
-func (p *PacketConn) flush() {
+// flush sends what is queued, whichever callback panics: nothing else may come that would send the rest.
+func (p *PacketConn) flush() { callback.ToTheEnd(p.flushQueue) }
+
+func (p *PacketConn) flushQueue() {
 	for p.fd >= 0 && !p.queue.empty() {
 		next := p.queue.first()
 		err := p.sendNow(next.buf.B, &next.to)

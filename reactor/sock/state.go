@@ -3,6 +3,7 @@ package sock
 import (
 	"container/list"
 
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -17,6 +18,8 @@ type state struct {
 	ending  bool
 	lookups int // goroutines that resolve a name
 	owed    int // callbacks that have been posted
+
+	retrying bool // retry has been posted
 
 	buf     []byte      // for receiving datagrams; lent to OnPacket
 	onClose func(error) // of streams whose owner does not care
@@ -48,13 +51,20 @@ func stateOf(loop *reactor.Loop) (*state, error) {
 // Shutdown closes listeners and ends dials; datagrams that are queued are sent.
 func (s *state) Shutdown() {
 	s.ending = true
-	for e := s.open.Front(); e != nil; {
-		m := e.Value.(member)
-		e = e.Next()
-		if !m.flushing() {
-			m.end()
+	for m := s.idle(); m != nil; m = s.idle() {
+		m.end()
+	}
+}
+
+// idle is the first member that Shutdown need not wait for; nil if there is none. It is looked for anew after
+// each end, which may be that of others, too.
+func (s *state) idle() member {
+	for e := s.open.Front(); e != nil; e = e.Next() {
+		if m := e.Value.(member); !m.flushing() {
+			return m
 		}
 	}
+	return nil
 }
 
 // Close ends everything.
@@ -93,13 +103,27 @@ func (s *state) later(fn func()) {
 	})
 }
 
-// freed tells the listeners that have run out of descriptors that there is one.
+// freed tells the listeners that have run out of descriptors that there is one. They hear of it in a step of their
+// own: whoever gives back a descriptor must not find, inside that call, that their OnError has closed something.
 func (s *state) freed() {
+	if s.waiting.Len() > 0 && !s.retrying {
+		// An error means that the loop has failed, and they with it.
+		s.retrying = s.loop.Post(s.retry) == nil
+	}
+}
+
+// retry has all of those that wait now try again.
+func (s *state) retry() {
+	s.retrying = false
 	// One that cannot be watched again goes to the end of the list, and its OnError
 	// may close others.
-	for n := s.waiting.Len(); n > 0 && s.waiting.Len() > 0; n-- {
-		s.waiting.Front().Value.(*Listener).retry()
-	}
+	n := s.waiting.Len()
+	callback.ToTheEnd(func() {
+		for n > 0 && s.waiting.Len() > 0 {
+			n--
+			s.waiting.Front().Value.(*Listener).retry()
+		}
+	})
 }
 
 // closing adds to a stream's OnClose that its descriptor is free.

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -109,6 +110,16 @@ func (tr *Transport) kill(by child.Asked) {
 		tr.asked = by
 	}
 	tr.die(child.ExitState{Known: true, Code: -1, Signal: syscall.SIGKILL})
+}
+
+// protocolClosed is called when the client's stream has been closed, and why.
+func (tr *Transport) protocolClosed(err error) {
+	switch {
+	case err == error(reactor.ErrClosed): // itself: a panic may be an ErrClosed, too
+		tr.finish(err)
+	case err != nil && tr.gone == nil:
+		tr.suspect()
+	}
 }
 
 // struck is the end that Faults wanted.
@@ -218,7 +229,7 @@ func (tr *Transport) onNearClosed(err error) {
 		if tr.loop.Post(func() { tr.finish(tr.gone) }) != nil {
 			tr.finish(reactor.ErrClosed)
 		}
-	case errors.Is(err, reactor.ErrClosed):
+	case err == error(reactor.ErrClosed):
 		tr.finish(err)
 	}
 }
@@ -228,15 +239,16 @@ func (tr *Transport) finish(cause error) {
 	if tr.ended {
 		return
 	}
-	if s := tr.protocol; s != nil && !s.Closed() && cause != error(reactor.ErrClosed) {
-		s.Drain()
-	}
-	tr.ended, tr.cause = true, cause
-	defer tr.dispose()
-	for _, fn := range tr.onEnd {
-		fn(cause)
-	}
-	tr.onEnd = nil
+	callback.InTurn(
+		func() {
+			if s := tr.protocol; s != nil && !s.Closed() && cause != error(reactor.ErrClosed) {
+				s.Drain()
+			}
+		},
+		func() { tr.ended, tr.cause = true, cause },
+		func() { callback.All(&tr.onEnd, func(fn func(error)) { fn(cause) }) },
+		tr.dispose,
+	)
 }
 
 func (tr *Transport) dispose() {

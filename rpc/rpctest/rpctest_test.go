@@ -32,8 +32,13 @@ func must(t testing.TB, err error) {
 // everything else that the test leaves is reported.
 func newLoop(t *testing.T) *reactor.Loop {
 	t.Helper()
+	return newLoopWith(t, reactor.Config{})
+}
+
+func newLoopWith(t *testing.T, config reactor.Config) *reactor.Loop {
+	t.Helper()
 	rpctest.CheckLeaks(t)
-	loop, err := reactor.New(reactor.Config{})
+	loop, err := reactor.New(config)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := loop.Verify(); err != nil {

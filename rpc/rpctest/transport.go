@@ -1,7 +1,6 @@
 package rpctest
 
 import (
-	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -166,11 +165,9 @@ func (tr *Transport) Open(config reactor.StreamConfig) (*reactor.Stream, error) 
 	}
 	onClose := config.OnClose
 	config.OnClose = func(err error) {
+		defer tr.protocolClosed(err) // also if the callback panics
 		if onClose != nil {
 			onClose(err)
-		}
-		if errors.Is(err, reactor.ErrClosed) {
-			tr.finish(err)
 		}
 	}
 	s, err := tr.loop.NewStream(tr.clientRead, tr.clientWrite, config)

@@ -1,0 +1,94 @@
+package rpctest_test
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
+)
+
+// newSurvivor makes a loop that survives panics, and counts them.
+func newSurvivor(t *testing.T) (loop *reactor.Loop, panics *int) {
+	t.Helper()
+	panics = new(int)
+	return newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { *panics++ }}), panics
+}
+
+// saying writes a byte, and goes on as serve.
+func saying(serve func(rpc.FDs) error) func(rpc.FDs) error {
+	return func(fds rpc.FDs) error {
+		_, w := fds.FDs()
+		if _, err := syscall.Write(w, []byte("x")); err != nil {
+			return err
+		}
+		return serve(fds)
+	}
+}
+
+// A panic in one of several functions given to OnEnd kept those after it from being called.
+func TestPanicInOneOnEndDoesNotKeepOthersFromTheirs(t *testing.T) {
+	loop, panics := newSurvivor(t)
+	tr := rpctest.Start(t, loop, never)
+	ends := 0
+	for range 3 {
+		tr.OnEnd(func(error) { ends++; panic("in OnEnd") })
+	}
+	tr.Kill()
+	until(t, loop, func() bool { return *panics > 0 })
+	if ends != 3 || *panics != 3 {
+		t.Errorf("%d of 3 were called, and %d panics heard of", ends, *panics)
+	}
+}
+
+// A panic whose value was reactor.ErrClosed was taken for the end of the loop.
+func TestPanicWithErrClosedIsNotTheEndOfTheLoop(t *testing.T) {
+	loop, panics := newSurvivor(t)
+	tr := rpctest.Start(t, loop, saying(never))
+	var cause error
+	tr.OnEnd(func(err error) { cause = err })
+	_, err := tr.Open(reactor.StreamConfig{OnData: func([]byte) { panic(reactor.ErrClosed) }})
+	must(t, err)
+	until(t, loop, func() bool { return cause != nil })
+	if exit, ok := errors.AsType[*child.ExitError](cause); !ok || exit.State.Code != 0 || *panics != 1 {
+		t.Errorf("it ended with %v, after %d panics", cause, *panics)
+	}
+}
+
+// A child whose stream has failed in the parent, and that does not end by itself, was waited for as long as it liked; one
+// that is a process is put down.
+func TestChildWhoseStreamHasFailedIsPutDown(t *testing.T) {
+	loop, panics := newSurvivor(t)
+	block := make(chan struct{})
+	defer close(block)
+	hang := func(rpc.FDs) error { <-block; return nil }
+	tr := rpctest.StartWith(t, loop, rpctest.Config{EOFWait: time.Millisecond}, saying(hang))
+	var cause error
+	tr.OnEnd(func(err error) { cause = err })
+	_, err := tr.Open(reactor.StreamConfig{OnData: func([]byte) { panic("in OnData") }})
+	must(t, err)
+	until(t, loop, func() bool { return cause != nil })
+	exit, ok := errors.AsType[*child.ExitError](cause)
+	if !ok || exit.State.Signal != syscall.SIGKILL || exit.State.Asked != child.AskedByAbort || !errors.Is(cause, child.ErrClosedPipe) || *panics != 1 {
+		t.Errorf("it ended with %v, after %d panics", cause, *panics)
+	}
+}
+
+// A panic over the last bytes that a child had written kept its end from being told.
+func TestPanicOverTheLastBytesLeavesTheEnd(t *testing.T) {
+	loop, panics := newSurvivor(t)
+	tr := rpctest.Start(t, loop, saying(func(rpc.FDs) error { return nil }))
+	ended := false
+	tr.OnEnd(func(error) { ended = true })
+	s, err := tr.Open(reactor.StreamConfig{OnData: func([]byte) { panic("in OnData") }})
+	must(t, err)
+	must(t, s.Pause()) // so that the exit comes first
+	until(t, loop, func() bool { return ended })
+	if *panics != 1 {
+		t.Errorf("%d panics", *panics)
+	}
+}
