@@ -25,7 +25,8 @@ type Config struct {
 	// Worker names a function registered with Main: this program is started again.
 	Worker string
 	// Path is another program to start, looked up in this process's PATH if it has no
-	// slash. A relative one with a slash begins at Dir.
+	// slash. A relative one with a slash begins at Dir. One that speaks its protocol
+	// on stdin and stdout needs Transport Stdio.
 	Path string
 	// Args are the arguments after the program's name.
 	Args []string
@@ -53,7 +54,8 @@ type Config struct {
 	// Logger gets it line by line, stdout by Info and stderr by Warn, with the attributes
 	// child, pid and stream. nil: not logged.
 	Logger Logger
-	// StderrTail is how much of the end of stderr is kept, in bytes. 0: 4096.
+	// StderrTail is how much of the end of stderr is kept, in bytes; if a Go program crashes, half of it
+	// at most is for the beginning of what it wrote then. 0: 4096.
 	StderrTail int
 
 	// DeathSignal is sent to the child by the kernel when this process dies,

@@ -143,7 +143,7 @@ func (p *Process) reap(options int) bool {
 		p.state = exitState(status, &usage)
 	} // else ECHILD: somebody called wait4(-1) and has it
 	p.reaped = true
-	p.state.Stderr = p.stderr.tailBytes()
+	p.state.Stderr = p.stderr.tailBytes(p.state.maybeCrashed())
 	p.state.Lifetime = time.Since(p.started)
 	p.state.Asked = p.asked
 	return true

@@ -32,7 +32,8 @@ type ExitState struct {
 	Core bool
 	// Rusage is what the process and its reaped children used.
 	Rusage syscall.Rusage
-	// Stderr is the end of what the process wrote to stderr.
+	// Stderr is the end of what the process wrote to stderr. If that is not all that a Go program
+	// wrote when it crashed, the beginning of this, which has the cause, stands before it.
 	Stderr []byte
 	// Lifetime is the time from the start to the reaping.
 	Lifetime time.Duration
@@ -68,7 +69,8 @@ type ExitError struct {
 }
 
 // Error is like `child "resize" (pid 7) killed by signal 9 (killed)`, with the
-// reason before it and the end of stderr behind it, where there are any.
+// reason before it and the end of stderr behind it, where there are any; of a
+// Go program that crashed it is the beginning of what that wrote then.
 func (e *ExitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "child %q (pid %d) ", e.Name, e.PID)
@@ -76,7 +78,7 @@ func (e *ExitError) Error() string {
 		fmt.Fprintf(&b, "was put down: %v; ", e.Reason)
 	}
 	b.WriteString(e.State.String())
-	if tail := lastLines(e.State.Stderr); tail != "" {
+	if tail := shortStderr(e.State); tail != "" {
 		fmt.Fprintf(&b, "; stderr: %s", tail)
 	}
 	return b.String()
@@ -89,15 +91,22 @@ func (e *ExitError) Unwrap() error { return e.Reason }
 // put down. Package rpc asks for it.
 func (e *ExitError) Clean() bool { return e.State.Success() && e.Reason == nil }
 
-// lastLines is a tail short enough for an error's text; State.Stderr has it all.
-func lastLines(tail []byte) string {
+// shortStderr is a piece short enough for an error's text; Stderr has it all.
+func shortStderr(s ExitState) string {
 	const most = 400
-	text := strings.TrimSpace(string(tail))
-	if len(text) > most {
-		text = "…" + text[len(text)-most:]
+	text := strings.TrimSpace(string(s.Stderr))
+	if len(text) <= most {
+		return text
 	}
-	return text
+	if at := crashIn(text); s.maybeCrashed() && at >= 0 && len(text)-at > most {
+		return text[at:at+most] + "…"
+	}
+	return "…" + text[len(text)-most:]
 }
+
+// maybeCrashed reports whether the process ended as Go programs do that crash:
+// with code 2, or with GOTRACEBACK=crash by SIGABRT.
+func (s ExitState) maybeCrashed() bool { return s.Code == 2 || s.Signal == syscall.SIGABRT }
 
 // exitState translates what wait4 said.
 func exitState(status syscall.WaitStatus, usage *syscall.Rusage) ExitState {

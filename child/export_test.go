@@ -6,3 +6,12 @@ import "syscall"
 func ExitStateOf(status syscall.WaitStatus) ExitState {
 	return exitState(status, &syscall.Rusage{})
 }
+
+// StderrOf is what is kept of a crashed child's stderr that came in these pieces.
+func StderrOf(keep int, pieces ...string) string {
+	o := newTail(keep)
+	for _, piece := range pieces {
+		o.data([]byte(piece))
+	}
+	return string(o.tailBytes(true))
+}

@@ -21,10 +21,12 @@ type output struct {
 	line   []byte                              // begun, for the logger
 	tail   []byte                              // the last keep bytes, and up to as many before them
 	keep   int
+	crash  crashNote
 }
 
 func (p *Process) newOutput(name string, fd int, onData func([]byte), keep int) (*output, error) {
-	o := &output{onData: onData, keep: keep}
+	o := newTail(keep)
+	o.onData = onData
 	if logger := p.config.Logger; logger != nil {
 		o.attrs = []any{"child", p.Name(), "pid", p.pid, "stream", name}
 		o.log = logger.Info
@@ -40,11 +42,17 @@ func (p *Process) newOutput(name string, fd int, onData func([]byte), keep int) 
 	return o, nil
 }
 
+// newTail is an output that is only kept.
+func newTail(keep int) *output {
+	return &output{keep: keep, crash: crashNote{keep: min(mostOfCrash, keep/2)}}
+}
+
 func (o *output) data(data []byte) {
 	if o.onData != nil {
 		o.onData(data)
 	}
 	if o.keep > 0 {
+		o.crash.add(data)
 		o.remember(data)
 	}
 	if o.log != nil {
@@ -63,11 +71,16 @@ func (o *output) remember(data []byte) {
 	o.tail = append(o.tail, data...)
 }
 
-func (o *output) tailBytes() []byte {
+// tailBytes is the end of what was written, after the beginning of a crash that it is too short for.
+func (o *output) tailBytes(crashed bool) []byte {
 	if o == nil {
 		return nil
 	}
-	return bytes.Clone(o.tail[max(len(o.tail)-o.keep, 0):])
+	tail := bytes.Clone(o.tail[max(len(o.tail)-o.keep, 0):])
+	if crashed {
+		tail = o.crash.before(tail)
+	}
+	return tail
 }
 
 func (o *output) logLines(data []byte) {

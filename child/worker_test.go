@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,10 +102,31 @@ func endingStep(in *os.File, name, arg string) error {
 		return syscall.Kill(os.Getpid(), syscall.Signal(n))
 	case "fail":
 		return errors.New(arg)
+	case "overflow": // of the stack, so that the runtime gives up
+		debug.SetMaxStack(1 << 20)
+		return fmt.Errorf("the sum is %d", overflow(n))
+	case "deep-panic":
+		deepPanic(30, arg)
 	default:
 		return fmt.Errorf("no step %q", name)
 	}
 	return nil
+}
+
+func overflow(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return n + overflow(n+1)
+}
+
+// deepPanic panics below so many frames of its own.
+func deepPanic(frames int, text string) {
+	if frames == 0 {
+		panic(text)
+	}
+	deepPanic(frames-1, text)
+	runtime.KeepAlive(frames) // no loop is made of it
 }
 
 // flagsOf says whether the protocol's descriptors block and are closed on exec.

@@ -3,7 +3,8 @@ package reactor
 import "slices"
 
 // PauseWhileCongested couples reading to another stream's writing: s is paused
-// while to is Congested, whatever is written to it from wherever. It is
+// while to is Congested, whatever is written to it from wherever; to may be s
+// itself, as for a server that reads no requests while its answers are not read. It is
 // independent of Pause: the stream reads when neither holds it. A stream is
 // coupled to one other at most; nil undoes it. It also ends when either is
 // closed. Both belong to the same loop, or ErrInvalid is returned; ErrClosed if

@@ -152,6 +152,25 @@ func TestCongestionPausesAtOnceAndResumesWithoutACallback(t *testing.T) {
 	})
 }
 
+func TestStreamPausedByItsOwnCongestion(t *testing.T) {
+	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }
+	onLinks(t, config, func(t *testing.T, l *link) {
+		must(t, l.stream.PauseWhileCongested(l.stream))
+		l.fill(1000)
+		l.peer.Send(t, []byte("x"))
+		pollTimes(t, l.loop, 3)
+		if l.saw("data") || !l.stream.Congested() {
+			t.Errorf("congested %v, the callbacks were %v", l.stream.Congested(), l.calls)
+		}
+		l.pollUntil(func() bool {
+			l.peer.Available(t)
+			return l.saw("data")
+		})
+		l.stream.Close() // ends the coupling at both of its ends
+		verify(t, l.loop)
+	})
+}
+
 func TestCouplingEndsWithEitherStream(t *testing.T) {
 	config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 1000} }
 	onProxies(t, config, func(t *testing.T, p proxy) {

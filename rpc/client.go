@@ -89,5 +89,6 @@ func (c *Client) greet() {
 }
 
 // InFlight is the number of calls that have been made and have not ended,
-// abandoned ones included.
+// abandoned ones included. It does not say that the child lives: that of one that is
+// gone is low.
 func (c *Client) InFlight() int { return c.calls.count }

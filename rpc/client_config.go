@@ -20,10 +20,12 @@ type Config struct {
 	// child that does not keep to it violates the protocol. 0: 64.
 	MaxUpcalls int
 	// OnError is called if the child ends otherwise than in an orderly way, or
-	// with calls lost, after these have ended. The error is a *LostError.
+	// with calls lost, after these have ended: until then, in their callbacks, Go returns
+	// the error of the child already, and InFlight is low. The error is a *LostError.
 	OnError func(err error)
 	// OnDestroy is called when every call has been answered and the child is
-	// gone. Exactly one of OnError and OnDestroy is called, last.
+	// gone, also if it has exited with code 0 before Shutdown. Exactly one of OnError and
+	// OnDestroy is called, last: who replaces children does it in both.
 	OnDestroy func()
 
 	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.

@@ -53,7 +53,7 @@ func (c *Client) end(cause error) {
 	c.endErr = &LostError{Cause: cause}
 	c.unable = c.endErr // a better reason than any before
 	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
-		c.result = &LostError{Cause: cause, Started: len(lost) > 0}
+		c.result = &LostError{Cause: cause, Started: len(lost) > 0, idle: len(lost) == 0}
 	}
 	callback.InTurn(
 		func() { c.lose(lost, cause, consumed) },

@@ -78,11 +78,16 @@ type LostError struct {
 	// that it is safe to make it again. Else it may have been started. It is always
 	// true of a child's call: what its parent has read is not known.
 	Started bool
+
+	idle bool // no call is lost: it is only the child's end, for OnError
 }
 
 // Error says whether the call may have been started, and why it was lost.
 func (e *LostError) Error() string {
-	if e.Started {
+	switch {
+	case e.idle:
+		return fmt.Sprintf("rpc: child lost, and no call with it: %v", e.Cause)
+	case e.Started:
 		return fmt.Sprintf("rpc: call lost, and may have been started: %v", e.Cause)
 	}
 	return fmt.Sprintf("rpc: call lost before it was started: %v", e.Cause)

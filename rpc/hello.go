@@ -100,7 +100,7 @@ func countOrNone(n int) string {
 func parseHello(word uint32, payload Payload) (hello, error) {
 	if k, _ := Evfork.split(word); k != kindHello {
 		text := printable(appendFrame(nil, word, payload))
-		return hello{}, &ProtocolError{What: "the first frame is not a hello", Text: text}
+		return hello{}, &ProtocolError{What: "the first frame is not a hello: does the other side speak another Wire?", Text: text}
 	}
 	name, version, rest, err := nextField(payload)
 	if err == nil && string(name) != helloMagic {

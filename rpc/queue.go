@@ -46,6 +46,9 @@ func (q *callQueue) init(c *Client) {
 // WaitReady has fn called once, on the loop, as soon as there is room for a
 // call, after those who have been waiting longer. If the client ends first, fn
 // is called too, and finds that Go returns an error.
+//
+// The ends of calls do not tell as much: a call that has ended by its deadline or by Cancel takes
+// its room until the child has answered it.
 func (c *Client) WaitReady(fn func()) error {
 	if c.unable != nil {
 		return c.unable

@@ -632,3 +632,20 @@ func TestUpcallsOfAServerWhoseLoopIsStoppedEndWithThat(t *testing.T) {
 	}
 	must(t, unix.Close(ours))
 }
+
+// The end of a child that had no call was told as that of a call that had been lost.
+func TestErrorOfAnIdleChildSpeaksOfNoCall(t *testing.T) {
+	f := newFixture(t)
+	proc := f.spawn(pipes("sync"), child.Config{})
+	var w watched
+	c := f.client(proc, pipes("sync"), w.config(rpc.Config{}))
+	f.works(c)
+	must(t, proc.Kill())
+	f.until(w.ended)
+	if text := fmt.Sprint(w.err); !strings.HasPrefix(text, "rpc: child lost, and no call with it: child ") {
+		t.Errorf("OnError was told %q", text)
+	}
+	if err := c.Go(nil, "echo"); err == nil || !strings.HasPrefix(err.Error(), "rpc: call lost before it was started: ") {
+		t.Errorf("the call after that ended with %v", err)
+	}
+}
