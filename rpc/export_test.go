@@ -282,16 +282,11 @@ func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
 // Buffered is how many bytes of calls the child's pipe has not taken.
 func Buffered(c *Client) int { return c.stream.Buffered() }
 
-// How goroutines are woken in rows.
-const (
-	LeastRow     = leastRow
-	RowsEach     = rowsEach
-	MostGathered = mostGathered
-)
-
-// RowLength is how many goroutines of count wake one another; quick: the reads come quickly.
-func RowLength(count int, quick bool) int {
-	return (&wokenList{count: count, quick: quick}).rowLength()
+// WakesInRow reports whether goroutines whose replies come so long after others are woken in a row.
+func WakesInRow(after time.Duration, processors int) bool {
+	r := wokenRow{last: time.Now()}
+	r.begin(r.last.Add(after), processors)
+	return r.gathers
 }
 
 // IsBacklogFull reports whether an async server begins to let the pipe push back for want of calls that may begin. It belongs to the loop.

@@ -50,7 +50,7 @@ func (q *callQueue) giveWay() {
 		return
 	}
 	q.handOut()
-	q.wakeRows()
+	q.wakeRow()
 	yield.ToOthers(q.hasSubmitted)
 	q.turns.ended(began, time.Since(began))
 	q.takeSubmitted()

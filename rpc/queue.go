@@ -29,7 +29,7 @@ type callQueue struct {
 	batches sync.Pool   // of *replyBatch
 	batch   *replyBatch // what has come of the batch of frames that is being read; nil: nothing
 	turns   turns
-	woken   wokenList
+	row     wokenRow
 }
 
 func (q *callQueue) init(c *Client) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
@@ -106,12 +107,12 @@ func eachProcessors(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
-// manyRows is how many replies are rows for two processors as well, and a rest.
-const manyRows = 2*rpc.RowsEach*rpc.LeastRow + 3
+// many is how many replies come with one read.
+const many = 131
 
 func TestReplyReachesEveryGoroutineOfARow(t *testing.T) {
 	eachProcessors(t, func(t *testing.T) {
-		for _, n := range []int{1, 2, rpc.LeastRow - 1, rpc.LeastRow, rpc.LeastRow + 1, manyRows, rpc.MostGathered + 1} {
+		for _, n := range []int{1, 2, many, 1025} {
 			g := newPayloadCallers(newStanding(t), n, rpc.Config{})
 			g.answer(g.replies(0, n-1))
 			g.haveReplies(0, n-1)
@@ -123,7 +124,7 @@ func TestReplyReachesEveryGoroutineOfARow(t *testing.T) {
 func TestLongReplyReachesEveryGoroutineOfARow(t *testing.T) {
 	eachProcessors(t, func(t *testing.T) {
 		f := newStanding(t)
-		g := newCallers(f, handedStrings, rpc.Config{}, make([]string, manyRows))
+		g := newCallers(f, handedStrings, rpc.Config{}, make([]string, many))
 		long := strings.Repeat("x", rpc.SmallReply+1)
 		var frames strings.Builder
 		for i := range g.ends {
@@ -145,20 +146,20 @@ func TestLongReplyReachesEveryGoroutineOfARow(t *testing.T) {
 func TestGoroutineThatCannotGiveUpAnyMoreWakesTheNext(t *testing.T) {
 	eachProcessors(t, func(t *testing.T) {
 		var g *payloadCallers
-		g = newPayloadCallers(newStanding(t), manyRows, rpc.Config{OnEvent: func(rpc.Payload) { g.cancel() }})
-		g.answer(g.replies(0, manyRows-1) + frame(0, "an event"))
-		g.haveReplies(0, manyRows-1)
+		g = newPayloadCallers(newStanding(t), many, rpc.Config{OnEvent: func(rpc.Payload) { g.cancel() }})
+		g.answer(g.replies(0, many-1) + frame(0, "an event"))
+		g.haveReplies(0, many-1)
 	})
 }
 
 // A callback that panics behind replies does not keep their goroutines waiting.
 func TestPanicBehindRepliesKeepsNoGoroutineWaiting(t *testing.T) {
 	eachProcessors(t, func(t *testing.T) {
-		const before = manyRows / 2
-		g := newPayloadCallers(newStanding(t), manyRows, rpc.Config{OnEvent: func(rpc.Payload) { panic("expected") }})
-		g.answer(g.replies(0, before-1) + frame(0, "an event") + g.replies(before, manyRows-1))
+		const before = many / 2
+		g := newPayloadCallers(newStanding(t), many, rpc.Config{OnEvent: func(rpc.Payload) { panic("expected") }})
+		g.answer(g.replies(0, before-1) + frame(0, "an event") + g.replies(before, many-1))
 		g.haveReplies(0, before-1)
-		for i := before; i < manyRows; i++ {
+		for i := before; i < many; i++ {
 			if g.ends[i].err == nil {
 				t.Errorf("call %d, whose reply comes behind the panic, has ended: %+v", i, g.ends[i])
 			}
@@ -167,24 +168,13 @@ func TestPanicBehindRepliesKeepsNoGoroutineWaiting(t *testing.T) {
 }
 
 func TestRowsAreForOneProcessorAndForQuickReads(t *testing.T) {
-	const least, each = rpc.LeastRow, rpc.RowsEach
 	for _, c := range []struct {
-		processors, count int
-		quick             bool
-		want              int
-	}{
-		{1, least, true, 0},
-		{1, least - 1, true, 1},
-		{1, least, false, 1},
-		{2, 2*each*least - 1, true, 1},
-		{2, 2 * each * least, true, least},
-		{2, 2 * each * least, false, 1},
-		{4, 4 * each * (least + 1), true, least + 1},
-	} {
-		before := runtime.GOMAXPROCS(c.processors)
-		if got := rpc.RowLength(c.count, c.quick); got != c.want {
-			t.Errorf("%+v: a row has %d", c, got)
+		processors int
+		after      time.Duration
+		want       bool
+	}{{1, 0, true}, {1, rpc.LongTurn - 1, true}, {1, rpc.LongTurn, false}, {2, 0, false}} {
+		if got := rpc.WakesInRow(c.after, c.processors); got != c.want {
+			t.Errorf("%+v: %v", c, got)
 		}
-		runtime.GOMAXPROCS(before)
 	}
 }
