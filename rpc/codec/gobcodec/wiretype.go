@@ -62,50 +62,25 @@ func (c *checker) define(id typeID) {
 
 // definition reads what a kind is defined by; the first field is a name and a number again.
 func (c *checker) definition(t *wireType) {
+	name := func() { c.named() }
+	elem := func() { t.elem = c.id() }
 	switch t.kind {
 	case arrayKind:
-		c.fields(3, func(i int) {
-			switch i {
-			case 0:
-				c.named()
-			case 1:
-				t.elem = c.id()
-			case 2:
-				t.length = c.int()
-			}
-		})
+		c.structOf(name, elem, func() { t.length = c.int() })
 	case sliceKind:
-		c.fields(2, func(i int) {
-			switch i {
-			case 0:
-				c.named()
-			case 1:
-				t.elem = c.id()
-			}
-		})
+		c.structOf(name, elem)
 	case structKind:
-		c.fields(2, func(i int) {
-			switch i {
-			case 0:
-				c.named()
-			case 1:
-				t.fields = c.fieldTypes()
-			}
-		})
+		c.structOf(name, func() { t.fields = c.fieldTypes() })
 	case mapKind:
-		c.fields(3, func(i int) {
-			switch i {
-			case 0:
-				c.named()
-			case 1:
-				t.key = c.id()
-			case 2:
-				t.elem = c.id()
-			}
-		})
+		c.structOf(name, func() { t.key = c.id() }, elem)
 	case opaqueKind:
-		c.fields(1, func(int) { c.named() })
+		c.structOf(name)
 	}
+}
+
+// structOf reads a struct by a function for each field.
+func (c *checker) structOf(fields ...func()) {
+	c.fields(len(fields), func(i int) { fields[i]() })
 }
 
 // fieldTypes reads the list of a struct's fields.
@@ -122,14 +97,7 @@ func (c *checker) fieldTypes() []typeID {
 
 // named reads a struct of a name and a type's number.
 func (c *checker) named() (id typeID) {
-	c.fields(2, func(i int) {
-		switch i {
-		case 0:
-			c.skip(c.uint())
-		case 1:
-			id = c.id()
-		}
-	})
+	c.structOf(func() { c.skip(c.uint()) }, func() { id = c.id() })
 	return id
 }
 
