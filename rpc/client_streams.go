@@ -45,7 +45,7 @@ func (c *Client) creditCame(id uint32, payload Payload) error {
 		return err
 	}
 	if e := c.calls.find(id); e != nil {
-		if s, ok := e.to.(*streamedCall); ok && s.meta.input {
+		if s, ok := e.to.(*streamedCall); ok && s.meta.input && s.started { // else the child knows of no such call
 			s.room = addCredit(s.room, n)
 			s.end.mayGoOn()
 			s.endInput()

@@ -247,3 +247,41 @@ func TestCancelledStreamIsNotHeldByItsContext(t *testing.T) {
 		t.Errorf("%d wait for room", rpc.Waiting(c))
 	}
 }
+
+// Credit for a call that the child had not been told of yet let parts of its request go before the call.
+func TestCreditBeforeTheCallIsNone(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	options := rpc.StreamOptions{Window: 7, Input: true}
+	var first, second *rpc.LoopStream
+	var errs []error
+	r := &roomy{}
+	r.fn = func() {
+		if len(errs) == 0 { // behind the first call there is no room for this, nor for the second call
+			errs = append(errs, first.Send(make([]byte, 100)))
+			return
+		}
+		errs = append(errs, second.Send(nil))
+	}
+	first, err := c.GoStream(r, options, make([]byte, 900))
+	must(t, err)
+	end := &result{}
+	second, err = c.GoStream(end, options, make([]byte, 900))
+	must(t, err)
+	if err := first.Send(nil); err != rpc.ErrFull {
+		t.Errorf("Send before the hello returned %v", err)
+	}
+	_, err = file.WriteString(frame(helloWord, "\x06evfork\x011\x08features\x10metadata credits\x06window\x0220") + credit(2, 100))
+	must(t, err)
+	want := clientHello + windowCall(1, 7, true, make([]byte, 900)) + windowCall(2, 7, true, make([]byte, 900))
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	if len(errs) != 2 || errs[0] != rpc.ErrFull || errs[1] != rpc.ErrFull {
+		t.Errorf("Send returned %v", errs)
+	}
+	_, err = file.WriteString(frame(1, "\x04done") + frame(2, "\x04done"))
+	must(t, err)
+	f.until(func() bool { return r.ended() && end.ended() })
+}
