@@ -1,5 +1,5 @@
 // Package callback calls functions of users, where one that panics must not keep others from being called, nor their
-// panics from being heard of.
+// panics from being heard of; only those before a runtime.Goexit in the same list are not.
 package callback
 
 import (

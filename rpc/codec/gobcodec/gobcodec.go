@@ -22,7 +22,8 @@ import (
 // through before encoding/gob sees it: lengths against the bytes that are there, and no more than
 // 10,000 levels of nesting. Then the memory that it takes is bounded by the length of the encoding times the
 // size of the largest element. Types that have interfaces somewhere are exempt: whose values these are is known to
-// encoding/gob only. Let no child that may lie send such types, or use another codec.
+// encoding/gob only. A value in an interface of which the
+// type decoded into has none is an error, where encoding/gob skips it. Let no child that may lie send such types, or use another codec.
 type Codec struct{}
 
 // Name is "gob".
