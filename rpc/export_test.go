@@ -282,10 +282,21 @@ func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
 // Buffered is how many bytes of calls the child's pipe has not taken.
 func Buffered(c *Client) int { return c.stream.Buffered() }
 
+// CountsOfProcessors is how often reads count the processors that are so far apart.
+func CountsOfProcessors(reads int, apart time.Duration) (counts int) {
+	var r wokenRow
+	now := time.Now()
+	for range reads {
+		r.begin(now, func() int { counts++; return 1 })
+		now = now.Add(apart)
+	}
+	return counts
+}
+
 // WakesInRow reports whether goroutines whose replies come so long after others are woken in a row.
 func WakesInRow(after time.Duration, processors int) bool {
 	r := wokenRow{last: time.Now()}
-	r.begin(r.last.Add(after), processors)
+	r.begin(r.last.Add(after), func() int { return processors })
 	return r.gathers
 }
 

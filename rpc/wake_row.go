@@ -13,21 +13,28 @@ import (
 
 // wokenRow is those who are woken when what a read has brought has been acted on.
 type wokenRow struct {
-	gathers bool // that is being done, and they are to be a row
-	last    time.Time
+	gathers    bool // that is being done, and they are to be a row
+	last       time.Time
+	processors int
+	counted    time.Time // when processors was
 	waiterList
 }
 
 // begin says whether those are to be a row whose replies have come now. A row has the processor to its end (runnext
 // inherits the time slice), which the loop waits for: there is none if goroutines may compute between
 // their calls, as a longTurn between two reads tells.
-func (r *wokenRow) begin(now time.Time, processors int) {
-	r.gathers = processors == 1 && now.Sub(r.last) < longTurn
+func (r *wokenRow) begin(now time.Time, processors func() int) {
+	if now.Sub(r.counted) >= longTurn { // not for each read: counting takes a lock of the scheduler's, of which all loops have one
+		r.processors, r.counted = processors(), now
+	}
+	r.gathers = r.processors == 1 && now.Sub(r.last) < longTurn
 	r.last = now
 }
 
 // beginReplies is called before what has been read is acted on.
-func (q *callQueue) beginReplies() { q.row.begin(q.client.loop.Now(), runtime.GOMAXPROCS(0)) }
+func (q *callQueue) beginReplies() { q.row.begin(q.client.loop.Now(), processors) }
+
+func processors() int { return runtime.GOMAXPROCS(0) }
 
 // endReplies is called when what has been read has been acted on.
 func (q *callQueue) endReplies() {

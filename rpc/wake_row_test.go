@@ -178,3 +178,10 @@ func TestRowsAreForOneProcessorAndForQuickReads(t *testing.T) {
 		}
 	}
 }
+
+// With several loops all would wait for the scheduler's lock at every read.
+func TestProcessorsAreNotCountedForEachRead(t *testing.T) {
+	if n := rpc.CountsOfProcessors(100, rpc.LongTurn/10); n != 10 {
+		t.Errorf("100 reads, ten in a long turn, have counted the processors %d times", n)
+	}
+}
