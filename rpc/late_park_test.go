@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/evfork/evfork/child"
@@ -39,27 +40,30 @@ func TestLoopComesBackWithTheLastOfThoseWhoHaveReplies(t *testing.T) {
 	f := newFixture(t)
 	c := f.connect(pipes("sync"), rpc.Config{})
 	// Some tries are in vain: every 61st time the scheduler takes another goroutine, and the runtime has goroutines of its own.
-	for try := range 1000 {
+	const tries = 200
+	good := 0
+	for range tries {
 		first, second, without := rpc.NewLateCaller(c), rpc.NewLateCaller(c), rpc.NewLateCaller(c)
 		var goroutines sync.WaitGroup
-		var ran [2]bool
-		goroutines.Go(func() { first.Park(); ran[0] = true })
-		goroutines.Go(func() { second.Park(); ran[1] = true })
+		var ran atomic.Int32
+		goroutines.Go(func() { first.Park(); ran.Add(1) })
+		goroutines.Go(func() { second.Park(); ran.Add(1) })
 		goroutines.Go(func() {})
 		runtime.Gosched() // the first two yield, in their order
 		goroutines.Go(without.Park)
 		rpc.ActOnReplies(c, func() { first.End(); second.End() })
-		good := ran[0] && !without.Parked()
+		if ran.Load() > 0 && !without.Parked() { // the second may go on behind the loop
+			good++
+		}
 		without.End()
 		goroutines.Wait()
-		if !ran[0] || !ran[1] {
-			t.Fatalf("try %d: they have run: %v", try, ran)
-		}
-		if good {
-			return
+		if n := ran.Load(); n != 2 {
+			t.Fatalf("%d of two goroutines have run", n)
 		}
 	}
-	t.Error("the loop has never come back before a goroutine parked that has no reply")
+	if good < tries/2 {
+		t.Errorf("the loop has come back as it should %d times of %d", good, tries)
+	}
 }
 
 func TestWhetherGoroutinesParkLate(t *testing.T) {
