@@ -75,6 +75,9 @@ func (q *callQueue) endLate(w *waiter) {
 		return
 	}
 	q.late.last = w
+	if q.serving {
+		return // the calls of those who fail, and try again, would be served without end
+	}
 	if _, due := q.turns.due(time.Now); due {
 		q.awaitLast()
 		q.takeSubmitted()

@@ -139,3 +139,59 @@ func callUntilLost(t *testing.T, c *rpc.Client, goroutine int) {
 		}
 	}
 }
+
+// The loop does not give way to goroutines whose calls fail while it takes calls: they try again, and it would take these, too,
+// and those after them, before it came to what has been read.
+func TestCallsThatFailDoNotKeepTheLoopFromWhatItHasRead(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const tries = 20
+	bad := 0
+	for range tries {
+		if failuresBeforeAnEvent(t) > 1 {
+			bad++
+		}
+	}
+	if bad > tries/2 { // the loop may be interrupted
+		t.Errorf("%d times of %d, a call has failed again and again before an event that had been read", bad, tries)
+	}
+}
+
+// failuresBeforeAnEvent has a crowd make a call each, whose replies come together, and an event behind them, and then calls that
+// are too large. It returns how many of one goroutine have failed before the event.
+func failuresBeforeAnEvent(t *testing.T) (most int32) {
+	t.Helper()
+	const limit, goroutines, enough = 1000, 2*rpc.Crowd - 1, 100
+	f := newStanding(t)
+	var told atomic.Bool
+	var failures [goroutines]atomic.Int32
+	g := newCallers(f, handedStrings, rpc.Config{MaxFrame: limit, OnEvent: func(rpc.Payload) {
+		told.Store(true)
+		for i := range failures {
+			most = max(most, failures[i].Load())
+		}
+	}}, nil)
+	rpc.ParkLate(g.c)
+	replies := ""
+	for i := range goroutines {
+		replies += frame(uint32(i+1), "")
+		g.all.Go(func() {
+			_, err := g.c.CallBytes(context.Background(), nil)
+			for err == nil && !told.Load() && failures[i].Load() < enough {
+				if _, failure := g.c.CallBytes(context.Background(), make([]byte, limit+1)); !errors.Is(failure, rpc.ErrTooLarge) {
+					err = fmt.Errorf("a call that is too large has ended: %w", failure)
+				}
+				failures[i].Add(1)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	f.until(func() bool { return g.c.InFlight() == goroutines })
+	greet(f, g.peer)
+	say(f, g.peer, replies+frame(0, "an event"))
+	f.until(told.Load)
+	f.background()
+	g.all.Wait()
+	return most
+}
