@@ -54,8 +54,8 @@ type Dialing struct {
 // reason of every address that was tried. What done may do with the connection is
 // documented at Conn. If Dial itself returns an error, done is not called.
 //
-// The loop's Run does not return while a dial is under way; the loop's Close and
-// Shutdown end it with reactor.ErrClosed.
+// The loop's Run does not return while a dial is under way; the end of the loop (Close,
+// Shutdown, or the panic of a callback) ends it with reactor.ErrClosed.
 //
 // A host name is looked up as Resolve does it, on a goroutine. An IP literal, an
 // empty host (this machine) and a path need none. Of several addresses, versions
