@@ -36,6 +36,7 @@ type DialConfig struct {
 type Dialing struct {
 	state   *state
 	element *list.Element // of state.open; nil: it has ended
+	ended   *list.Element // of state.owed, when the loop has ended it
 	network network
 	address string
 	config  DialConfig
@@ -117,6 +118,7 @@ func (d *Dialing) begin(loop *reactor.Loop) error {
 // done has been called, is harmless.
 func (d *Dialing) Stop() {
 	if d.element == nil {
+		d.state.takeBack(d.ended)
 		return
 	}
 	d.state.open.Remove(d.element)
@@ -168,7 +170,7 @@ func (d *Dialing) failure(reasons failures) error {
 
 func (d *Dialing) end() {
 	d.Stop()
-	d.state.later(func() { d.done(nil, d.failure(failures{reactor.ErrClosed})) })
+	d.ended = d.state.later(func() { d.done(nil, d.failure(failures{reactor.ErrClosed})) })
 }
 
 func (d *Dialing) flushing() bool { return false }

@@ -1,6 +1,7 @@
 package sock_test
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 
@@ -40,6 +41,44 @@ func TestFailedLoopEndsWhatIsOpen(t *testing.T) {
 			}
 			for _, err := range errs {
 				wantErr(t, err, reactor.ErrClosed)
+			}
+		})
+	}
+}
+
+// A dial or look-up that the end of the loop had ended, and that was stopped before its function was called, had
+// that called all the same.
+func TestWhatIsStoppedWhileTheLoopEndsIsNotCalledBack(t *testing.T) {
+	for name, end := range map[string]func(*reactor.Loop) error{
+		"Close":    (*reactor.Loop).Close,
+		"Shutdown": func(l *reactor.Loop) error { return l.Shutdown(context.Background()) },
+		"a panic": func(l *reactor.Loop) error {
+			defer func() { recover() }()
+			l.AfterFunc(0, func() { panic("on purpose") })
+			return l.Poll(0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			var stops []func()
+			calls := 0
+			called := func() {
+				calls++
+				for _, stop := range stops {
+					stop()
+				}
+			}
+			for range 2 {
+				config := sock.DialConfig{Resolver: hangingResolver()}
+				d, err := sock.Dial(loop, "tcp", "slow.test.:1", config, func(*sock.Conn, error) { called() })
+				must(t, err)
+				r, err := sock.Resolve(loop, "tcp", "slow.test.:1", config.Resolver, func([]netip.AddrPort, error) { called() })
+				must(t, err)
+				stops = append(stops, d.Stop, r.Stop)
+			}
+			must(t, end(loop))
+			if calls != 1 {
+				t.Errorf("there were %d calls, of which the first stopped the others", calls)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ type state struct {
 	waiting list.List // of *Listener: they wait for a descriptor to become free
 	ending  bool
 	lookups int       // goroutines that resolve a name
-	owed    list.List // of func(), callbacks that have been posted; nil: has been made
+	owed    list.List // of func(), callbacks that have been posted; nil: has been made or taken back
 
 	retrying bool // retry has been posted
 
@@ -104,19 +104,27 @@ func (s *state) loopEnded() {
 // Release has nothing to do: all has ended with the loop.
 func (s *state) Release() {}
 
-// later makes a callback that must not be made inside the call that caused it.
-func (s *state) later(fn func()) {
+// later makes a callback that must not be made inside the call that caused it, unless it is taken back before.
+func (s *state) later(fn func()) *list.Element {
 	e := s.owed.PushBack(fn)
 	// An error means that the loop has failed: see loopEnded.
 	_ = s.loop.Post(func() { s.pay(e) })
+	return e
 }
 
 // pay makes a callback that is owed, once.
 func (s *state) pay(e *list.Element) {
 	if fn, ok := e.Value.(func()); ok {
+		s.takeBack(e)
+		fn()
+	}
+}
+
+// takeBack forgets a callback, which may be nil, or have been made.
+func (s *state) takeBack(e *list.Element) {
+	if e != nil && e.Value != nil {
 		s.owed.Remove(e)
 		e.Value = nil
-		fn()
 	}
 }
 
