@@ -72,7 +72,7 @@ func TestWhatIsStoppedWhileTheLoopEndsIsNotCalledBack(t *testing.T) {
 				config := sock.DialConfig{Resolver: hangingResolver()}
 				d, err := sock.Dial(loop, "tcp", "slow.test.:1", config, func(*sock.Conn, error) { called() })
 				must(t, err)
-				r, err := sock.Resolve(loop, "tcp", "slow.test.:1", config.Resolver, func([]netip.AddrPort, error) { called() })
+				r, err := sock.Resolve(loop, "tcp", "slow.test.:1", hangingResolver(), func([]netip.AddrPort, error) { called() })
 				must(t, err)
 				stops = append(stops, d.Stop, r.Stop)
 			}
