@@ -44,11 +44,10 @@ func (c *Client) abandon(e *call) Completion {
 
 // endCanceled tells those whose calls were cancelled.
 func (c *Client) endCanceled() {
-	defer func() { // also if a callback panics
-		c.canceled = nil
-		c.callsOver()
-	}()
-	callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) })
+	callback.InTurn(
+		func() { callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) }) },
+		c.callsOver,
+	)
 }
 
 // callsOver is called when calls have ended otherwise than by what has come from the child: those of
@@ -87,11 +86,14 @@ func (c *Client) armTimer() {
 	c.armed, c.armedFor = true, first.at
 }
 
-// expire ends the calls whose deadlines have passed.
+// expire is called when the first call's time has come.
 func (c *Client) expire() {
 	c.armed = false
-	defer c.callsOver()
-	defer c.armTimer() // also if a callback panics
+	callback.InTurn(c.endDue, c.armTimer, c.callsOver)
+}
+
+// endDue ends the calls whose deadlines have passed.
+func (c *Client) endDue() {
 	now := c.timebase.at(c.loop.Now())
 	for c.endErr == nil {
 		first, any := c.calls.first()

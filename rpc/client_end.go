@@ -20,9 +20,7 @@ func (c *Client) Shutdown() {
 		return
 	}
 	c.closing = true
-	c.refuse(ErrShutdown)
-	c.closeInput()
-	c.checkDone()
+	callback.InTurn(func() { c.refuse(ErrShutdown) }, c.closeInput, c.checkDone)
 }
 
 // checkDone stops the child when it has nothing left to do for us.
