@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/evfork/evfork/internal/callback"
@@ -117,26 +118,33 @@ func (c *Client) stopTimer() {
 	}
 }
 
-// sendCancel tells the child that nobody waits for a call any more. If there is no
-// room for that now, it is told later.
+// sendCancel tells the child that nobody waits for a call any more. If its hello has not come, or
+// there is no room for that now, it is told later.
 func (c *Client) sendCancel(id uint32) {
-	if !c.understands.cancel {
+	switch {
+	case !c.greeted:
+	case !c.understands.cancel || c.control(kindCancel.word(id), nil) != ErrFull:
 		return
 	}
-	if c.control(kindCancel.word(id), nil) == ErrFull {
-		c.untold = append(c.untold, id)
+	c.untold = append(c.untold, id)
+}
+
+// tellCancels sends the cancels that were left for later.
+func (c *Client) tellCancels() {
+	for _, id := range c.takeUntold() {
+		c.sendCancel(id)
 	}
 }
 
-// tellCancels sends the cancels for which there was no room.
-func (c *Client) tellCancels() {
+// takeUntold takes the list of calls whose cancel the child has to be told of; those that it has answered
+// since are not in it.
+func (c *Client) takeUntold() []uint32 {
 	ids := c.untold
 	c.untold = nil
-	for _, id := range ids {
-		if e := c.calls.find(id); e != nil && e.isAbandoned() {
-			c.sendCancel(id)
-		}
-	}
+	return slices.DeleteFunc(ids, func(id uint32) bool {
+		e := c.calls.find(id)
+		return e == nil || !e.isAbandoned()
+	})
 }
 
 // endOf is how a call ends whose ctx has ended.
