@@ -41,7 +41,7 @@ func (p *callParts) over() {
 		return
 	}
 	p.mu.Lock()
-	if !p.answered {
+	if !p.answered && (p.limited || p.input) { // else it is a plain call, and not in the table
 		p.server.partsTable.open.Add(-1)
 	}
 	p.answered = true
