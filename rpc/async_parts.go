@@ -32,7 +32,7 @@ func (d Done) OnParts(part func(part Payload), end func()) {
 		d.tellEnd(end)
 		return
 	case s.parts == nil:
-		s.parts = &callParts{server: a.Server, id: s.id, ended: true} // of a plain call, for which nothing comes
+		s.parts = &callParts{server: a.Server, id: s.id, ended: true}
 	}
 	s.parts.async.onPart, s.parts.async.onEnd = part, end
 }

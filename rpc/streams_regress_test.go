@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -286,48 +284,6 @@ func TestCreditBeforeTheCallIsNone(t *testing.T) {
 	_, err = file.WriteString(frame(1, "\x04done") + frame(2, "\x04done"))
 	must(t, err)
 	f.until(func() bool { return r.ended() && end.ended() })
-}
-
-// A handler that had asked for parts of a plain call, of which there are none, made the server read on for them, and ask the
-// parent to hold calls back, also one that does not know of that: on AnyEvent's wires it was taken for a reply.
-func TestPlainCallsAreNotReadOnFor(t *testing.T) {
-	for _, wire := range []rpc.Wire{rpc.AnyEventAsync, rpc.Evfork} {
-		t.Run(wire.String(), func(t *testing.T) {
-			f := newFixture(t)
-			ours, theirs := socketpair(t)
-			file, large := fileOf(ours), strings.Repeat("x", 1<<20)
-			defer file.Close()
-			server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: wire, MaxConcurrent: 1})
-			must(t, err)
-			in, want := frame(1, "")+frame(2, large), frame(1, "")+frame(2, "")
-			if wire == rpc.Evfork {
-				in, want = hello+in, ourHello+want
-			}
-			var open []rpc.Done
-			written := make(chan error, 1)
-			go func() {
-				_, err := file.WriteString(in)
-				for unread := true; unread && err == nil; {
-					err = f.Do(context.Background(), func() {
-						_, _, err := unix.Recvfrom(theirs, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-						unread = err == nil
-					})
-				}
-				must(t, f.Post(func() { must(t, open[0].ReplyBytes(nil)) }))
-				written <- errors.Join(err, syscall.Shutdown(ours, syscall.SHUT_WR))
-			}()
-			must(t, server.ServeAsync(f.Loop, func(request rpc.Payload, done rpc.Done) {
-				done.OnParts(func(rpc.Payload) {}, nil)
-				if open = append(open, done); len(request) > 0 {
-					must(t, done.ReplyBytes(nil))
-				}
-			}))
-			must(t, <-written)
-			if out := readToEnd(file); out != want {
-				t.Errorf("the server says %q", out)
-			}
-		})
-	}
 }
 
 // A handler of a call of the child was told that the parts, of which there are none, are through, also when the child had
