@@ -43,7 +43,7 @@ func (d Done) tellEnd(end func()) {
 		return
 	}
 	d.open.loop.Post(func() {
-		if d.open.slots[d.slot].gen == d.gen {
+		if d.open.slots[d.slot].gen == d.gen && !d.isGivenUp() {
 			end()
 		}
 	})
