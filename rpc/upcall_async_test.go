@@ -71,12 +71,14 @@ func TestServerEndsWithAnUpcallThatWasCancelled(t *testing.T) {
 		call, err := a.GoParentWith(r, rpc.CallOptions{}, nil)
 		must(t, err)
 		must(t, done.Reply())
-		f.AfterFunc(0, func() { // in the iteration, the EOF comes next, and then the end of the call
+		must(t, f.Post(func() {
 			a.endInput(t)
-			if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
-				t.Error("CancelParent reports the wrong thing, or ends the call at once")
-			}
-		})
+			f.AfterFunc(0, func() { // in the next iteration; the EOF comes behind it, and then the end of the call
+				if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
+					t.Error("CancelParent reports the wrong thing, or ends the call at once")
+				}
+			})
+		}))
 	})
 	if r.ends != 1 || r.err != rpc.ErrCanceled {
 		t.Errorf("the call ended %d times, with %v", r.ends, r.err)

@@ -1,0 +1,39 @@
+package rpc_test
+
+import (
+	"testing"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// The order in which a child reads what a client says of a streamed call.
+
+// A cancel for which there was no room comes before the end of the parts, also if there is room by the time when the
+// caller says that it has no others.
+func TestCancelThatWaitsForRoomComesBeforeTheEndOfTheParts(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	_, err := file.WriteString(ourHello)
+	must(t, err)
+	r := &result{}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true, Window: 7}, nil)
+	must(t, err)
+	want := clientHello + windowCall(1, 7, true, nil)
+	f.hears(file, len(want))
+	payload := make([]byte, 992)
+	must(t, f.Post(func() {
+		must(t, c.GoBytes(nil, payload))
+		s.Cancel()
+	}))
+	must(t, f.Poll(0)) // which ends with the writing of the call: what could not be sent follows in the next
+	s.CloseSend()
+	want = frame(2, string(payload)) + frame(cancelKind|1, "") + frame(endKind|1, "")
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	_, err = file.WriteString(frame(1, "") + frame(2, ""))
+	must(t, err)
+	f.until(func() bool { return r.ended() && c.InFlight() == 0 })
+	f.hearsNoMore(file)
+}
