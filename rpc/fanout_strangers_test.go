@@ -169,6 +169,7 @@ func TestFanOutsJobThatComesBackIsFollowedByOthers(t *testing.T) {
 	must(t, s.files[1].Close())
 	s.f.until(func() bool { return s.clients[1].InFlight() == 0 })
 	s.give(job{N: 4})
+	s.f.until(func() bool { return rpc.JobsQueued(s.fan) == 2 })
 	for n := range 4 {
 		s.answer(0, 1)
 		s.f.until(func() bool { return len(s.results) == n+1 })
@@ -178,17 +179,19 @@ func TestFanOutsJobThatComesBackIsFollowedByOthers(t *testing.T) {
 
 // With a client that is gone, the jobs that it would have room for are not taken.
 func TestFanOutTakesNoJobsForALostClient(t *testing.T) {
-	s := newStrangersFan(newFixture(t), 2, rpc.Config{}, rpc.FanOutConfig{Window: 2}, nil)
+	var w watched
+	s := newStrangersFan(newFixture(t), 2, w.config(rpc.Config{}), rpc.FanOutConfig{Window: 2}, nil)
 	must(t, s.files[1].Close())
-	s.give(job{N: 1}, job{N: 2})
+	s.f.until(w.ended)
+	s.give(numbered(1, 2)...)
 	s.f.until(func() bool { return s.clients[0].InFlight() == 2 })
 	var taken atomic.Int32
-	s.f.servers.Go(func() {
+	go func() {
 		for n := range 4 {
 			s.jobs <- job{N: 3 + n}
 			taken.Add(1)
 		}
-	})
+	}()
 	for range 1000 { // which the sequence could go on in
 		runtime.Gosched()
 		must(t, s.f.Poll(0))
@@ -197,6 +200,7 @@ func TestFanOutTakesNoJobsForALostClient(t *testing.T) {
 		t.Errorf("%d jobs were taken without room", n)
 	}
 	for n := range 6 {
+		s.f.until(func() bool { return s.clients[0].InFlight() > 0 })
 		s.answer(0, 1)
 		s.f.until(func() bool { return len(s.results) == n+1 })
 	}
