@@ -35,5 +35,45 @@ func TestCancelThatWaitsForRoomComesBeforeTheEndOfTheParts(t *testing.T) {
 	_, err = file.WriteString(frame(1, "") + frame(2, ""))
 	must(t, err)
 	f.until(func() bool { return r.ended() && c.InFlight() == 0 })
+	f.drain(c, 3)
+	f.hears(file, len(frame(3, string(make([]byte, 992)))))
+	f.hearsNoMore(file)
+}
+
+// drain fills the buffer of a client that has room for 1000 bytes, with the call that has the id, and has it written.
+func (f *fixture) drain(c *rpc.Client, id uint32) {
+	f.t.Helper()
+	must(f.t, c.GoBytes(nil, make([]byte, 992)))
+	if err := c.GoBytes(nil, nil); err != rpc.ErrFull {
+		f.t.Errorf("behind call %d there is room for another: %v", id, err)
+	}
+	for range 2 { // also what OnDrain has sent
+		must(f.t, f.Poll(0))
+	}
+}
+
+// The end of the parts of a call that is answered while there is no room comes later, once.
+func TestEndOfThePartsOfAnAnsweredCallWaitsForRoom(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Input: true, Window: 7}, nil)
+	must(t, err)
+	_, err = file.WriteString(ourHello)
+	must(t, err)
+	want := clientHello + windowCall(1, 7, true, nil)
+	f.hears(file, len(want))
+	payload := make([]byte, 992)
+	_, err = file.WriteString(frame(1, ""))
+	must(t, err)
+	f.AfterFunc(0, func() { must(t, c.GoBytes(nil, payload)) }) // comes before the reply in its iteration
+	f.until(r.ended)
+	want = frame(2, string(payload)) + frame(endKind|1, "")
+	if got := f.hears(file, len(want)); got != want {
+		t.Errorf("the child reads %q\nnot %q", got, want)
+	}
+	f.drain(c, 3)
+	f.hears(file, len(frame(3, string(payload))))
 	f.hearsNoMore(file)
 }
