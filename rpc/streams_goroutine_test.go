@@ -300,3 +300,46 @@ func TestSendRefusesWhatIsLongerThanAFrame(t *testing.T) {
 	must(t, err)
 	f.until(func() bool { return c.InFlight() == 0 })
 }
+
+// What is not sent because of a cancel is not taken for sent: the end of the parts comes behind the cancel.
+func TestCancelBehindCloseSendIsToldFirst(t *testing.T) {
+	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{Input: true, Window: 40})
+	s.hears(windowCall(1, 40, true, nil))
+	must(t, s.Send([]byte("0123456789")))
+	s.CloseSend()
+	s.Cancel()
+	s.hears(frame(cancelKind|1, "") + frame(endKind|1, ""))
+	s.ends("")
+}
+
+// Each part is granted once.
+func TestPartsOfAStreamAreGrantedOnce(t *testing.T) {
+	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{Window: 30})
+	s.hears(windowCall(1, 30, false, nil))
+	taken := make(chan error, 1)
+	go func() {
+		parts, err := s.came()
+		if err == nil && len(parts) != 3 {
+			err = errors.New("parts are missing")
+		}
+		taken <- err
+	}()
+	for range 3 {
+		s.says(frame(partKind|1, "0123456789"))
+		s.hears(credit(1, 18))
+	}
+	s.ends("")
+	must(t, <-taken)
+	s.f.hearsNoMore(s.file)
+}
+
+// A request without parts has no end of them.
+func TestCloseSendOfAStreamWithoutInputIsNothing(t *testing.T) {
+	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{Window: 40})
+	s.hears(windowCall(1, 40, false, nil))
+	s.CloseSend()
+	for range 3 {
+		s.f.hearsNoMore(s.file)
+	}
+	s.ends("")
+}

@@ -77,3 +77,30 @@ func TestEndOfThePartsOfAnAnsweredCallWaitsForRoom(t *testing.T) {
 	f.hears(file, len(frame(3, string(payload))))
 	f.hearsNoMore(file)
 }
+
+// Credit that comes while there is no room in the buffer is told of when there is.
+func TestRoomMeansRoomInTheBuffer(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	r := &roomy{}
+	s, err := c.GoStream(r, rpc.StreamOptions{Input: true, Window: 7}, nil)
+	must(t, err)
+	_, err = file.WriteString(frame(helloWord, "\x06evfork\x011\x08features\x10metadata credits\x06window\x010"))
+	must(t, err)
+	f.hears(file, len(clientHello+windowCall(1, 7, true, nil)))
+	if err := s.Send(nil); err != rpc.ErrFull {
+		t.Errorf("Send without credit returned %v", err)
+	}
+	r.fn = func() { must(t, s.Send(nil)) }
+	_, err = file.WriteString(credit(1, 8))
+	must(t, err)
+	f.AfterFunc(0, func() { must(t, c.GoBytes(nil, make([]byte, 992))) }) // comes before the credit in its iteration
+	want := frame(2, string(make([]byte, 992))) + frame(partKind|1, "")
+	if got := f.hears(file, len(want)); got != want || r.rooms != 1 {
+		t.Errorf("the child reads %q; Room was called %d times", got, r.rooms)
+	}
+	_, err = file.WriteString(frame(1, "") + frame(2, ""))
+	must(t, err)
+	f.until(r.ended)
+}

@@ -138,6 +138,8 @@ func TestTakenPartsAreGrantedAgain(t *testing.T) {
 	}
 	s.Resume()
 	hear(credit(1, 36))
+	s.Resume() // has nothing to grant
+	f.hearsNoMore(file)
 }
 
 // A sequence that is left early cancels the call, and the child goes on with others.
