@@ -2,38 +2,17 @@ package rpc_test
 
 import (
 	"context"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/rpc"
 )
-
-// A parent that cannot be understood ends the handlers of ServeGoroutines that run, and none is begun any more.
-func TestViolationEndsTheHandlersThatRun(t *testing.T) {
-	newFixture(t)
-	ours, theirs := socketpair(t)
-	file := fileOf(ours)
-	defer file.Close()
-	_, err := file.WriteString(hello + frame(1, "") + frame(2, "") + frame(3, ""))
-	must(t, err)
-	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
-	must(t, err)
-	var begun atomic.Int32
-	err = server.ServeGoroutines(func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
-		begun.Add(1)
-		if _, err := file.WriteString(frame(helloWord, "")); err != nil {
-			t.Error(err)
-		}
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}, 1)
-	must(t, syscall.Close(theirs))
-	if n := begun.Load(); n != 1 || err == nil || !strings.Contains(err.Error(), "kind 15") {
-		t.Errorf("%d handlers were begun; the server returned %v", n, err)
-	}
-}
 
 // A streamed call that is cancelled while it waits has no parts any more.
 func TestStreamThatWaitsForAGoroutineAndIsCancelledIsForgotten(t *testing.T) {
@@ -50,4 +29,99 @@ func TestStreamThatWaitsForAGoroutineAndIsCancelledIsForgotten(t *testing.T) {
 	close(goOn)
 	expect(t, file, frame(1, "")+frame(2, ""))
 	must(t, syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR))
+}
+
+// servePipes has a server of goroutines read from a pipe and write to another, of which the test has the other ends. It
+// returns what the server will have returned.
+func servePipes(t *testing.T, limit int, handler rpc.Handler) (in, out *os.File, served <-chan error) {
+	t.Helper()
+	f := newFixture(t)
+	var r, w [2]int
+	must(t, unix.Pipe(r[:]))
+	must(t, unix.Pipe(w[:]))
+	result := make(chan error, 1)
+	f.servers.Go(func() {
+		result <- rpc.ServeGoroutines(twoFDs{r[0], w[1]}, handler, limit)
+		unix.Close(r[0])
+		unix.Close(w[1])
+	})
+	in, out = fileOf(r[1]), fileOf(w[0])
+	t.Cleanup(func() { in.Close(); out.Close() })
+	return in, out, result
+}
+
+// A parent that reads no more ends the server, also if the reply that cannot be written was held back for others.
+func TestGoroutineServerEndsWhenNobodyReads(t *testing.T) {
+	in, out, served := servePipes(t, 0, func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil })
+	_, err := in.WriteString(hello)
+	must(t, err)
+	expect(t, out, ourHello)
+	for range 100 { // all calls are cheap
+		_, err := in.WriteString(frame(1, ""))
+		must(t, err)
+		expect(t, out, frame(1, ""))
+	}
+	must(t, out.Close())
+	_, err = in.WriteString(frame(1, ""))
+	must(t, err)
+	if err := <-served; err == nil || !strings.Contains(err.Error(), unix.EPIPE.Error()) {
+		t.Errorf("the server returned %v", err)
+	}
+}
+
+// Whoever has kept the ctx of a call learns that it has been answered, while the server goes on.
+func TestContextOfAGoroutineEndsWithTheAnswer(t *testing.T) {
+	kept := make(chan context.Context, 1)
+	in, out, served := servePipes(t, 0, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		if ctx.Err() != nil {
+			t.Error("the ctx has ended before the answer")
+		}
+		kept <- ctx
+		return nil, nil
+	})
+	_, err := in.WriteString(hello + frame(1, ""))
+	must(t, err)
+	expect(t, out, ourHello+frame(1, ""))
+	<-(<-kept).Done()
+	must(t, in.Close())
+	must(t, <-served)
+}
+
+// A reader that has stopped, because many calls wait, reads on when a handler calls the parent: the answer is behind them.
+func TestUpcallOfAGoroutineBehindAFullBacklogIsAnswered(t *testing.T) {
+	const calls, size = 40, 32 << 10 // of which 32 may wait
+	var written, begun atomic.Int32
+	in, out, served := servePipes(t, 1, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		if begun.Add(1) > 1 {
+			return nil, nil
+		}
+		for written.Load() < 33 {
+			runtime.Gosched()
+		}
+		for range 1000 { // in which the reader fills the backlog
+			runtime.Gosched()
+		}
+		return rpc.CallParentBytes(ctx, nil)
+	})
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := in.WriteString(helloTaking("1"))
+		for id := range uint32(calls) {
+			if err == nil {
+				_, err = in.WriteString(frame(id+1, string(make([]byte, size))))
+			}
+			written.Add(1)
+		}
+		if err == nil {
+			_, err = in.WriteString(yes1)
+		}
+		in.Close()
+		wrote <- err
+	}()
+	said := readToEnd(out)
+	must(t, <-wrote)
+	must(t, <-served)
+	if n := begun.Load(); n != calls || !strings.Contains(said, frame(upcallKind|1, "")) {
+		t.Errorf("%d calls were begun; the server says %q", n, said)
+	}
 }
