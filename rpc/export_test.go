@@ -273,6 +273,14 @@ func Submitted(c *Client) (n int) {
 	return n
 }
 
+// JobsQueued is how many jobs of a fan-out have reached the loop and wait for a client with room.
+func JobsQueued[Req, Resp any](f *FanOut[Req, Resp]) (n int) {
+	for j := f.queue.head; j != nil; j = j.next {
+		n++
+	}
+	return n
+}
+
 // Greeted reports whether the child's hello has come.
 func Greeted(c *Client) bool { return c.greeted }
 
