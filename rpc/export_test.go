@@ -323,7 +323,7 @@ func NewLateCaller(c *Client) LateCaller {
 }
 
 // Park is what its goroutine does, and End what the loop does when the call has ended.
-func (l LateCaller) Park() { l.w.parkLate() }
+func (l LateCaller) Park() { l.w.parkLate(); l.w.wakeNext() }
 func (l LateCaller) End()  { l.w.Complete(nil, nil) }
 
 func (l LateCaller) Parked() bool { return l.w.state.Load() == parked }
