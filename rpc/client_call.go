@@ -32,7 +32,9 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	if err := c.begin(ctx, w); err != nil {
 		return nil, err
 	}
-	if w.patient {
+	if w.late {
+		w.parkLate()
+	} else if w.patient {
 		<-w.ready
 	} else if !w.wait(ctx) {
 		c.queue.giveUp(w)

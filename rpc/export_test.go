@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -310,3 +311,57 @@ func WakesInRow(after time.Duration, processors int) bool {
 
 // IsBacklogFull reports whether an async server begins to let the pipe push back for want of calls that may begin. It belongs to the loop.
 func IsBacklogFull(s *Server) bool { return s.out.(*asyncServer).backlog.calls.full() }
+
+// ParkLate has goroutines that call a client with payloads park late from now on, as with one processor, whatever comes of it.
+func ParkLate(c *Client) {
+	q := &c.queue
+	q.switchLate(true, 0)
+	q.late.crowd, q.late.oneCPU, q.late.told = 0, false, math.MinInt
+	q.row.processors, q.row.counted = 1, time.Now().Add(time.Hour)
+}
+
+// LateCaller is the waiter of a call whose goroutine parks late.
+type LateCaller struct{ w *waiter }
+
+func NewLateCaller(c *Client) LateCaller {
+	w := c.queue.waiter()
+	w.patient, w.late = true, true
+	w.state.Store(waiting)
+	return LateCaller{w}
+}
+
+// Park is what its goroutine does, and End what the loop does when the call has ended.
+func (l LateCaller) Park() { l.w.parkLate(); l.w.wakeNext() }
+func (l LateCaller) End()  { l.w.Complete(nil, nil) }
+
+func (l LateCaller) Parked() bool { return l.w.state.Load() == parked }
+
+// ActOnReplies has end called as if a read had brought replies.
+func ActOnReplies(c *Client, end func()) {
+	c.queue.row.gathers = true
+	end()
+	c.queue.endReplies()
+}
+
+// LateTrial, LateRest and LateCrowd are when it is decided whether goroutines park late.
+const (
+	LateTrial = lateTrial
+	LateRest  = lateRest
+	LateCrowd = lateCrowd
+)
+
+// Read is what is known of late parking when a read has been acted on.
+type Read struct {
+	Crowded, Slow, OneCPU bool
+	Processors            int
+	Rested, Told, Found   int
+}
+
+// ParksLate is whether goroutines park late after a read, having done so or not.
+func ParksLate(before bool, r Read) bool {
+	q := callQueue{parksLate: before, row: wokenRow{processors: r.Processors}, late: lateParking{
+		crowded: r.Crowded, slow: r.Slow, oneCPU: r.OneCPU, rested: r.Rested, told: r.Told, found: r.Found,
+	}}
+	q.decide()
+	return q.parksLate
+}

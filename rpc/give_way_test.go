@@ -51,28 +51,42 @@ func TestLoopKeepsTheProcessorForAsLongAsALongTurnTook(t *testing.T) {
 // there are many.
 func TestCallsOfACrowdAreTakenBetweenReplies(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if taken := callsTakenBeforeAnEvent(t, rpc.Crowd-1); taken > 0 {
-		t.Errorf("%d calls have been taken between fewer replies", taken)
+	typed := func(c *rpc.Client) error {
+		_, err := handedStrings.Call(context.Background(), c, "")
+		return err
 	}
-	// One try may be in vain: a goroutine may be interrupted before it has made its call.
-	for callsTakenBeforeAnEvent(t, rpc.Crowd) == 0 {
+	late := func(c *rpc.Client) error {
+		_, err := c.CallBytes(context.Background(), nil)
+		return err
+	}
+	for name, taken := range map[string]func(goroutines int) int{
+		"typed": func(n int) int { return callsTakenBeforeAnEvent(t, n, typed, func(*rpc.Client) {}) },
+		"late":  func(n int) int { return callsTakenBeforeAnEvent(t, n, late, rpc.ParkLate) },
+	} {
+		if taken := taken(rpc.Crowd - 1); taken > 0 {
+			t.Errorf("%s: %d calls have been taken between fewer replies", name, taken)
+		}
+		// One try may be in vain: a goroutine may be interrupted before it has made its call.
+		for taken(rpc.Crowd) == 0 {
+		}
 	}
 }
 
 // callsTakenBeforeAnEvent has goroutines make one call after the other. The replies to the first ones come
 // together, and an event behind them.
-func callsTakenBeforeAnEvent(t *testing.T, goroutines int) (taken int) {
+func callsTakenBeforeAnEvent(t *testing.T, goroutines int, call func(*rpc.Client) error, prepare func(*rpc.Client)) (taken int) {
 	t.Helper()
-	f := newFixture(t)
+	f := newStanding(t)
 	var g *callers[string, string]
 	told := false
 	g = newCallers(f, handedStrings, rpc.Config{OnEvent: func(rpc.Payload) {
 		told, taken = true, g.c.InFlight()
 	}}, nil)
+	prepare(g.c)
 	for range goroutines {
 		g.all.Go(func() {
 			for range 2 {
-				if _, err := handedStrings.Call(context.Background(), g.c, ""); err != nil {
+				if err := call(g.c); err != nil {
 					t.Error(err)
 				}
 			}
@@ -85,11 +99,10 @@ func callsTakenBeforeAnEvent(t *testing.T, goroutines int) (taken int) {
 		}
 		return frames
 	}
-	_, err := g.peer.WriteString(hello + replies(1) + frame(0, "an event"))
-	must(t, err)
+	greet(f, g.peer)
+	say(f, g.peer, replies(1)+frame(0, "an event"))
 	f.until(func() bool { return told && g.c.InFlight() == goroutines })
-	_, err = g.peer.WriteString(replies(1 + goroutines))
-	must(t, err)
+	say(f, g.peer, replies(1+goroutines))
 	f.until(func() bool { return g.c.InFlight() == 0 })
 	g.all.Wait()
 	return taken

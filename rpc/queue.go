@@ -19,6 +19,7 @@ type callQueue struct {
 	givenUp   []*waiter // by their goroutines, which the loop must learn
 	posted    bool      // takeSubmitted is on its way
 	refused   error     // no more calls
+	parksLate bool      // whoever submits a call now; see lateParking
 
 	waiting waiterList // the loop's own
 	spare   []*waiter  // the other half of givenUp's double buffer
@@ -30,6 +31,7 @@ type callQueue struct {
 	batch   *replyBatch // what has come of the batch of frames that is being read; nil: nothing
 	turns   turns
 	row     wokenRow
+	late    lateParking
 }
 
 func (q *callQueue) init(c *Client) {
@@ -40,6 +42,7 @@ func (q *callQueue) init(c *Client) {
 		w.init()
 		return w
 	}
+	q.late.init()
 	q.batches.New = func() any { return new(replyBatch) }
 }
 
@@ -78,6 +81,9 @@ func (q *callQueue) submit(w *waiter) error {
 	}
 	if err == nil {
 		q.posted = true
+		if w.late = q.parksLate && w.patient && w.typed == nil && w.fn == nil; w.late {
+			w.state.Store(waiting)
+		}
 		q.submitted.add(w)
 	}
 	q.mu.Unlock()
@@ -129,6 +135,9 @@ func (q *callQueue) serveWaiting() {
 			}
 			q.letGo(w)
 		default:
+			if w.late {
+				c.loop.Yielding() // it may have to park
+			}
 			err := c.makeCall(w)
 			if err == ErrFull {
 				q.waiting.unshift(w) // the bytes do not fit yet

@@ -15,6 +15,8 @@ type waiter struct {
 	typed   *typedWaiter // of which it is a part; nil: a call with a payload
 	next    *waiter      // in a waiterList; of one that has been woken: whom it has to wake
 	patient bool         // the goroutine cannot abandon the call: its ctx has no end
+	late    bool         // the goroutine parks late: see lateParking
+	last    bool         // and brings the loop back
 	seen    bool         // of the two comings of one that was given up there has been one; the loop's own
 	state   atomic.Int32
 	reply   Payload
@@ -39,11 +41,13 @@ func (w *waiter) init() {
 // smallRequest is how long a request may be to lie in the waiter itself.
 const smallRequest = 64
 
-// The states of a waiter: it leaves waiting once, by the loop or by its goroutine.
+// The states of a waiter: it is completed or given up once, by the loop or by its goroutine. That of one whose goroutine is patient and
+// does not park late stays as it is.
 const (
 	waiting   int32 = iota
 	completed       // by the loop: the goroutine recycles it
 	givenUp         // by the goroutine: the loop recycles it
+	parked          // one that parks late, and waits on; by the goroutine
 )
 
 // wait reports whether the call ended before ctx did. It is not inlined: the
@@ -86,6 +90,10 @@ func (w *waiter) Complete(reply Payload, err error) {
 	w.err = err
 	if err == nil {
 		w.reply = reply.clone()
+	}
+	if w.late {
+		w.client.queue.endLate(w)
+		return
 	}
 	w.client.queue.wake(w)
 }
@@ -161,7 +169,7 @@ const bufferKept = 64 << 10
 
 func (q *callQueue) recycle(w *waiter) {
 	w.reply, w.err = nil, nil
-	w.id, w.seen = 0, false
+	w.id, w.seen, w.last = 0, false, false
 	if cap(w.request) > bufferKept {
 		w.request = w.small[:0]
 	}

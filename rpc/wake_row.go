@@ -32,20 +32,27 @@ func (r *wokenRow) begin(now time.Time, processors func() int) {
 }
 
 // beginReplies is called before what has been read is acted on.
-func (q *callQueue) beginReplies() { q.row.begin(q.client.loop.Now(), processors) }
+func (q *callQueue) beginReplies() {
+	q.row.begin(q.client.loop.Now(), processors)
+	q.late.crowded = q.client.calls.count >= q.late.crowd
+}
 
 func processors() int { return runtime.GOMAXPROCS(0) }
 
 // endReplies is called when what has been read has been acted on.
 func (q *callQueue) endReplies() {
 	q.handOut()
-	q.wakeRow()
+	if !q.awaitLast() {
+		q.wakeRow()
+	}
 	q.row.gathers = false
+	q.decide()
 }
 
 // wake has the goroutine of a call that has ended woken, at once or in a row.
 func (q *callQueue) wake(w *waiter) {
 	q.client.loop.Yielding()
+	q.late.rested++
 	if q.row.gathers {
 		q.row.add(w)
 		return

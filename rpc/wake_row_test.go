@@ -31,6 +31,9 @@ func newPayloadCallers(f *fixture, n int, config rpc.Config) *payloadCallers {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	f.t.Cleanup(cancel)
 	g := &payloadCallers{f: f, c: f.client(transport, peer{}, config), peer: file, cancel: cancel, ends: make([]ending[string], n)}
+	if goroutinesParkLate {
+		rpc.ParkLate(g.c)
+	}
 	for i := range n {
 		g.all.Go(func() {
 			of := context.Background()
@@ -97,13 +100,20 @@ func newStanding(t *testing.T) *fixture {
 	}})
 }
 
-// eachProcessors runs a test with one processor, and with two.
+// goroutinesParkLate has payloadCallers park late.
+var goroutinesParkLate bool
+
+// eachProcessors runs a test with one processor, and with two, and with goroutines that park late.
 func eachProcessors(t *testing.T, test func(t *testing.T)) {
-	for _, n := range []int{1, 2} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
-			test(t)
-		})
+	for _, late := range []bool{false, true} {
+		for _, n := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%d, late %v", n, late), func(t *testing.T) {
+				goroutinesParkLate = late
+				defer func() { goroutinesParkLate = false }()
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
+				test(t)
+			})
+		}
 	}
 }
 

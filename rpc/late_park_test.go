@@ -1,0 +1,141 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/rpc"
+)
+
+// A goroutine that finds the end of its call when it has yielded does not park.
+func TestGoroutineFindsTheEndOfItsCallInItsTurn(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	caller := rpc.NewLateCaller(c)
+	caller.End()
+	caller.Park() // nobody would wake it
+}
+
+func TestGoroutineThatYieldedInVainParksAndIsWoken(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	caller := rpc.NewLateCaller(c)
+	var goroutine sync.WaitGroup
+	goroutine.Go(caller.Park)
+	pollUntil(caller.Parked)
+	caller.End()
+	goroutine.Wait()
+}
+
+// The loop comes back when those have run who have their replies, and before those run again who have none.
+func TestLoopComesBackWithTheLastOfThoseWhoHaveReplies(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	// Some tries are in vain: every 61st time the scheduler takes another goroutine, and the runtime has goroutines of its own.
+	const tries = 200
+	good := 0
+	for range tries {
+		first, second, without := rpc.NewLateCaller(c), rpc.NewLateCaller(c), rpc.NewLateCaller(c)
+		var goroutines sync.WaitGroup
+		var ran atomic.Int32
+		goroutines.Go(func() { first.Park(); ran.Add(1) })
+		goroutines.Go(func() { second.Park(); ran.Add(1) })
+		goroutines.Go(func() {})
+		runtime.Gosched() // the first two yield, in their order
+		goroutines.Go(without.Park)
+		rpc.ActOnReplies(c, func() { first.End(); second.End() })
+		if ran.Load() > 0 && !without.Parked() { // the second may go on behind the loop
+			good++
+		}
+		without.End()
+		goroutines.Wait()
+		if n := ran.Load(); n != 2 {
+			t.Fatalf("%d of two goroutines have run", n)
+		}
+	}
+	if good < tries/2 {
+		t.Errorf("the loop has come back as it should %d times of %d", good, tries)
+	}
+}
+
+func TestWhetherGoroutinesParkLate(t *testing.T) {
+	good := rpc.Read{Crowded: true, Processors: 1, Rested: rpc.LateRest, Told: rpc.LateTrial, Found: rpc.LateTrial * 3 / 4}
+	with := func(change func(*rpc.Read)) rpc.Read {
+		r := good
+		change(&r)
+		return r
+	}
+	for _, c := range []struct {
+		name       string
+		read       rpc.Read
+		begin, end bool
+	}{
+		{"all is well", good, true, false},
+		{"several processors", with(func(r *rpc.Read) { r.Processors = 2 }), false, true},
+		{"one CPU", with(func(r *rpc.Read) { r.OneCPU = true }), false, true},
+		{"few calls in flight", with(func(r *rpc.Read) { r.Crowded = false }), false, true},
+		{"a long turn", with(func(r *rpc.Read) { r.Slow = true }), false, true},
+		{"not rested", with(func(r *rpc.Read) { r.Rested-- }), false, false},
+		{"in vain", with(func(r *rpc.Read) { r.Found-- }), true, true},
+		{"in vain, and too few to tell", with(func(r *rpc.Read) { r.Told--; r.Found = 0 }), true, false},
+	} {
+		if got := rpc.ParksLate(false, c.read); got != c.begin {
+			t.Errorf("%s: begins: %v", c.name, got)
+		}
+		if got := !rpc.ParksLate(true, c.read); got != c.end {
+			t.Errorf("%s: ends: %v", c.name, got)
+		}
+	}
+}
+
+// Calls that park late have their replies, and end if the child is killed, whatever the number of processors.
+func TestCallsThatParkLateEndOnce(t *testing.T) {
+	for _, server := range []string{"async", "sync", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			f := newFixture(t)
+			proc := f.spawn(pipes(server), child.Config{})
+			c := f.client(proc, pipes(server), rpc.Config{OnError: func(error) {}})
+			f.works(c)
+			rpc.ParkLate(c)
+			f.background()
+			var callers sync.WaitGroup
+			for g := range 2 * rpc.LateCrowd {
+				callers.Go(func() { callUntilLost(t, c, g) })
+			}
+			for range 20 {
+				runtime.GOMAXPROCS(1 + rand.IntN(2))
+				if _, err := c.Call(context.Background(), "echo"); err != nil {
+					t.Error(err)
+				}
+			}
+			must(t, proc.Kill())
+			callers.Wait()
+		})
+	}
+}
+
+// callUntilLost makes calls until the child is lost.
+func callUntilLost(t *testing.T, c *rpc.Client, goroutine int) {
+	for i := 0; ; i++ {
+		want := fmt.Sprint(goroutine, " ", i)
+		reply, err := c.Call(context.Background(), "echo", want)
+		if err != nil {
+			if lost := new(rpc.LostError); !errors.As(err, &lost) {
+				t.Errorf("call %s has ended: %v", want, err)
+			}
+			return
+		}
+		if got, _ := reply.Strings(); len(got) != 1 || got[0] != want {
+			t.Errorf("%q came back as %q", want, got)
+		}
+	}
+}
