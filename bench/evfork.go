@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
@@ -101,7 +100,7 @@ func (e *evforkChild) end() error {
 // call. It is the Completion of all of them.
 type evforkPump struct {
 	child    *evforkChild
-	payload  []byte
+	echo     echoCheck
 	inFlight int
 	toMake   int
 	toEnd    int
@@ -109,11 +108,11 @@ type evforkPump struct {
 }
 
 func (p *evforkPump) Complete(reply rpc.Payload, err error) {
-	switch {
-	case err != nil:
+	if err == nil {
+		err = p.echo.check(reply)
+	}
+	if err != nil {
 		p.err = err
-	case len(reply) != len(p.payload):
-		p.err = fmt.Errorf("a reply of %d bytes", len(reply))
 	}
 	p.toEnd--
 	if p.toMake > 0 && p.err == nil {
@@ -123,7 +122,7 @@ func (p *evforkPump) Complete(reply rpc.Payload, err error) {
 
 func (p *evforkPump) call() {
 	p.toMake--
-	if err := p.child.client.GoBytesTo(p, p.payload); err != nil {
+	if err := p.child.client.GoBytesTo(p, p.echo.request); err != nil {
 		p.err = err
 	}
 }
@@ -147,7 +146,7 @@ func evforkLoopSample(kind string, s Sample, take func(*evforkPump) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := take(&evforkPump{child: e, payload: payload(s.Size), inFlight: s.InFlight})
+	result, err := take(&evforkPump{child: e, echo: echoCheck{request: payload(s.Size)}, inFlight: s.InFlight})
 	if err != nil {
 		return Result{}, err
 	}
@@ -209,14 +208,14 @@ func (p *evforkPump) askAllocations() (a allocations, err error) {
 
 func evforkCalls(kind string) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
-		request := payload(s.Size)
+		echo := &echoCheck{request: payload(s.Size)}
 		return evforkGoroutineSample(kind, s, func(client *rpc.Client) func() error {
 			return func() error {
-				reply, err := client.CallBytes(context.Background(), request)
-				if err == nil && len(reply) != len(request) {
-					err = fmt.Errorf("a reply of %d bytes", len(reply))
+				reply, err := client.CallBytes(context.Background(), echo.request)
+				if err != nil {
+					return err
 				}
-				return err
+				return echo.check(reply)
 			}
 		})
 	}

@@ -107,8 +107,11 @@ func startIdle(cmd *exec.Cmd) (*idleProcess, error) {
 	}
 	p := &idleProcess{cmd, stdin, bufio.NewReader(stdout)}
 	line, err := p.stdout.ReadString('\n')
-	if err != nil || line != "ready\n" {
+	if err != nil {
 		return nil, fmt.Errorf("the idle process said %q: %w", line, err)
+	}
+	if line != "ready\n" {
+		return nil, fmt.Errorf("the idle process said %q", line)
 	}
 	time.Sleep(settleTime)
 	return p, nil

@@ -131,7 +131,7 @@ func inGoroutines(goroutines, calls int, newCaller func() func() error) error {
 	return <-errs // the first one, or nil from the closed channel
 }
 
-// payload is what callers send; its pattern makes a shifted reply visible.
+// payload is what callers send; its pattern makes a shifted reply visible to echoCheck.
 func payload(size int) []byte {
 	p := make([]byte, size)
 	for i := range p {

@@ -29,7 +29,7 @@ func parseOptions(args []string, errout io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errout)
 	run := flags.String("run", "", "only scenarios whose id matches this `regexp`")
-	flags.IntVar(&o.rounds, "pairs", 10, "rounds A B C, A B C, …; one `sample` of each contestant per round")
+	flags.IntVar(&o.rounds, "pairs", 10, "rounds A B C, A B C, …; one sample of each contestant per round")
 	flags.BoolVar(&o.short, "short", false, "tiny samples, and one round unless -pairs is given: a check, not a measurement")
 	procs := flags.String("procs", "1,2", "GOMAXPROCS values for contestants written in Go")
 	cpus := flags.String("cpus", "all,1", "CPUs a sample may use: all, or 1 for parent and child sharing one")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os/exec"
 	"strconv"
 
@@ -96,13 +95,13 @@ func (p goPlugin) measured(s Sample) (measurement, error) {
 		return measurement{}, err
 	}
 	defer host.Kill()
-	request := payload(s.Size)
+	echo := &echoCheck{request: payload(s.Size)}
 	call := func() error {
-		reply, err := service.Echo(request)
-		if err == nil && len(reply) != len(request) {
-			err = fmt.Errorf("a reply of %d bytes", len(reply))
+		reply, err := service.Echo(echo.request)
+		if err != nil {
+			return err
 		}
-		return err
+		return echo.check(reply)
 	}
 	return measure(s.Calls, func(calls int) error {
 		return inGoroutines(s.InFlight, calls, func() func() error { return call })

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/rpc"
 	"os/exec"
 
@@ -109,17 +108,14 @@ func startNetRPC(worker string) (*pipedChild, *rpc.Client, error) {
 
 // netRPCEcho makes callers that send bytes.
 func netRPCEcho(client *rpc.Client, s Sample) func() func() error {
-	request := payload(s.Size)
+	echo := &echoCheck{request: payload(s.Size)}
 	return func() func() error {
 		var reply []byte // reused: gob fills what is large enough
 		return func() error {
-			if err := client.Call("Echo.Echo", request, &reply); err != nil {
+			if err := client.Call("Echo.Echo", echo.request, &reply); err != nil {
 				return err
 			}
-			if len(reply) != len(request) {
-				return fmt.Errorf("a reply of %d bytes", len(reply))
-			}
-			return nil
+			return echo.check(reply)
 		}
 	}
 }

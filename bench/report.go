@@ -128,9 +128,33 @@ func (r Report) save(path string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// failure is the run's exit status: figures never fail it, broken contestants do.
+// interrupted reports whether samples are missing for no fault of their contestants.
+func (r Report) interrupted() bool {
+	for _, s := range r.Scenarios {
+		for _, row := range s.Rows {
+			if row.Skipped == "" && row.Failed == "" && len(row.Samples) < r.Options.Rounds {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rounds is how many there were, and what a reader must know besides.
+func (r Report) rounds() string {
+	text := strconv.Itoa(r.Options.Rounds) + r.Options.warning()
+	if r.interrupted() {
+		text += " (interrupted: of what stands below, some has fewer)"
+	}
+	return text
+}
+
+// failure is the run's exit status: figures never fail it, broken contestants do, and an end before its time.
 func (r Report) failure() error {
 	var failed []string
+	if r.interrupted() {
+		failed = append(failed, "interrupted")
+	}
 	for _, s := range r.Scenarios {
 		for _, row := range s.Rows {
 			name := s.ID + " " + row.Contestant

@@ -14,7 +14,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	for _, line := range r.Environment.lines() {
 		fmt.Fprintf(&page, "- %s: %s\n", line.name, line.value)
 	}
-	fmt.Fprintf(&page, "- rounds: %d%s\n", r.Options.Rounds, r.Options.warning())
+	fmt.Fprintf(&page, "- rounds: %s\n", r.rounds())
 	r.writeTargetsMarkdown(&page)
 	for _, s := range r.Scenarios {
 		s.writeMarkdown(&page)

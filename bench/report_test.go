@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -140,6 +141,33 @@ func TestTableThatCannotBeWrittenIsAFailure(t *testing.T) {
 	} {
 		if err := write(w); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A run that was interrupted said of all contestants that they had failed.
+func TestInterruptedRunSaysSoAndBlamesNobody(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &Scenario{ID: "X4", Contestants: []Contestant{{Name: "c"}}}
+	var progress strings.Builder
+	r := Report{Options: OptionsSummary{Rounds: 3}}
+	r.Scenarios = runScenarios(ctx, []*Scenario{s}, options{rounds: 3, procs: []int{1}}, &progress)
+	if row := r.Scenarios[0].Rows[0]; row.Failed != "" || progress.Len() > 0 {
+		t.Errorf("failed = %q, progress %q", row.Failed, progress.String())
+	}
+	if err := r.failure(); err == nil || !strings.Contains(err.Error(), "interrupted") || strings.Contains(err.Error(), "X4") {
+		t.Errorf("failure = %v", err)
+	}
+	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "Markdown": r.WriteMarkdown} {
+		var b strings.Builder
+		if err := write(&b); err != nil || !strings.Contains(b.String(), "rounds: 3 (interrupted") {
+			t.Errorf("%s does not say that the run was interrupted: %v\n%s", name, err, b.String())
+		}
+	}
+	for _, complete := range []Report{sampleReport(), targetReport()} {
+		if complete.interrupted() {
+			t.Errorf("taken for interrupted: %+v", complete)
 		}
 	}
 }

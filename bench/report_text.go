@@ -14,7 +14,7 @@ func (r Report) WriteText(out io.Writer) error {
 	for _, line := range r.Environment.lines() {
 		fmt.Fprintf(w, "%s: %s\n", line.name, line.value)
 	}
-	fmt.Fprintf(w, "rounds: %d%s\n\n", r.Options.Rounds, r.Options.warning())
+	fmt.Fprintf(w, "rounds: %s\n\n", r.rounds())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "scenario\t"+strings.Join(headings, "\t"))
 	for _, s := range r.Scenarios {

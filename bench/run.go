@@ -100,13 +100,17 @@ func (s *Scenario) sampleFor(c *Contestant, short bool) Sample {
 }
 
 // takeSample measures once. A contestant that fails is not asked again: its
-// row says why, and the run goes on without it.
+// row says why, and the run goes on without it. When ctx is done nothing is measured, and
+// what was begun says nothing.
 func (e *entry) takeSample(ctx context.Context, progress io.Writer) {
 	if e.skipped != "" || e.failed != "" {
 		return
 	}
 	result, err := runInFreshProcess(ctx, e)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return
+	case err != nil:
 		e.failed = err.Error()
 		fmt.Fprintf(progress, "%s: %s: %v\n", e.scenario.ID, e.contestant.Name, err)
 		return

@@ -96,15 +96,7 @@ func TestCloseAfterAPanicReapsChildren(t *testing.T) {
 	eachClaim(t, func(t *testing.T, f *fixture, start func(child.Config) *kid) {
 		k := start(steps("ignore-term", "stderr:up", "wait"))
 		f.until(func() bool { return k.err.Len() > 0 })
-		f.AfterFunc(0, func() { panic("in a callback") })
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Error("no panic has left Run")
-				}
-			}()
-			f.Run(t.Context())
-		}()
+		f.runIntoPanic()
 		must(t, f.Close())
 		if err := syscall.Kill(k.PID(), 0); err != syscall.ESRCH {
 			t.Errorf("the process is there: %v", err)
@@ -113,6 +105,18 @@ func TestCloseAfterAPanicReapsChildren(t *testing.T) {
 			t.Errorf("OnExit was called %d times, OnEnd %d times, with %v", k.exits, k.ends, k.cause)
 		}
 	})
+}
+
+// runIntoPanic has a callback panic, by which the loop fails.
+func (f *fixture) runIntoPanic() {
+	f.t.Helper()
+	f.AfterFunc(0, func() { panic("in a callback") })
+	defer func() {
+		if recover() == nil {
+			f.t.Error("no panic has left Run")
+		}
+	}()
+	f.Run(f.t.Context())
 }
 
 func TestRunReturnsWhenTheLastChildIsGone(t *testing.T) {

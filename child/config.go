@@ -22,7 +22,8 @@ const NoSignal = syscall.Signal(-1)
 
 // Config says what to start and how. Worker or Path is required.
 type Config struct {
-	// Worker names a function registered with Main: this program is started again.
+	// Worker names a function registered with Main: this program is started again. On Linux ps and
+	// top show the process by the first 15 bytes of the name.
 	Worker string
 	// Path is another program to start, looked up in this process's PATH if it has no
 	// slash. A relative one with a slash begins at Dir. One that speaks its protocol

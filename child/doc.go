@@ -19,7 +19,8 @@
 // By default the child reads its protocol from descriptor 3 and writes it to 4;
 // with Stdio, for programs that know nothing of this package, from 0 to 1. What
 // the child writes to stdout and stderr is always drained while the loop runs,
-// and the end of stderr is kept for errors. A child inherits nothing else.
+// and the end of stderr is kept for errors. A child inherits nothing else, but for descriptors that are not
+// close-on-exec: Go opens none of these, but this process may have been given some.
 //
 // # The end
 //

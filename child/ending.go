@@ -193,11 +193,12 @@ func (p *Process) closeFiles() {
 	p.stderr.close()
 }
 
-// abandon reaps a killed process without the loop, waiting a bounded time.
-func (p *Process) abandon() {
+// abandon reaps a killed process without the loop, and returns what is left of patience.
+func (p *Process) abandon(patience time.Duration) (left time.Duration) {
 	if p.watcher != nil {
 		p.watcher.Stop()
 	}
-	p.reapSoon()
+	left = p.reapSoon(patience)
 	p.closeFiles()
+	return left
 }

@@ -77,6 +77,25 @@ func TestWorkersErrorIsOnStderr(t *testing.T) {
 	}
 }
 
+// A parent that logs its children's stderr has it twice if it logs their errors.
+func TestBriefIsTheErrorWithoutStderr(t *testing.T) {
+	e := &child.ExitError{Name: "steps", PID: 7, State: child.ExitState{Known: true, Code: 3}}
+	for _, reason := range []error{nil, errors.New("enough")} {
+		e.Reason, e.State.Stderr = reason, nil
+		brief := e.Brief()
+		if e.Error() != brief || !strings.Contains(brief, `"steps" (pid 7) `) || !strings.HasSuffix(brief, "exited with code 3") {
+			t.Errorf("%q is brief for %q", brief, e.Error())
+		}
+		if reason != nil && !strings.Contains(brief, "put down: enough") {
+			t.Errorf("%q lacks the reason", brief)
+		}
+		e.State.Stderr = []byte("two\nlines\n")
+		if e.Brief() != brief || e.Error() != brief+"; stderr: two\nlines" {
+			t.Errorf("%q is brief for %q", e.Brief(), e.Error())
+		}
+	}
+}
+
 func TestWhoAskedForTheEnd(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -72,16 +72,19 @@ type ExitError struct {
 // reason before it and the end of stderr behind it, where there are any; of a
 // Go program that crashed it is the beginning of what that wrote then.
 func (e *ExitError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "child %q (pid %d) ", e.Name, e.PID)
-	if e.Reason != nil {
-		fmt.Fprintf(&b, "was put down: %v; ", e.Reason)
-	}
-	b.WriteString(e.State.String())
 	if tail := shortStderr(e.State); tail != "" {
-		fmt.Fprintf(&b, "; stderr: %s", tail)
+		return e.Brief() + "; stderr: " + tail
 	}
-	return b.String()
+	return e.Brief()
+}
+
+// Brief is Error without the end of stderr: a line for a log that has what the child wrote already.
+func (e *ExitError) Brief() string {
+	reason := ""
+	if e.Reason != nil {
+		reason = fmt.Sprintf("was put down: %v; ", e.Reason)
+	}
+	return fmt.Sprintf("child %q (pid %d) %s%v", e.Name, e.PID, reason, e.State)
 }
 
 // Unwrap returns the reason.

@@ -1,6 +1,11 @@
 package child
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+
+	"github.com/evfork/evfork/reactor"
+)
 
 // ExitStateOf is what a status of wait4 becomes.
 func ExitStateOf(status syscall.WaitStatus) ExitState {
@@ -14,4 +19,13 @@ func StderrOf(keep int, pieces ...string) string {
 		o.data([]byte(piece))
 	}
 	return string(o.tailBytes(true))
+}
+
+// SleepBy has the loop's end sleep by another function while it looks whether killed processes have exited.
+func SleepBy(l *reactor.Loop, sleep func(time.Duration)) error {
+	n, err := nurseryOf(l)
+	if err == nil {
+		n.sleep = sleep
+	}
+	return err
 }

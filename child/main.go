@@ -73,6 +73,7 @@ func becomeWorker(name string) (*Worker, error) {
 	fds := os.Getenv(envFDs)
 	os.Unsetenv(envWorker)
 	os.Unsetenv(envFDs)
+	nameProcess(name)
 	in, out, ok := strings.Cut(fds, ",")
 	r, err1 := strconv.Atoi(in)
 	w, err2 := strconv.Atoi(out)

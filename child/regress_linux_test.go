@@ -1,6 +1,7 @@
 package child_test
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,5 +40,30 @@ func awaitExited(t *testing.T, pid int) {
 		}
 		must(t, err)
 		return
+	}
+}
+
+// Each process that could not be reaped was waited for, one after the other: the end of a loop with fifty
+// workers that waited for a file server in the kernel took 500 s.
+func TestProcessesThatCannotBeReapedAreWaitedForTogether(t *testing.T) {
+	elsewhere, f := newFixture(t), newFixture(t)
+	var kids []*kid
+	for range 3 {
+		k := f.start(shell("echo ready; read line"))
+		f.saw(k, "ready")
+		elsewhere.trace(k) // who traces it keeps what is left of it
+		kids = append(kids, k)
+	}
+	var slept time.Duration
+	must(t, child.SleepBy(f.Loop, func(d time.Duration) { slept += d }))
+	f.runIntoPanic()
+	must(t, f.Close())
+	if slept < time.Second || slept > 11*time.Second {
+		t.Errorf("it slept for %v", slept)
+	}
+	must(t, elsewhere.Close())
+	for _, k := range kids {
+		_, err := syscall.Wait4(k.PID(), nil, 0, nil)
+		must(t, err)
 	}
 }

@@ -3,6 +3,7 @@ package child
 import (
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
@@ -61,15 +62,16 @@ func (s *spawner) stop() {
 type nursery struct {
 	spawner   *spawner // started on first use
 	processes map[*Process]struct{}
-	ending    bool // nothing new is started
-	closed    bool // everything ends because the loop does
+	sleep     func(time.Duration) // between two looks at what was killed; a test's
+	ending    bool                // nothing new is started
+	closed    bool                // everything ends because the loop does
 }
 
 type nurseryKey struct{}
 
 func nurseryOf(l *reactor.Loop) (*nursery, error) {
 	r, err := l.Resident(nurseryKey{}, func() reactor.Resident {
-		n := &nursery{processes: make(map[*Process]struct{})}
+		n := &nursery{processes: make(map[*Process]struct{}), sleep: time.Sleep}
 		l.OnCleanup(n.loopEnded)
 		return n
 	})
@@ -126,7 +128,10 @@ func (n *nursery) loopEnded() {
 func (n *nursery) Release() {
 	for p := range n.processes {
 		p.kill(AskedByClose)
-		p.abandon()
+	}
+	patience := abandonWait
+	for p := range n.processes {
+		patience = p.abandon(patience)
 	}
 	clear(n.processes)
 	if n.spawner != nil {

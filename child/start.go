@@ -50,7 +50,7 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	p := &Process{home: home, loop: loop, config: config, pid: pid, started: time.Now(), toChild: files.toChild, fromChild: files.fromChild}
 	if err := p.watch(files); err != nil {
 		p.kill(AskedByClose)
-		p.abandon()
+		p.abandon(abandonWait)
 		return nil, err
 	}
 	home.processes[p] = struct{}{}

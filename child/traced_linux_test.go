@@ -37,6 +37,18 @@ func tracerWorker(w *child.Worker) error {
 	return nil
 }
 
+// trace has a child of its own trace k, or skips the test.
+func (f *fixture) trace(k *kid) (tracer *kid) {
+	f.t.Helper()
+	tracer = f.start(child.Config{Worker: "tracer", Args: []string{strconv.Itoa(k.PID())}, StartTimeout: guard})
+	f.until(func() bool { return tracer.data != "" || tracer.ended() })
+	if strings.HasPrefix(tracer.data, "refused") || tracer.ended() {
+		must(f.t, f.Close())
+		f.t.Skip("tracing is not allowed here: ", tracer.data, tracer.cause)
+	}
+	return tracer
+}
+
 // TestExitReportedBeforeItCanBeWaitedForIsWaitedFor has a tracer hold what is left
 // of a child: its exit is reported, but wait4 has nothing yet. kqueues are like
 // that by themselves (https://github.com/libuv/libuv/pull/3521).
@@ -44,11 +56,7 @@ func TestExitReportedBeforeItCanBeWaitedForIsWaitedFor(t *testing.T) {
 	f := newFixture(t)
 	k := f.start(shell("echo ready; read line; exit 3"))
 	f.saw(k, "ready")
-	tracer := f.start(child.Config{Worker: "tracer", Args: []string{strconv.Itoa(k.PID())}, StartTimeout: guard})
-	f.until(func() bool { return tracer.data != "" || tracer.ended() })
-	if strings.HasPrefix(tracer.data, "refused") || tracer.ended() {
-		t.Skip("tracing is not allowed here: ", tracer.data, tracer.cause)
-	}
+	tracer := f.trace(k)
 
 	// This loop may be inside wait4 when the exit is reported: another one looks.
 	early := make(chan error, 1)

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// abandonWait bounds the wait for a killed process when the loop is gone. One in
-	// uninterruptible sleep must not hang its parent. What counts are the pauses as
+	// abandonWait bounds the wait for killed processes when the loop is gone: for all of them together, as
+	// what keeps one in uninterruptible sleep (a file server that does not answer) keeps others. They must
+	// not hang their parent. What counts are the pauses as
 	// they were meant: if all was stopped meanwhile, the process has had no time either.
 	abandonWait = 10 * time.Second
 
@@ -16,14 +17,13 @@ const (
 	lastLook  = 20 * time.Millisecond
 )
 
-// reapSoon reaps a process that has just been killed, without the loop. It looks
-// again and again: that is the only bounded wait for one process that every Unix
+// reapSoon reaps a process that has just been killed, without the loop, and returns what is left of patience. It
+// looks again and again: that is the only bounded wait for one process that every Unix
 // has, and it happens once in the life of a loop that ends badly.
-func (p *Process) reapSoon() {
-	pause := firstLook
-	for waited := time.Duration(0); !p.reap(syscall.WNOHANG) && waited < abandonWait; {
-		time.Sleep(pause)
-		waited += pause
-		pause = min(2*pause, lastLook)
+func (p *Process) reapSoon(patience time.Duration) (left time.Duration) {
+	for pause := firstLook; !p.reap(syscall.WNOHANG) && patience > 0; pause = min(2*pause, lastLook) {
+		p.home.sleep(pause)
+		patience -= pause
 	}
+	return patience
 }

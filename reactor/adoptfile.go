@@ -8,7 +8,8 @@ import (
 
 // AdoptFile makes a stream of a file that can be watched, such as a pipe of
 // os/exec: of what it was opened for, that is reading, writing or both. The file
-// becomes the stream's; see AdoptFiles.
+// becomes the stream's; see AdoptFiles, which is the one for pipes on FreeBSD, OpenBSD and DragonFly:
+// there either end of a pipe is open for both, and the CloseWrite of a stream of both does not close it.
 func (l *Loop) AdoptFile(f *os.File, config StreamConfig) (*Stream, error) {
 	mode := -1
 	err := control(f, func(fd int) (err error) {

@@ -18,8 +18,8 @@ const (
 	closeSlice = 100 * time.Millisecond
 )
 
-// Close ends the loop now: children are killed and reaped (waiting at most ten
-// seconds), cleanup hooks are called, every stream's OnClose gets ErrClosed, posts that were accepted run,
+// Close ends the loop now: children are killed and reaped (waiting at most ten seconds, and as long
+// again if some have not exited by then), cleanup hooks are called, every stream's OnClose gets ErrClosed, posts that were accepted run,
 // and all descriptors of the loop and of its streams are closed. Bytes that were
 // not written are lost; see Shutdown. Closing twice is harmless. Inside a
 // callback it returns ErrNested: call Stop there, and Close after Run.

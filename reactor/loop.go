@@ -53,8 +53,8 @@ type PollerEvent = poller.Event
 // A Loop waits for descriptors, timers, processes and posted functions, and
 // calls back. See the package documentation for its iteration and its rules.
 //
-// All methods belong to the loop's goroutine (the one inside Run, Poll or
-// RunUntil; outside of these, the one that created it), except those
+// All methods belong to the loop's goroutine (the one inside Run, RunParked,
+// RunUntil or Poll; outside of these, the one that created it), except those
 // documented as goroutine-safe.
 type Loop struct {
 	poller  poller.Poller // nil: released

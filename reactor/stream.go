@@ -25,7 +25,7 @@ type StreamConfig struct {
 	// last OnData. The write side stays open until CloseWrite or Close.
 	OnEOF func()
 	// OnDrain is called when Buffered has come down to LowWater after it had
-	// reached HighWater.
+	// reached HighWater, or a write was refused with ErrBufferFull because of what was queued.
 	OnDrain func()
 	// OnWriteError is called once if the other side cannot be written to any
 	// more (EPIPE). What was queued is dropped; reading goes on to the EOF.

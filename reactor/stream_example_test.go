@@ -83,7 +83,7 @@ func ExampleStream_Reader_lines() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	stream, err := loop.AdoptFile(r, reactor.StreamConfig{
+	stream, err := loop.AdoptFiles(r, nil, reactor.StreamConfig{
 		OnEOF: func() { fmt.Println("end") },
 	})
 	if err != nil {

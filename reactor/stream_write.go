@@ -120,8 +120,8 @@ func (s *Stream) Flush() {
 // Buffered is how many bytes are queued in this process.
 func (s *Stream) Buffered() int { return s.queue.len() }
 
-// Congested reports whether Buffered has reached HighWater and not yet come
-// down to LowWater: whoever produces should wait for OnDrain.
+// Congested reports whether Buffered has reached HighWater, or was in the way of a write, and has
+// not yet come down to LowWater: whoever produces should wait for OnDrain.
 func (s *Stream) Congested() bool { return s.high }
 
 // Accepted is how many bytes Write and Commit have taken, ever.

@@ -18,8 +18,8 @@ const (
 	askAnyway = 16
 )
 
-// wait asks the poller without blocking, unless that has been in vain lately; then, if callbacks have
-// made goroutines runnable, lets these run and looks again, because what they do is usually a
+// wait asks the poller without blocking, unless that has been in vain lately and no more than one goroutine is to run; then, if
+// callbacks have made goroutines runnable, lets these run and looks again, because what they do is usually a
 // Post; and only then blocks, announcing that first so that Post wakes it. How long
 // it may is asked when it is to block: the answer costs a reading of the clock.
 func (l *Loop) wait(limit time.Duration) ([]poller.Event, error) {

@@ -1,8 +1,10 @@
 package reactor_test
 
 import (
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,10 +17,14 @@ type recordingPoller struct {
 	*reactortest.Poller
 	clock    *reactortest.Clock
 	timeouts []time.Duration
+	asked    func() // before a wait; nil: nothing
 }
 
 func (p *recordingPoller) Wait(timeout time.Duration) ([]reactor.PollerEvent, error) {
 	p.timeouts = append(p.timeouts, timeout)
+	if p.asked != nil {
+		p.asked()
+	}
 	return p.Poller.Wait(timeout)
 }
 
@@ -90,6 +96,40 @@ func TestPollerThatHasNothingIsSeldomAskedBeforeBlocking(t *testing.T) {
 	for range 2 { // what the last of them may have left
 		must(t, loop.Poll(-1))
 	}
+	must(t, watcher.Stop())
+	ticker.Stop()
+}
+
+// TestPollerIsAskedBeforeSeveralGoroutinesRun: asking costs little beside what these do. A loop that had waited in
+// vain had all of them run first, time and again, because what it found after that did not count.
+func TestPollerIsAskedBeforeSeveralGoroutinesRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	loop, record := newRecorded(t)
+	ticker := loop.Every(time.Microsecond, time.Microsecond, func() {})
+	for range 3 { // in vain
+		must(t, loop.Poll(-1))
+	}
+	watcher := watch(t, loop, 3, reactor.Read, func(reactor.Ready) {})
+	record.SetReady(3, reactor.Read)
+	first := false
+	for range 10 { // the test may be interrupted; after 13 of them it would be asked in any case
+		if first {
+			break
+		}
+		var ran atomic.Bool
+		var goroutine sync.WaitGroup
+		goroutine.Go(func() { ran.Store(true) })
+		record.asked = func() { first = !ran.Load() }
+		loop.Yielding()
+		loop.Yielding()
+		must(t, loop.Poll(-1))
+		goroutine.Wait()
+	}
+	if !first {
+		t.Error("the poller was asked after the goroutine had run")
+	}
+	record.asked = nil
+	record.Clear(3, reactor.Read)
 	must(t, watcher.Stop())
 	ticker.Stop()
 }

@@ -33,7 +33,6 @@ func (d Done) OnParts(part func(part Payload), end func()) {
 		return
 	case s.parts == nil:
 		s.parts = &callParts{server: a.Server, id: s.id, ended: true}
-		a.partsTable.open.Add(1)
 	}
 	s.parts.async.onPart, s.parts.async.onEnd = part, end
 }
@@ -44,7 +43,7 @@ func (d Done) tellEnd(end func()) {
 		return
 	}
 	d.open.loop.Post(func() {
-		if d.open.slots[d.slot].gen == d.gen {
+		if d.open.slots[d.slot].gen == d.gen && !d.isGivenUp() {
 			end()
 		}
 	})

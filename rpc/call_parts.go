@@ -35,13 +35,17 @@ type callParts struct {
 // its side.
 var errParentLeft = wrap.Error("rpc: the parent has closed its side: unexpected EOF", io.ErrUnexpectedEOF)
 
+// streamed reports whether the call is a streamed one. A plain call has parts only because its
+// handler has asked for them (Done.OnParts): nothing comes for it, and it is not in the table.
+func (p *callParts) streamed() bool { return p.limited || p.input }
+
 // over is the end of a call, by its answer. p may be nil.
 func (p *callParts) over() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
-	if !p.answered {
+	if !p.answered && p.streamed() {
 		p.server.partsTable.open.Add(-1)
 	}
 	p.answered = true

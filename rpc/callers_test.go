@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -236,5 +237,77 @@ func TestCallThatFailsHasNoReply(t *testing.T) {
 	}
 	if reply, err := c.Call(t.Context(), "fail", "no"); err == nil || reply != nil {
 		t.Errorf("Call returned %q, %v", reply, err)
+	}
+}
+
+// A call whose ctx has ended does not reach the loop.
+func TestCallUnderAnEndedContextIsNotMade(t *testing.T) {
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Call(ctx); !errors.Is(err, rpc.ErrCanceled) {
+		t.Errorf("Call returned %v", err)
+	}
+	if n := rpc.Submitted(c); n > 0 {
+		t.Error("the loop is told of the call")
+	}
+}
+
+// A call without a deadline has none, whatever that of the call before was.
+func TestCallHasNoOthersDeadline(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	_, err := file.WriteString(ourHello)
+	must(t, err)
+	f.hears(file, len(clientHello))
+	f.until(func() bool { return rpc.Greeted(c) })
+	bounded, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	for id, ctx := range []context.Context{bounded, context.Background()} {
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			if _, err := c.Call(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		f.until(func() bool { return c.InFlight() == 1 })
+		must(t, f.Poll(0))
+		call := readOneFrame(t, file, 8)
+		if has := strings.Contains(call, "deadline"); has != (ctx == bounded) {
+			t.Errorf("call %d is %q", id+1, call)
+		}
+		_, err := file.WriteString(frame(uint32(id+1), ""))
+		must(t, err)
+		f.until(func() bool { return c.InFlight() == 0 })
+		calls.Wait()
+	}
+}
+
+// A call that waits for room is not made when the client is shut down, with a deadline or without.
+func TestCallThatWaitsEndsWithTheShutdown(t *testing.T) {
+	bounded, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	for _, ctx := range []context.Context{t.Context(), bounded} {
+		f := newFixture(t)
+		transport, _ := f.stranger()
+		c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+		f.begin(c)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Call(ctx)
+			ended <- err
+		}()
+		f.until(func() bool { return rpc.AnyWaiting(c) })
+		c.Shutdown()
+		if n := c.InFlight(); n != 1 {
+			t.Errorf("%d calls are in flight", n)
+		}
+		if err := <-ended; err != rpc.ErrShutdown {
+			t.Errorf("the call ended with %v", err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/evfork/evfork/internal/callback"
@@ -44,11 +45,10 @@ func (c *Client) abandon(e *call) Completion {
 
 // endCanceled tells those whose calls were cancelled.
 func (c *Client) endCanceled() {
-	defer func() { // also if a callback panics
-		c.canceled = nil
-		c.callsOver()
-	}()
-	callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) })
+	callback.InTurn(
+		func() { callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) }) },
+		c.callsOver,
+	)
 }
 
 // callsOver is called when calls have ended otherwise than by what has come from the child: those of
@@ -87,11 +87,14 @@ func (c *Client) armTimer() {
 	c.armed, c.armedFor = true, first.at
 }
 
-// expire ends the calls whose deadlines have passed.
+// expire is called when the first call's time has come.
 func (c *Client) expire() {
 	c.armed = false
-	defer c.callsOver()
-	defer c.armTimer() // also if a callback panics
+	callback.InTurn(c.endDue, c.armTimer, c.callsOver)
+}
+
+// endDue ends the calls whose deadlines have passed.
+func (c *Client) endDue() {
 	now := c.timebase.at(c.loop.Now())
 	for c.endErr == nil {
 		first, any := c.calls.first()
@@ -115,26 +118,33 @@ func (c *Client) stopTimer() {
 	}
 }
 
-// sendCancel tells the child that nobody waits for a call any more. If there is no
-// room for that now, it is told later.
+// sendCancel tells the child that nobody waits for a call any more. If its hello has not come, or
+// there is no room for that now, it is told later.
 func (c *Client) sendCancel(id uint32) {
-	if !c.understands.cancel {
+	switch {
+	case !c.greeted:
+	case !c.understands.cancel || c.control(kindCancel.word(id), nil) != ErrFull:
 		return
 	}
-	if c.control(kindCancel.word(id), nil) == ErrFull {
-		c.untold = append(c.untold, id)
+	c.untold = append(c.untold, id)
+}
+
+// tellCancels sends the cancels that were left for later.
+func (c *Client) tellCancels() {
+	for _, id := range c.takeUntold() {
+		c.sendCancel(id)
 	}
 }
 
-// tellCancels sends the cancels for which there was no room.
-func (c *Client) tellCancels() {
+// takeUntold takes the list of calls whose cancel the child has to be told of; those that it has answered
+// since are not in it.
+func (c *Client) takeUntold() []uint32 {
 	ids := c.untold
 	c.untold = nil
-	for _, id := range ids {
-		if e := c.calls.find(id); e != nil && e.isAbandoned() {
-			c.sendCancel(id)
-		}
-	}
+	return slices.DeleteFunc(ids, func(id uint32) bool {
+		e := c.calls.find(id)
+		return e == nil || !e.isAbandoned()
+	})
 }
 
 // endOf is how a call ends whose ctx has ended.

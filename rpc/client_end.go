@@ -13,6 +13,10 @@ import (
 // child that does not exit by itself once it has answered is ended by the transport (for
 // processes: the ladder).
 //
+// Of calls that were cancelled before, the child is told; but its input is then closed, unless OnCall is set or
+// streamed calls go on, and of a later cancel it is not told. So whoever wants calls to end cancels them first (those of
+// goroutines by their ctx, and waits until Call has returned), or sets Config.AbandonTimeout.
+//
 // With Config.OnCall the child's own calls are answered until it has answered ours, and what was
 // answered is written; those that it has open then end with ErrShutdown.
 func (c *Client) Shutdown() {
@@ -20,9 +24,7 @@ func (c *Client) Shutdown() {
 		return
 	}
 	c.closing = true
-	c.refuse(ErrShutdown)
-	c.closeInput()
-	c.checkDone()
+	callback.InTurn(func() { c.refuse(ErrShutdown) }, c.closeInput, c.checkDone)
 }
 
 // checkDone stops the child when it has nothing left to do for us.

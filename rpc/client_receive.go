@@ -82,12 +82,9 @@ func (c *Client) takeHello(word uint32, payload Payload) error {
 	c.understands.credits = c.understands.metadata && theirs.has(featureCredits)
 	c.peerWindow = theirs.window
 	c.greet()
-	for i := range c.calls.entries {
-		if e := &c.calls.entries[i]; e.to != nil && e.isAbandoned() {
-			c.sendCancel(e.id) // it ended before the child could be told
-		}
-	}
+	c.tellCancels()
 	c.serveStreams()
+	c.closeInput()
 	return nil
 }
 

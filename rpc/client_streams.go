@@ -55,9 +55,15 @@ func (c *Client) creditCame(id uint32, payload Payload) error {
 }
 
 // closeInput ends the child's input when nothing more is to be sent: streamed calls
-// need it to their end.
+// need it to their end, and so do the child's own. The cancels of which it has not been told go
+// before that; until its hello nobody knows whether it wants them.
 func (c *Client) closeInput() {
-	if c.closing && c.streams.open == 0 && c.config.OnCall == nil && c.endErr == nil {
-		c.stream.CloseWrite()
+	if !c.closing || c.streams.open > 0 || c.hello.calls > 0 || c.endErr != nil || !c.greeted && len(c.untold) > 0 {
+		return
 	}
+	var cancels []byte
+	for _, id := range c.takeUntold() {
+		cancels = appendFrame(cancels, kindCancel.word(id), nil)
+	}
+	_ = c.stream.CloseWriteAfter(cancels) // an error means that it is gone, or was given its EOF before
 }

@@ -274,6 +274,14 @@ func Submitted(c *Client) (n int) {
 	return n
 }
 
+// JobsQueued is how many jobs of a fan-out have reached the loop and wait for a client with room.
+func JobsQueued[Req, Resp any](f *FanOut[Req, Resp]) (n int) {
+	for j := f.queue.head; j != nil; j = j.next {
+		n++
+	}
+	return n
+}
+
 // Greeted reports whether the child's hello has come.
 func Greeted(c *Client) bool { return c.greeted }
 
@@ -323,7 +331,7 @@ func NewLateCaller(c *Client) LateCaller {
 }
 
 // Park is what its goroutine does, and End what the loop does when the call has ended.
-func (l LateCaller) Park() { l.w.parkLate() }
+func (l LateCaller) Park() { l.w.parkLate(); l.w.wakeNext() }
 func (l LateCaller) End()  { l.w.Complete(nil, nil) }
 
 func (l LateCaller) Parked() bool { return l.w.state.Load() == parked }

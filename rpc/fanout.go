@@ -51,8 +51,9 @@ type Result[Req, Resp any] struct {
 	Req  Req // the job
 	Resp Resp
 	// Err is the end of the job's call if that was not a reply: what a Call would
-	// have returned, or ctx's error if that ended first. A *LostError is always one whose
-	// call may have been started; ErrNoWorkers is that of a job that was not.
+	// have returned, or ctx's error if that ended first. ErrNoWorkers
+	// is that of a job that was not started; look for it first, because it wraps the end of the last
+	// worker. Any other *LostError is of a call that may have been started.
 	Err error
 	// Client is who had the job; nil if nobody had.
 	Client *Client

@@ -112,7 +112,7 @@ func (g *goroutineServer) letGo() {
 	g.mu.Unlock()
 	err := g.writer.push()
 	if err != nil {
-		g.cancel(err)
+		g.fail(err)
 	}
 	g.mu.Lock()
 }
@@ -156,7 +156,7 @@ func (g *goroutineServer) answered(c *goroutineCall, reply Payload, err error, p
 	c.noMoreParts()
 	over, err = g.answerInTurn(c.id, reply, err, prompt)
 	if err != nil {
-		g.cancel(err)
+		g.fail(err)
 	}
 	c.end()
 	g.recycle(c)

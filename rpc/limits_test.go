@@ -276,12 +276,30 @@ func TestServersPushBackWhenTheirRepliesAreNotRead(t *testing.T) {
 
 // An async server that may begin no call reads so many as its backlog holds, and answers all in the end.
 func TestServeAsyncReadsNoMoreCallsThanItsBacklogHolds(t *testing.T) {
+	testBacklogOfServeAsync(t, rpc.Evfork, hello, func(rpc.Done) {})
+}
+
+// A handler that had asked for the parts of a plain call, of which there are none, was taken for one that waits for them:
+// the server read on, and asked the parent to hold calls back, with a frame that it need not know, and that AnyEvent's wires
+// do not have.
+func TestServeAsyncReadsNoFurtherForThePartsOfAPlainCall(t *testing.T) {
+	askForParts := func(done rpc.Done) { done.OnParts(nil, nil) }
+	t.Run("Evfork", func(t *testing.T) { testBacklogOfServeAsync(t, rpc.Evfork, hello, askForParts) })
+	t.Run("AnyEventAsync", func(t *testing.T) { testBacklogOfServeAsync(t, rpc.AnyEventAsync, "", askForParts) })
+}
+
+// testBacklogOfServeAsync has the first of many calls answered when no more are read.
+func testBacklogOfServeAsync(t *testing.T, wire rpc.Wire, hello string, begin func(rpc.Done)) {
 	f := newFixture(t)
 	ours, theirs := socketpair(t)
 	defer unix.Close(ours)
 	must(t, unix.SetNonblock(ours, true))
-	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxConcurrent: 1})
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{Wire: wire, MaxConcurrent: 1})
 	must(t, err)
+	greeting := ""
+	if wire == rpc.Evfork {
+		greeting = ourHello
+	}
 	const most = 8 << 20
 	call := frame(1, strings.Repeat("x", 1000))
 	var first *rpc.Done
@@ -299,13 +317,14 @@ func TestServeAsyncReadsNoMoreCallsThanItsBacklogHolds(t *testing.T) {
 			unix.Write(ours, []byte(call[sent-len(hello)-(calls-1)*len(call):]))
 			unix.Shutdown(ours, unix.SHUT_WR)
 		}()
-		if got, want := countToEnd(ours), len(ourHello)+calls*len(frame(1, "")); got != want {
+		if got, want := countToEnd(ours), len(greeting)+calls*len(frame(1, "")); got != want {
 			t.Errorf("%d bytes of replies instead of %d", got, want)
 		}
 	}()
 	must(t, server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
 		if first == nil {
 			first = &done
+			begin(done)
 			return
 		}
 		must(t, done.Reply())

@@ -27,7 +27,8 @@ const (
 )
 
 // MethodError is how a typed call ends if the two sides do not agree on it. Unless
-// Kind is ErrBadReply the handler was not called.
+// Kind is ErrBadReply the handler was not called; that of a StreamMethod may have been, if a part
+// of the request is what could not be encoded or decoded.
 type MethodError struct {
 	Method string // its name
 	Kind   error  // ErrUnknownMethod, ErrCodecMismatch, ErrBadRequest or ErrBadReply

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -473,7 +474,10 @@ func (s *service) call(args []string) ([]string, error) {
 		os.Exit(code)
 	case "signal":
 		n, _ := strconv.Atoi(args[1])
-		return nil, syscall.Kill(os.Getpid(), syscall.Signal(n))
+		if err := syscall.Kill(os.Getpid(), syscall.Signal(n)); err != nil {
+			return nil, err
+		}
+		time.Sleep(time.Hour) // until it has come, perhaps to another thread
 	}
 	return nil, fmt.Errorf("no function %q", args[0])
 }

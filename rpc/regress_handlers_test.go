@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,5 +132,31 @@ func TestContextOfServeSyncThatOthersWereDerivedFromIsNotUsedAgain(t *testing.T)
 	lastCancel()
 	if again > 0 {
 		t.Errorf("%d calls had the ctx of one before", again)
+	}
+}
+
+// A parent that cannot be understood ends the handlers of ServeGoroutines that run, and none is begun any more. Now and then
+// others were, in the moment between the two.
+func TestViolationEndsTheHandlersThatRun(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	_, err := file.WriteString(hello + frame(1, "") + frame(2, "") + frame(3, ""))
+	must(t, err)
+	server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	var begun atomic.Int32
+	err = server.ServeGoroutines(func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		begun.Add(1)
+		if _, err := file.WriteString(frame(helloWord, "")); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, 1)
+	must(t, syscall.Close(theirs))
+	if n := begun.Load(); n != 1 || err == nil || !strings.Contains(err.Error(), "kind 15") {
+		t.Errorf("%d handlers were begun; the server returned %v", n, err)
 	}
 }

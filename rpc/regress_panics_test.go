@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
@@ -114,5 +115,56 @@ func TestPanicsOfSeveralCallbacksAreAllHeardOf(t *testing.T) {
 	f.until(func() bool { return over })
 	if want := []any{0, 1, 2, "in WaitReady", "in OnError"}; !slices.Equal(heard, want) {
 		t.Errorf("the panics %v were heard of, and not %v", heard, want)
+	}
+}
+
+// newListener is a fixture whose loop survives panics, and what they were.
+func newListener(t *testing.T) (f *fixture, heard *[]any) {
+	heard = new([]any)
+	f = newFixtureWith(t, reactor.Config{OnPanic: func(p *reactor.Panic) { *heard = append(*heard, p.Value) }})
+	return f, heard
+}
+
+// If the callback of a call that had ended here panicked, and so did the function that got its room, the first was not heard of.
+func TestPanicOfACancelledCallIsHeardOfBesideThatOfWaitReady(t *testing.T) {
+	for way, options := range map[string]rpc.StreamOptions{
+		"cancel":   {},
+		"deadline": {Deadline: time.Now().Add(time.Millisecond)},
+	} {
+		t.Run(way, func(t *testing.T) {
+			f, heard := newListener(t)
+			transport, _ := f.stranger()
+			c := f.client(transport, peer{}, rpc.Config{MaxInFlight: 1})
+			s, err := c.GoStream(failingEnd{}, options, nil) // of which the child is not told: so its end leaves room
+			must(t, err)
+			must(t, c.WaitReady(func() { panic("in WaitReady") }))
+			f.until(func() bool { return rpc.Waiting(c) == 1 || len(*heard) > 0 })
+			if way == "cancel" {
+				s.Cancel()
+			}
+			f.until(func() bool { return c.InFlight() == 0 && rpc.Waiting(c) == 0 })
+			must(t, f.Poll(0))
+			if want := []any{"in a callback", "in WaitReady"}; !slices.Equal(*heard, want) {
+				t.Errorf("the panics %v were heard of, and not %v", *heard, want)
+			}
+		})
+	}
+}
+
+// A function of WaitReady that panics when Shutdown calls it kept the child's input open, and the child running, for ever.
+func TestShutdownGoesOnAlthoughAFunctionOfWaitReadyPanics(t *testing.T) {
+	f, heard := newListener(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{}))
+	must(t, f.Post(func() {
+		must(t, c.WaitReady(func() { panic("in WaitReady") }))
+		c.Shutdown()
+	}))
+	gone := followToTheEnd(file)
+	f.until(w.ended)
+	must(t, <-gone)
+	if len(*heard) != 1 || w.destroyed != 1 {
+		t.Errorf("panics %v; OnDestroy %d times, OnError: %v", *heard, w.destroyed, w.err)
 	}
 }

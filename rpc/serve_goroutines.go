@@ -41,15 +41,15 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	read := make(chan error, 1)
 	go func() {
 		err := g.readCalls()
+		if err != nil {
+			g.fail(err)
+		}
 		g.partsTable.breakOff(cmp.Or(err, errParentLeft))
 		read <- err
 	}()
 	var err error
 	select {
 	case err = <-read:
-		if err != nil {
-			cancel(err)
-		}
 	case <-ctx.Done():
 		// The reader may be blocked until the parent writes or closes. It is not
 		// waited for, and begins no call any more.
@@ -151,8 +151,17 @@ func (g *goroutineServer) take(c *goroutineCall) bool {
 // tell has the parent know whether to hold calls back.
 func (g *goroutineServer) tell() {
 	if err := g.tellHold(); err != nil {
-		g.cancel(err)
+		g.fail(err)
 	}
+}
+
+// fail ends what runs, because of an error, and has no call begun any more: a runner whose handler ends with its
+// ctx would take the next before wait is called.
+func (g *goroutineServer) fail(err error) {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.cancel(err)
 }
 
 // readOn is for a call to the parent that has been opened: see take.
@@ -246,7 +255,7 @@ func (g *goroutineServer) cancelCall(id uint32) {
 	g.recycle(c)
 	c.parts.over()
 	if _, err := g.answerInTurn(id, nil, ErrCanceled, true); err != nil {
-		g.cancel(err)
+		g.fail(err)
 	}
 }
 
@@ -256,7 +265,7 @@ func (g *goroutineServer) wait() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
-		g.ended = g.ctx.Err() != nil
+		g.ended = g.ended || g.ctx.Err() != nil
 		if len(g.running) == 0 && (g.ended || g.backlog.empty()) {
 			break
 		}

@@ -205,6 +205,10 @@ func TestClientSendsNoMorePartsThanItHasCreditFor(t *testing.T) {
 	}
 	_, err = file.WriteString(credit(1, 16) + credit(2, 100)) // still not positive, and another's
 	must(t, err)
+	must(t, f.Poll(0))
+	if r.rooms != 1 {
+		t.Error("Room was called without credit")
+	}
 	_, err = file.WriteString(credit(1, 1))
 	must(t, err)
 	f.until(func() bool { return r.rooms == 2 })
@@ -218,6 +222,9 @@ func TestClientSendsNoMorePartsThanItHasCreditFor(t *testing.T) {
 	must(t, err)
 	f.until(r.ended)
 	f.hearsNoMore(file)
+	if r.rooms != 2 {
+		t.Errorf("Room was called %d times", r.rooms)
+	}
 }
 
 // Also of a call that has been answered or cancelled the child is told the end of the input, once.

@@ -138,6 +138,8 @@ func TestTakenPartsAreGrantedAgain(t *testing.T) {
 	}
 	s.Resume()
 	hear(credit(1, 36))
+	s.Resume() // has nothing to grant
+	f.hearsNoMore(file)
 }
 
 // A sequence that is left early cancels the call, and the child goes on with others.
@@ -232,6 +234,7 @@ func TestStreamedCallNeedsAChildThatHasThem(t *testing.T) {
 		{"anyevent-sync", rpc.AnyEventSync, ""},
 		{"no features", rpc.Evfork, hello},
 		{"no metadata", rpc.Evfork, frame(helloWord, "\x06evfork\x011\x08features\x07credits")},
+		{"no credits", rpc.Evfork, frame(helloWord, "\x06evfork\x011\x08features\x08metadata")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFixture(t)
@@ -310,6 +313,7 @@ func TestStreamedCallWaitsForRoom(t *testing.T) {
 func TestStreamWithAnEndedContextIsNotMade(t *testing.T) {
 	f := newFixture(t)
 	c := f.connect(pipes("sync"), rpc.Config{})
+	f.works(c)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	cancel(cause)
@@ -320,6 +324,9 @@ func TestStreamWithAnEndedContextIsNotMade(t *testing.T) {
 	}
 	if err2 := s.Send(nil); err2 != err {
 		t.Errorf("Send returned %v", err2)
+	}
+	if n := rpc.Submitted(c); n > 0 {
+		t.Error("the loop is told of the call")
 	}
 }
 

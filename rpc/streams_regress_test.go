@@ -285,3 +285,22 @@ func TestCreditBeforeTheCallIsNone(t *testing.T) {
 	must(t, err)
 	f.until(func() bool { return r.ended() && end.ended() })
 }
+
+// A handler of a call of the child was told that the parts, of which there are none, are through, also when the child had
+// cancelled the call: as if somebody still waited for the answer.
+func TestEndOfThePartsOfACancelledUpcallIsNotTold(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var seen []string
+	f.client(transport, peer{}, rpc.Config{OnCall: func(request rpc.Payload, done rpc.Done) {
+		done.OnParts(nil, func() { seen = append(seen, "end "+string(request)) })
+		done.OnCancel(func(error) { seen = append(seen, "cancel "+string(request)) })
+	}})
+	_, err := file.WriteString(hello + frame(upcallKind|1, "a") + frame(cancelKind|1, "") + frame(upcallKind|2, "b"))
+	must(t, err)
+	f.until(func() bool { return len(seen) > 1 })
+	must(t, f.Poll(0))
+	if got := strings.Join(seen, ", "); got != "cancel a, end b" {
+		t.Errorf("the handlers were told %s", got)
+	}
+}

@@ -114,3 +114,40 @@ func TestPeerThatTalksNonsenseIsCutOff(t *testing.T) {
 		t.Errorf("the peer has read %q", rest)
 	}
 }
+
+// told is a transport that knows what it was told.
+type told struct {
+	rpc.Transport
+	ready, stopped int
+}
+
+func (t *told) Ready() {
+	t.ready++
+	t.Transport.Ready()
+}
+
+func (t *told) Stop() error {
+	t.stopped++
+	return t.Transport.Stop()
+}
+
+// A child is ready when it has said hello; where there is none, from the start.
+func TestTransportIsToldWhenTheChildIsReady(t *testing.T) {
+	for wire, ready := range map[rpc.Wire]int{rpc.Evfork: 0, rpc.AnyEventAsync: 1, rpc.AnyEventSync: 1} {
+		f := newFixture(t)
+		transport, file := f.stranger()
+		is := &told{Transport: transport}
+		c := f.client(is, peer{wire: wire}, rpc.Config{})
+		if is.ready != ready {
+			t.Errorf("%v: Ready was called %d times at first", wire, is.ready)
+		}
+		if wire == rpc.Evfork {
+			_, err := file.WriteString(hello)
+			must(t, err)
+			f.until(func() bool { return rpc.Greeted(c) })
+		}
+		if is.ready != 1 {
+			t.Errorf("%v: Ready was called %d times", wire, is.ready)
+		}
+	}
+}

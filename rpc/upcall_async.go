@@ -23,7 +23,8 @@ type loopUpcalls struct {
 //
 // An error of GoParent itself means that the call was not made: ErrFull if as many are open as
 // the parent takes, if its hello has not come, or if it does not read (ServerConfig.OnDrain tells
-// when to go on), ErrNoCalls if it takes none, or the server is another one, ErrShutdown, ErrTooLarge.
+// when to go on), ErrNoCalls if it takes none, or the server is another one, ErrShutdown,
+// ErrTooLarge, and a *LostError if the server has failed.
 func (s *Server) GoParent(done func(reply Payload, err error), args ...string) error {
 	b := bytebufferpool.Get()
 	defer bytebufferpool.Put(b)

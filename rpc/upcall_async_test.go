@@ -71,12 +71,14 @@ func TestServerEndsWithAnUpcallThatWasCancelled(t *testing.T) {
 		call, err := a.GoParentWith(r, rpc.CallOptions{}, nil)
 		must(t, err)
 		must(t, done.Reply())
-		f.AfterFunc(0, func() { // in the iteration, the EOF comes next, and then the end of the call
+		must(t, f.Post(func() {
 			a.endInput(t)
-			if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
-				t.Error("CancelParent reports the wrong thing, or ends the call at once")
-			}
-		})
+			f.AfterFunc(0, func() { // in the next iteration; the EOF comes behind it, and then the end of the call
+				if !a.CancelParent(call) || a.CancelParent(call) || r.ended() {
+					t.Error("CancelParent reports the wrong thing, or ends the call at once")
+				}
+			})
+		}))
 	})
 	if r.ends != 1 || r.err != rpc.ErrCanceled {
 		t.Errorf("the call ended %d times, with %v", r.ends, r.err)
@@ -185,5 +187,34 @@ func TestUpcallUnderAnEndedContextIsNotMade(t *testing.T) {
 				t.Errorf("the server says %q", said)
 			}
 		})
+	}
+}
+
+// Who wants to make a call before the parent has said hello is told when it has.
+func TestHelloMakesRoomForUpcalls(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	var s *rpc.Server
+	r, drained := &result{}, 0
+	var err error
+	s, err = rpc.NewServer(sameFD(theirs), rpc.ServerConfig{OnDrain: func() {
+		drained++
+		_, err := s.GoParentWith(r, rpc.CallOptions{}, nil)
+		must(t, err)
+		must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+	}})
+	must(t, err)
+	must(t, f.Post(func() {
+		if _, err := s.GoParentWith(r, rpc.CallOptions{}, nil); err != rpc.ErrFull {
+			t.Errorf("a call before the hello: %v", err)
+		}
+		_, err := file.WriteString(helloTaking("1"))
+		must(t, err)
+	}))
+	must(t, s.ServeAsync(f.Loop, nil))
+	if drained != 1 || r.ends != 1 || !errors.Is(r.err, rpc.ErrShutdown) {
+		t.Errorf("OnDrain was called %d times; the call ended %d times, with %v", drained, r.ends, r.err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -118,5 +119,24 @@ func TestEveryContestantServes(t *testing.T) {
 				t.Errorf("verdict %d %q", got.Kind, got.Text)
 			}
 		})
+	}
+}
+
+// Ctrl-C in a terminal is for the whole group of the driver: it ended the servers as well, and the verdict about them was "exits".
+func TestServerIsInAGroupOfItsOwn(t *testing.T) {
+	trial, err := newTrial(nameEvfork, testSeed, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := trial.start(Order{Role: roleEcho, Network: "tcp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := p.cmd.Process.Pid
+	if group, err := syscall.Getpgid(pid); err != nil || group != pid {
+		t.Errorf("server %d is in the group %d of the driver %d: %v", pid, group, os.Getpid(), err)
+	}
+	if err := trial.end(); err != nil {
+		t.Error(err)
 	}
 }

@@ -58,7 +58,8 @@ func startProcess(o Order) (*Process, error) {
 	}
 	p.cmd.Env = append(os.Environ(), serverVariable+"="+string(text))
 	p.cmd.Stdout, p.cmd.Stderr = p.stderr, p.stderr
-	p.cmd.ExtraFiles = []*os.File{theirs} // controlFD
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the driver: it ends no server
+	p.cmd.ExtraFiles = []*os.File{theirs}                   // controlFD
 	p.cmd.WaitDelay = answerPatience
 	if p.commands, err = p.cmd.StdinPipe(); err != nil {
 		ours.Close()

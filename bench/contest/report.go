@@ -121,6 +121,9 @@ func (r Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%s: %s\n", line.Name, line.Value)
 	}
 	fmt.Fprintf(&b, "seed: %d\n", r.Options.Seed)
+	if r.interrupted() {
+		b.WriteString(interruption)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -142,6 +145,9 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	for _, line := range r.Environment {
 		fmt.Fprintf(&b, "- %s: %s\n", line.Name, line.Value)
 	}
+	if r.interrupted() {
+		b.WriteString("\n" + interruption)
+	}
 	if r.Options.Short {
 		b.WriteString("\n-short: a check that everything runs; its sizes are too small to judge by.\n")
 	}
@@ -161,10 +167,20 @@ func save(path string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
+// interruption is what a reader must know of a run that was ended before its time.
+const interruption = "Interrupted: some cells have had fewer runs, or none.\n"
+
+func (r Report) interrupted() bool {
+	return slices.ContainsFunc(r.Cells, func(c Cell) bool { return len(c.Runs) < r.Options.Runs })
+}
+
 // failure is the exit status: what others do fails nothing, what our own
-// contestant does, or the driver, does.
+// contestant does, or the driver, does, and an end before its time.
 func (r Report) failure() error {
 	var failures []string
+	if r.interrupted() {
+		failures = append(failures, "interrupted")
+	}
 	for _, c := range r.Cells {
 		worst := c.worst()
 		if worst.Kind == failed || c.Contestant == nameEvfork && worst.Kind != fine {

@@ -18,7 +18,7 @@ type Kind int
 
 const (
 	fine  Kind = iota
-	unfit      // it cannot do that, and says so: Contestant.Unsupported
+	unfit      // it cannot do that, and says so: Contestant.Remarks
 	keeps      // memory or descriptors that it no longer needs, or without a bound
 	spins
 	leaks // descriptors, goroutines, callbacks

@@ -78,6 +78,24 @@ func TestOnlyOurOwnFaultsFailTheRun(t *testing.T) {
 	}
 }
 
+// The table of a run that was interrupted spoke of as many runs as had been asked for, and the exit status was 0.
+func TestInterruptedRunSaysSo(t *testing.T) {
+	r := Report{Options: OptionsSummary{Runs: 2}, Cells: []Cell{{Scenario: "s", Contestant: "x", Runs: []Verdict{good("")}}}}
+	if err := r.failure(); err == nil || err.Error() != "interrupted" {
+		t.Errorf("failure = %v", err)
+	}
+	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "Markdown": r.WriteMarkdown} {
+		var b strings.Builder
+		if err := write(&b); err != nil || !strings.Contains(b.String(), interruption) {
+			t.Errorf("%s does not say that the run was interrupted: %v\n%s", name, err, b.String())
+		}
+	}
+	r.Options.Runs = 1
+	if err := r.failure(); err != nil {
+		t.Errorf("failure of a whole run = %v", err)
+	}
+}
+
 func TestMarkdownHasARowPerScenario(t *testing.T) {
 	r := Report{
 		Scenarios: []Title{{"a", "first"}, {"b", "second"}},

@@ -1,5 +1,5 @@
 // Package callback calls functions of users, where one that panics must not keep others from being called, nor their
-// panics from being heard of; only those before a runtime.Goexit in the same list are not.
+// panics from being heard of. It is the same with one that calls runtime.Goexit.
 package callback
 
 import (
@@ -17,45 +17,40 @@ func ToTheEnd(step func()) {
 		if returned {
 			return
 		}
-		later := panicsOf(step)
-		if len(later) == 0 {
-			return // the panic goes on as it is
-		}
-		all := later
-		if value := recover(); value != nil { // nil: runtime.Goexit, which goes on behind what follows
-			all = append(caught(value), later...)
-		}
-		panic(all.asOne())
+		// What is recovered goes on from in here: so the frames of its origin are still on the stack.
+		goOn(step, caught(recover()))
 	}()
 	step()
 	returned = true
 }
 
-// panicsOf calls step until it returns.
-func panicsOf(step func()) (all Panics) {
-	for {
-		panics, returned := tried(step)
-		if returned {
-			return all
+// goOn calls step until it returns, and panics with what there is to panic with. That a callback which calls
+// runtime.Goexit comes between, which would have made the runtime forget a panic that was not recovered, changes nothing.
+func goOn(step func(), all Panics) {
+	defer func() {
+		if len(all) > 0 {
+			panic(all.asOne())
 		}
-		all = append(all, panics...)
+	}()
+	for !tried(step, &all) {
 	}
 }
 
-// tried calls step once.
-func tried(step func()) (panics Panics, returned bool) {
+// tried calls step once, and adds what it panics with.
+func tried(step func(), all *Panics) (returned bool) {
 	defer func() {
 		if returned {
 			return
 		}
-		if value := recover(); value != nil {
-			panics = caught(value)
+		if panics := caught(recover()); panics != nil {
+			*all = append(*all, panics...)
 			return
 		}
-		ToTheEnd(step) // runtime.Goexit cannot be stopped, and nobody else would go on
+		for !tried(step, all) { // runtime.Goexit cannot be stopped, and nobody else would go on
+		}
 	}()
 	step()
-	return nil, true
+	return true
 }
 
 // All calls fn for each element of a list, in order, having taken it off before: what fn appends is
@@ -104,10 +99,13 @@ func (p Panics) asOne() any {
 	return p
 }
 
-// caught makes Panics of the value of a panic that was recovered here.
+// caught makes Panics of what recover has returned here. There are none if that is nil, which means runtime.Goexit.
 func caught(value any) Panics {
-	if several, ok := value.(Panics); ok {
-		return several
+	switch value := value.(type) {
+	case nil:
+		return nil
+	case Panics:
+		return value
 	}
 	return Panics{{value, debug.Stack()}}
 }

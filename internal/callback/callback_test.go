@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -75,6 +76,24 @@ func TestOnePanicGoesOnAsItIs(t *testing.T) {
 	}
 }
 
+// What is behind a panic that goes on, a debugger or the runtime's report, sees where it came from.
+func TestOnePanicGoesOnWithItsFrames(t *testing.T) {
+	var stack []byte
+	func() {
+		defer func() {
+			stack = debug.Stack()
+			recover()
+		}()
+		callback.InTurn(origin, func() {})
+	}()
+	if !bytes.Contains(stack, []byte("callback_test.origin(")) {
+		t.Errorf("the stack of the panic is another's: %s", stack)
+	}
+}
+
+//go:noinline
+func origin() { panic("here") }
+
 // Panics of steps within steps go on together, in their order.
 func TestStepsAreMadeInTurnWhicheverPanic(t *testing.T) {
 	var made []int
@@ -100,35 +119,60 @@ func TestStepsAreMadeInTurnWhicheverPanic(t *testing.T) {
 	}
 }
 
-// runtime.Goexit in a callback ends the goroutine after the others were called, and after it no panic of theirs
-// is lost.
+// runtime.Goexit in a callback ends the goroutine after the others were called, and no panic of theirs is lost, be it
+// before the Goexit or after it.
 func TestGoexitDoesNotKeepOthersFromTheirCalls(t *testing.T) {
 	for exiting := range 3 {
 		for panicking := range 3 {
-			var called []int
-			var panicked any
-			var ended sync.WaitGroup
-			ended.Go(func() {
-				defer func() { panicked = recover() }()
-				list := []int{0, 1, 2}
-				callback.All(&list, func(i int) {
-					called = append(called, i)
-					switch i {
-					case exiting:
-						runtime.Goexit()
-					case panicking:
-						panic(i)
-					}
-				})
-				t.Error("the goroutine went on")
+			called, panicked := endGoroutine(t, 3, func(i int) {
+				switch i {
+				case exiting:
+					runtime.Goexit()
+				case panicking:
+					panic(i)
+				}
 			})
-			ended.Wait()
 			if !slices.Equal(called, []int{0, 1, 2}) {
 				t.Errorf("Goexit in %d, panic in %d: called %v", exiting, panicking, called)
 			}
-			if panicking > exiting && panicked != panicking {
+			if panicking != exiting && panicked != panicking {
 				t.Errorf("Goexit in %d, panic in %d: the panic of %v goes on", exiting, panicking, panicked)
 			}
 		}
 	}
+}
+
+func TestPanicsOnBothSidesOfGoexitGoOnTogether(t *testing.T) {
+	called, panicked := endGoroutine(t, 6, func(i int) {
+		if i == 2 || i == 4 {
+			runtime.Goexit()
+		}
+		panic(i)
+	})
+	if !slices.Equal(called, []int{0, 1, 2, 3, 4, 5}) {
+		t.Errorf("called %v", called)
+	}
+	if got := values(t, panicked); !slices.Equal(got, []any{0, 1, 3, 5}) {
+		t.Errorf("the panics of %v go on", got)
+	}
+}
+
+// endGoroutine calls fn for n elements on a goroutine of its own, which has to end by it.
+func endGoroutine(t *testing.T, n int, fn func(int)) (called []int, panicked any) {
+	t.Helper()
+	var list []int
+	for i := range n {
+		list = append(list, i)
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		defer func() { panicked = recover() }()
+		callback.All(&list, func(i int) {
+			called = append(called, i)
+			fn(i)
+		})
+		t.Error("the goroutine went on")
+	})
+	ended.Wait()
+	return called, panicked
 }

@@ -28,10 +28,12 @@ func (l *Listener) onReadable(reactor.Ready) {
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR):
-		case exhausted(err):
-			if !l.config.Shed || !l.shed(err) {
-				l.backOff(err)
+		case exhausted(err) && l.config.Shed:
+			if !l.shed(err) {
+				return
 			}
+		case exhausted(err):
+			l.backOff(err)
 		case lostConnection(err):
 			failed++
 			l.report(err)

@@ -83,7 +83,9 @@ func (l *Listener) adopt(loop *reactor.Loop, listener net.Listener) error {
 		err = setTCP(l.fd, l.config.Delay, l.config.KeepAlive)
 	} else {
 		l.network = network{"unix", unix.SOCK_STREAM, unix.AF_UNIX}
-		l.file, _ = fileAt(addr.Path)
+		if !abstract(addr.Path) {
+			l.file, _ = fileAt(addr.Path)
+		}
 	}
 	if err == nil && l.config.Backlog > 0 {
 		err = unix.Listen(l.fd, l.backlog())

@@ -90,11 +90,13 @@ func (l *Listener) retry() {
 	}
 }
 
-// shed accepts one connection with the descriptor kept in reserve, and closes
-// it. It fails if another thread was faster to take that descriptor.
-func (l *Listener) shed(cause error) bool {
+// shed accepts one connection with the descriptor kept in reserve, and closes it. If there is no such descriptor, or
+// another thread was faster to take it, the listener pauses. It reports whether there may be more to accept: Linux
+// says that there is no descriptor before it looks for a connection.
+func (l *Listener) shed(cause error) (more bool) {
 	b := &l.backoff
 	if b.refill() != nil {
+		l.backOff(cause)
 		return false
 	}
 	unix.Close(b.reserve)
@@ -105,8 +107,11 @@ func (l *Listener) shed(cause error) bool {
 		l.stats.Shed++
 	}
 	_ = b.refill() // else at the next opportunity
-	if err == nil {
+	switch {
+	case err == nil:
 		l.report(cause) // last: it may close the listener
+	case exhausted(err):
+		l.backOff(cause)
 	}
-	return err == nil || !exhausted(err)
+	return !errors.Is(err, unix.EAGAIN)
 }

@@ -36,6 +36,7 @@ type DialConfig struct {
 type Dialing struct {
 	state   *state
 	element *list.Element // of state.open; nil: it has ended
+	ended   *list.Element // of state.owed, when the loop has ended it
 	network network
 	address string
 	config  DialConfig
@@ -54,8 +55,8 @@ type Dialing struct {
 // reason of every address that was tried. What done may do with the connection is
 // documented at Conn. If Dial itself returns an error, done is not called.
 //
-// The loop's Run does not return while a dial is under way; the loop's Close and
-// Shutdown end it with reactor.ErrClosed.
+// The loop's Run does not return while a dial is under way; the end of the loop (Close,
+// Shutdown, or the panic of a callback) ends it with reactor.ErrClosed.
 //
 // A host name is looked up as Resolve does it, on a goroutine. An IP literal, an
 // empty host (this machine) and a path need none. Of several addresses, versions
@@ -117,6 +118,7 @@ func (d *Dialing) begin(loop *reactor.Loop) error {
 // done has been called, is harmless.
 func (d *Dialing) Stop() {
 	if d.element == nil {
+		d.state.takeBack(d.ended)
 		return
 	}
 	d.state.open.Remove(d.element)
@@ -168,7 +170,7 @@ func (d *Dialing) failure(reasons failures) error {
 
 func (d *Dialing) end() {
 	d.Stop()
-	d.state.later(func() { d.done(nil, d.failure(failures{reactor.ErrClosed})) })
+	d.ended = d.state.later(func() { d.done(nil, d.failure(failures{reactor.ErrClosed})) })
 }
 
 func (d *Dialing) flushing() bool { return false }

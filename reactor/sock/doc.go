@@ -26,8 +26,8 @@
 // regard to a fork of another thread too. Nothing is inherited by children.
 //
 // The loop's Close closes listeners, ends dials and look-ups with
-// reactor.ErrClosed and drops queued datagrams; Shutdown sends these. Streams are
-// the loop's own affair.
+// reactor.ErrClosed and drops queued datagrams; Shutdown sends these. A panic by which the
+// loop fails does what Close does. Streams are the loop's own affair.
 //
 // # Goroutines
 //

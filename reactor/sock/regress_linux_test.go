@@ -3,6 +3,8 @@ package sock_test
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -153,4 +155,39 @@ func TestPanicOfAListenersOnErrorKeepsNobodyFromTheirEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A listener that sheds went on to the end of its turn when there was nothing to accept any more: for each connection it
+// gave up its reserve 63 times for nothing, with four system calls each time.
+func TestShedEndsTheTurnWhenThereIsNothingToAccept(t *testing.T) {
+	loop := newLoop(t)
+	l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{Shed: true}, ignore)
+	calls, reserved := 0, false
+	l.SetAccept(func(accept func() (int, error)) (int, error) {
+		calls++
+		if reserved = !reserved; reserved { // every other one is made with the reserve given up
+			return -1, unix.EMFILE
+		}
+		return accept()
+	})
+	client(t, l.Addr())
+	pollUntil(t, loop, func() bool { return l.Stats().Shed == 1 })
+	if calls != 4 || l.Stats().Backoffs != 0 {
+		t.Errorf("accept was called %d times: %+v", calls, l.Stats())
+	}
+}
+
+// The listener of an abstract socket, adopted, removed the socket file that had the same name in the working directory.
+func TestAdoptedAbstractListenerHasNoFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	loop := newLoop(t)
+	const name = "@evfork-test-of-an-adopted-listener"
+	stale(t, "./"+name)
+	original, err := net.Listen("unix", name)
+	must(t, err)
+	l, err := sock.AdoptListener(loop, original, sock.ListenConfig{}, ignore)
+	must(t, err)
+	l.Close()
+	_, err = os.Lstat(name)
+	must(t, err)
 }

@@ -15,7 +15,8 @@ import (
 // the loop's goroutine.
 type Resolution struct {
 	state   *state
-	element *list.Element
+	element *list.Element // of state.open; nil: it has ended
+	ended   *list.Element // of state.owed, when the loop has ended it
 	network network
 	name    string
 	done    func([]netip.AddrPort, error)
@@ -135,6 +136,7 @@ func (r *Resolution) finish(addrs []netip.AddrPort, err error) {
 // is one, ends soon. Stopping twice, or when done has been called, is harmless.
 func (r *Resolution) Stop() {
 	if r.element == nil {
+		r.state.takeBack(r.ended)
 		return
 	}
 	r.state.open.Remove(r.element)
@@ -148,7 +150,7 @@ func (r *Resolution) Stop() {
 // end tells done that the loop has been closed.
 func (r *Resolution) end() {
 	r.Stop()
-	r.state.later(func() {
+	r.ended = r.state.later(func() {
 		r.done(nil, &Error{Op: "resolve", Network: r.network.name, Address: r.name, Err: reactor.ErrClosed})
 	})
 }

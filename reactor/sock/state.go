@@ -16,8 +16,8 @@ type state struct {
 	open    list.List // of member
 	waiting list.List // of *Listener: they wait for a descriptor to become free
 	ending  bool
-	lookups int // goroutines that resolve a name
-	owed    int // callbacks that have been posted
+	lookups int       // goroutines that resolve a name
+	owed    list.List // of func(), callbacks that have been posted; nil: has been made or taken back
 
 	retrying bool // retry has been posted
 
@@ -36,6 +36,7 @@ func stateOf(loop *reactor.Loop) (*state, error) {
 	r, err := loop.Resident(residentKey{}, func() reactor.Resident {
 		s := &state{loop: loop}
 		s.onClose = func(error) { s.freed() }
+		loop.OnCleanup(s.loopEnded)
 		return s
 	})
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *state) Close() {
 // Active: a callback is owed, a goroutine is about to post, or Shutdown waits
 // for datagrams to leave.
 func (s *state) Active() bool {
-	if s.owed > 0 || s.lookups > 0 {
+	if s.owed.Len() > 0 || s.lookups > 0 {
 		return true
 	}
 	for e := s.open.Front(); e != nil; e = e.Next() {
@@ -89,18 +90,42 @@ func (s *state) Active() bool {
 	return false
 }
 
-// Release ends what a loop that has failed has left.
-func (s *state) Release() { s.Close() }
-
-// later makes a callback that must not be made inside the call that caused it.
-// After the loop has failed it is not made at all.
-func (s *state) later(fn func()) {
-	s.owed++
-	// An error means that the loop has failed; owed is not looked at any more.
-	_ = s.loop.Post(func() {
-		s.owed--
-		fn()
+// loopEnded makes the callbacks that are owed when the loop has failed, which runs no posts any more. Otherwise all
+// has ended before.
+func (s *state) loopEnded() {
+	s.Close()
+	callback.ToTheEnd(func() {
+		for e := s.owed.Front(); e != nil; e = s.owed.Front() {
+			s.pay(e)
+		}
 	})
+}
+
+// Release has nothing to do: all has ended with the loop.
+func (s *state) Release() {}
+
+// later makes a callback that must not be made inside the call that caused it, unless it is taken back before.
+func (s *state) later(fn func()) *list.Element {
+	e := s.owed.PushBack(fn)
+	// An error means that the loop has failed: see loopEnded.
+	_ = s.loop.Post(func() { s.pay(e) })
+	return e
+}
+
+// pay makes a callback that is owed, once.
+func (s *state) pay(e *list.Element) {
+	if fn, ok := e.Value.(func()); ok {
+		s.takeBack(e)
+		fn()
+	}
+}
+
+// takeBack forgets a callback, which may be nil, or have been made.
+func (s *state) takeBack(e *list.Element) {
+	if e != nil && e.Value != nil {
+		s.owed.Remove(e)
+		e.Value = nil
+	}
 }
 
 // freed tells the listeners that have run out of descriptors that there is one. They hear of it in a step of their

@@ -13,6 +13,9 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
+// request is a payload of 32 bytes, as those of the other contestants: a string of 31 behind its length.
+const request = "abcdefghijklmnopqrstuvwxyzabcde"
+
 // Main runs the worker, or makes one call to it, prints its pid and waits for
 // the end of the input.
 func Main(worker child.WorkerFunc) {
@@ -39,7 +42,7 @@ func parent() error {
 	}
 	answered := false
 	var failed error
-	err = client.Go(func(_ rpc.Payload, err error) { answered, failed = true, err }, "abcdefghijklmnopqrstuvwxyz")
+	err = client.Go(func(_ rpc.Payload, err error) { answered, failed = true, err }, request)
 	if err != nil {
 		return err
 	}

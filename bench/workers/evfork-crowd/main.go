@@ -160,7 +160,10 @@ func (p *pump) run(calls, inFlight int) error {
 }
 
 // Complete implements rpc.Completion.
-func (p *pump) Complete(_ rpc.Payload, err error) {
+func (p *pump) Complete(reply rpc.Payload, err error) {
+	if err == nil && len(reply) != len(p.crowd.payload) {
+		err = fmt.Errorf("a reply of %d bytes", len(reply))
+	}
 	if err != nil {
 		p.crowd.fail(err)
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package child
+
+// nameProcess does nothing: the process has the name of the program's file already.
+func nameProcess(string) {}

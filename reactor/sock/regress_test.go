@@ -1,0 +1,85 @@
+package sock_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/sock"
+)
+
+// When a callback panicked, and the loop failed by it, the functions of dials and look-ups were never called, not even
+// by Close; and listeners stayed open until then.
+func TestFailedLoopEndsWhatIsOpen(t *testing.T) {
+	for name, fail := range map[string]func(*reactor.Loop) error{
+		"in an iteration": func(loop *reactor.Loop) error { return loop.Poll(0) },
+		"amid Close":      (*reactor.Loop).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			must(t, loop.Post(func() { panic("on purpose") }))
+			l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{}, ignore)
+			var errs []error
+			for _, address := range []string{l.Addr().String(), "slow.test.:1"} {
+				config := sock.DialConfig{Resolver: hangingResolver()}
+				_, err := sock.Dial(loop, "tcp", address, config, func(_ *sock.Conn, err error) { errs = append(errs, err) })
+				must(t, err)
+				_, err = sock.Resolve(loop, "tcp", address, hangingResolver(), func(_ []netip.AddrPort, err error) { errs = append(errs, err) })
+				must(t, err)
+			}
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("no panic")
+					}
+				}()
+				t.Error(fail(loop))
+			}()
+			if len(errs) != 4 || l.FD() >= 0 {
+				t.Errorf("%d ends, the listener has descriptor %d", len(errs), l.FD())
+			}
+			for _, err := range errs {
+				wantErr(t, err, reactor.ErrClosed)
+			}
+		})
+	}
+}
+
+// A dial or look-up that the end of the loop had ended, and that was stopped before its function was called, had
+// that called all the same.
+func TestWhatIsStoppedWhileTheLoopEndsIsNotCalledBack(t *testing.T) {
+	for name, end := range map[string]func(*reactor.Loop) error{
+		"Close":    (*reactor.Loop).Close,
+		"Shutdown": func(l *reactor.Loop) error { return l.Shutdown(context.Background()) },
+		"a panic": func(l *reactor.Loop) error {
+			defer func() { recover() }()
+			l.AfterFunc(0, func() { panic("on purpose") })
+			return l.Poll(0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			var stops []func()
+			calls := 0
+			called := func() {
+				calls++
+				for _, stop := range stops {
+					stop()
+				}
+			}
+			for range 2 {
+				config := sock.DialConfig{Resolver: hangingResolver()}
+				d, err := sock.Dial(loop, "tcp", "slow.test.:1", config, func(*sock.Conn, error) { called() })
+				must(t, err)
+				r, err := sock.Resolve(loop, "tcp", "slow.test.:1", hangingResolver(), func([]netip.AddrPort, error) { called() })
+				must(t, err)
+				stops = append(stops, d.Stop, r.Stop)
+			}
+			must(t, end(loop))
+			if calls != 1 {
+				t.Errorf("there were %d calls, of which the first stopped the others", calls)
+			}
+		})
+	}
+}

@@ -1,0 +1,127 @@
+package rpc_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/rpc"
+)
+
+// A streamed call that is cancelled while it waits has no parts any more.
+func TestStreamThatWaitsForAGoroutineAndIsCancelledIsForgotten(t *testing.T) {
+	goOn := make(chan struct{})
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 1, func(context.Context, rpc.Payload) (rpc.Payload, error) {
+		<-goOn
+		return nil, nil
+	})
+	_, err := file.WriteString(strangersHello + frame(1, "") + windowCall(2, 100, true, nil) + frame(cancelKind|2, "") + frame(endKind|2, ""))
+	must(t, err)
+	expect(t, file, ourHello+frame(errorKind|2, string(rpc.EncodeRemoteError(rpc.ErrCanceled, 1000))))
+	_, err = file.WriteString(windowCall(2, 100, true, nil) + frame(endKind|2, "")) // the id is free
+	must(t, err)
+	close(goOn)
+	expect(t, file, frame(1, "")+frame(2, ""))
+	must(t, syscall.Shutdown(int(file.Fd()), syscall.SHUT_WR))
+}
+
+// servePipes has a server of goroutines read from a pipe and write to another, of which the test has the other ends. It
+// returns what the server will have returned.
+func servePipes(t *testing.T, limit int, handler rpc.Handler) (in, out *os.File, served <-chan error) {
+	t.Helper()
+	f := newFixture(t)
+	var r, w [2]int
+	must(t, unix.Pipe(r[:]))
+	must(t, unix.Pipe(w[:]))
+	result := make(chan error, 1)
+	f.servers.Go(func() {
+		result <- rpc.ServeGoroutines(twoFDs{r[0], w[1]}, handler, limit)
+		unix.Close(r[0])
+		unix.Close(w[1])
+	})
+	in, out = fileOf(r[1]), fileOf(w[0])
+	t.Cleanup(func() { in.Close(); out.Close() })
+	return in, out, result
+}
+
+// A parent that reads no more ends the server, also if the reply that cannot be written was held back for others.
+func TestGoroutineServerEndsWhenNobodyReads(t *testing.T) {
+	in, out, served := servePipes(t, 0, func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil })
+	_, err := in.WriteString(hello)
+	must(t, err)
+	expect(t, out, ourHello)
+	for range 100 { // all calls are cheap
+		_, err := in.WriteString(frame(1, ""))
+		must(t, err)
+		expect(t, out, frame(1, ""))
+	}
+	must(t, out.Close())
+	_, err = in.WriteString(frame(1, ""))
+	must(t, err)
+	if err := <-served; err == nil || !strings.Contains(err.Error(), unix.EPIPE.Error()) {
+		t.Errorf("the server returned %v", err)
+	}
+}
+
+// Whoever has kept the ctx of a call learns that it has been answered, while the server goes on.
+func TestContextOfAGoroutineEndsWithTheAnswer(t *testing.T) {
+	kept := make(chan context.Context, 1)
+	in, out, served := servePipes(t, 0, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		if ctx.Err() != nil {
+			t.Error("the ctx has ended before the answer")
+		}
+		kept <- ctx
+		return nil, nil
+	})
+	_, err := in.WriteString(hello + frame(1, ""))
+	must(t, err)
+	expect(t, out, ourHello+frame(1, ""))
+	<-(<-kept).Done()
+	must(t, in.Close())
+	must(t, <-served)
+}
+
+// A reader that has stopped, because many calls wait, reads on when a handler calls the parent: the answer is behind them.
+func TestUpcallOfAGoroutineBehindAFullBacklogIsAnswered(t *testing.T) {
+	const calls, size = 40, 32 << 10 // of which 32 may wait
+	var written, begun atomic.Int32
+	in, out, served := servePipes(t, 1, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		if begun.Add(1) > 1 {
+			return nil, nil
+		}
+		for written.Load() < 33 {
+			runtime.Gosched()
+		}
+		for range 1000 { // in which the reader fills the backlog
+			runtime.Gosched()
+		}
+		return rpc.CallParentBytes(ctx, nil)
+	})
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := in.WriteString(helloTaking("1"))
+		for id := range uint32(calls) {
+			if err == nil {
+				_, err = in.WriteString(frame(id+1, string(make([]byte, size))))
+			}
+			written.Add(1)
+		}
+		if err == nil {
+			_, err = in.WriteString(yes1)
+		}
+		in.Close()
+		wrote <- err
+	}()
+	said := readToEnd(out)
+	must(t, <-wrote)
+	must(t, <-served)
+	if n := begun.Load(); n != calls || !strings.Contains(said, frame(upcallKind|1, "")) {
+		t.Errorf("%d calls were begun; the server says %q", n, said)
+	}
+}
