@@ -7,6 +7,25 @@ type streams struct {
 	open    int             // those that have not ended
 	waiting []*streamedCall // have something to send for which there was no room
 	ends    []uint32        // ends of requests of which the child must be told although the call is over
+	held    int             // the bytes of requests that wait for the hello
+	full    bool            // one more was refused since there were none
+}
+
+// hold has a request wait for the hello, unless MaxBuffered of them do.
+func (s *streams) hold(request []byte, limit int) error {
+	if s.held > 0 && len(request) > limit-s.held {
+		s.full = true
+		return ErrFull
+	}
+	s.held += len(request)
+	return nil
+}
+
+// letGo is told of bytes that do not wait any more.
+func (s *streams) letGo(held int) {
+	if s.held -= held; s.held == 0 {
+		s.full = false
+	}
 }
 
 // canEverSend reports whether a part is short enough, also for a buffer that is empty.

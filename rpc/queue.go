@@ -154,7 +154,7 @@ func (q *callQueue) serveWaiting() {
 // is room: everybody gets the error.
 func (c *Client) room() bool {
 	return c.endErr != nil || c.closing ||
-		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.holdsBack() && !c.stream.Congested()
+		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.holdsBack() && !c.streams.full && !c.stream.Congested()
 }
 
 // refuse ends what waits with err, and everything that comes later.

@@ -130,6 +130,58 @@ func TestCancelOfACallThatWaitsForTheHelloLeavesRoom(t *testing.T) {
 	}
 }
 
+// Requests of streamed calls that waited for the hello did not count: the client held any number of them.
+func TestStreamedCallsThatWaitForTheHelloAreBuffered(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	const most, size = 1000, 300
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: most})
+	calls := 0
+	begin := func() error {
+		_, err := c.GoStream(nil, rpc.StreamOptions{}, make([]byte, size))
+		if err == nil {
+			calls++
+		}
+		return err
+	}
+	for begin() == nil {
+	}
+	if calls != most/size {
+		t.Errorf("%d calls of %d bytes, where %d fit", calls, size, most)
+	}
+	ready := false
+	must(t, c.WaitReady(func() { ready = true }))
+	f.until(func() bool { return rpc.Waiting(c) == 1 })
+	if ready {
+		t.Error("ready before the hello")
+	}
+	say(f, file, frame(helloWord, string(rpc.AppendStrings(rpc.Payload(helloPayload), "features", "credits metadata cancel", "window", "1000"))))
+	f.until(func() bool { return ready })
+	must(t, begin())
+	if n := c.InFlight(); n != calls {
+		t.Errorf("%d calls in flight instead of %d", n, calls)
+	}
+}
+
+// One streamed call may have any request that fits, and it leaves its room if it is cancelled before the hello.
+func TestStreamedCallLeavesItsRoomIfItIsCanceledBeforeTheHello(t *testing.T) {
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1000})
+	for range 3 {
+		s, err := c.GoStream(nil, rpc.StreamOptions{}, make([]byte, 900))
+		must(t, err)
+		if _, err := c.GoStream(nil, rpc.StreamOptions{}, make([]byte, 900)); err != rpc.ErrFull {
+			t.Errorf("a second one: %v", err)
+		}
+		ready := false
+		must(t, c.WaitReady(func() { ready = true }))
+		f.until(func() bool { return ready || rpc.Waiting(c) == 1 })
+		s.Cancel()
+		f.until(func() bool { return ready })
+	}
+}
+
 // If the callback of such a call, the last, panicked, a loop that survived that never ended the child.
 func TestShutdownEndsAlthoughTheLastCallbackPanics(t *testing.T) {
 	f, panics := newSurvivor(t)

@@ -31,6 +31,7 @@ type streamedCall struct {
 	due    time.Duration // of the deadline
 
 	request []byte // of a call that the child has not been told of yet
+	held    int    // its bytes that client.streams counts
 	started bool   // it has been
 	listed  bool   // in client.streams.waiting
 
@@ -73,6 +74,12 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 		s.meta.bounded = true
 		s.due = c.timebase.at(options.Deadline)
 	}
+	if !c.greeted && !waits {
+		if err := c.streams.hold(payload, c.config.MaxBuffered); err != nil {
+			return err
+		}
+		s.held = len(payload)
+	}
 	s.id = c.calls.reserve()
 	err := ErrFull
 	if c.greeted {
@@ -110,9 +117,16 @@ func (s *streamedCall) start(payload []byte) error {
 	if err := c.stream.Commit(buf); err != nil {
 		return c.notQueued(err)
 	}
-	s.started, s.request = true, nil
+	s.started = true
+	s.drop()
 	s.room = c.peerWindow
 	return nil
+}
+
+// drop forgets the request.
+func (s *streamedCall) drop() {
+	s.client.streams.letGo(s.held)
+	s.request, s.held = nil, 0
 }
 
 // live reports whether the call is in flight and its caller waits for it.
@@ -243,6 +257,7 @@ func (s *streamedCall) endInput() {
 func (s *streamedCall) Complete(reply Payload, err error) {
 	c := s.client
 	c.streams.open--
+	s.drop()
 	if s.started && s.meta.input && !s.ended {
 		s.ended = true
 		c.endParts(s.id)
