@@ -360,7 +360,7 @@ type Read struct {
 // ParksLate is whether goroutines park late after a read, having done so or not.
 func ParksLate(before bool, r Read) bool {
 	q := callQueue{parksLate: before, row: wokenRow{processors: r.Processors}, late: lateParking{
-		crowded: r.Crowded, slow: r.Slow, oneCPU: r.OneCPU, rested: r.Rested, told: r.Told, found: r.Found,
+		crowded: r.Crowded, slow: r.Slow, oneCPU: r.OneCPU, rested: uint(r.Rested), told: r.Told, found: r.Found,
 	}}
 	q.decide()
 	return q.parksLate

@@ -36,7 +36,7 @@ type lateParking struct {
 	oneCPU  bool          // yield.OneCPU: the child has none of its own
 	crowded bool          // so many calls were in flight before the read
 	slow    bool          // a turn has taken longer than lateTurn
-	rested  int           // how many goroutines were woken since parksLate was switched off
+	rested  uint          // how many goroutines were woken since parksLate was switched off; it may wrap round
 	told    int           // how many that parked late were told of the end of their call, and
 	found   int           // how many of these had not parked, since it was last decided
 	last    *waiter       // whose call has ended, and who is told when there is another, or no more; nil: nobody
@@ -133,7 +133,7 @@ func (q *callQueue) decide() {
 	}
 }
 
-func (q *callQueue) switchLate(on bool, rested int) {
+func (q *callQueue) switchLate(on bool, rested uint) {
 	q.mu.Lock()
 	q.parksLate = on
 	q.mu.Unlock()
