@@ -315,7 +315,7 @@ func IsBacklogFull(s *Server) bool { return s.out.(*asyncServer).backlog.calls.f
 // ParkLate has goroutines that call a client with payloads park late from now on, as with one processor, whatever comes of it.
 func ParkLate(c *Client) {
 	q := &c.queue
-	q.switchLate(true, 0)
+	q.switchLate(true)
 	q.late.crowd, q.late.oneCPU, q.late.told = 0, false, math.MinInt
 	q.row.processors, q.row.counted = 1, time.Now().Add(time.Hour)
 }
@@ -343,6 +343,21 @@ func ActOnReplies(c *Client, end func()) {
 	c.queue.endReplies()
 }
 
+// RestsOfLateParking is how many calls go by after each trial that was in vain.
+func RestsOfLateParking(trials int) (rests []uint) {
+	var q callQueue
+	q.late.init()
+	q.row.processors = 1
+	for range trials {
+		q.late.crowded, q.parksLate, q.late.told, q.late.found = true, true, lateTrial, 0
+		q.decide()
+		rests = append(rests, q.late.rest)
+	}
+	q.late.crowded, q.parksLate, q.late.told, q.late.found = true, true, lateTrial, lateTrial
+	q.decide()
+	return append(rests, q.late.rest)
+}
+
 // LateTrial, LateRest and LateCrowd are when it is decided whether goroutines park late.
 const (
 	LateTrial = lateTrial
@@ -360,7 +375,7 @@ type Read struct {
 // ParksLate is whether goroutines park late after a read, having done so or not.
 func ParksLate(before bool, r Read) bool {
 	q := callQueue{parksLate: before, row: wokenRow{processors: r.Processors}, late: lateParking{
-		crowded: r.Crowded, slow: r.Slow, oneCPU: r.OneCPU, rested: uint(r.Rested), told: r.Told, found: r.Found,
+		crowded: r.Crowded, slow: r.Slow, oneCPU: r.OneCPU, rested: uint(r.Rested), rest: lateTrial, told: r.Told, found: r.Found,
 	}}
 	q.decide()
 	return q.parksLate

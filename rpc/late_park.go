@@ -23,7 +23,8 @@ const (
 	lateCrowd = crowd
 	// lateTrial is after how many calls it is decided whether goroutines go on to park late.
 	lateTrial = 8192
-	// lateRest is after how many calls it is tried again.
+	// lateRest is after how many calls it is tried again, at most: at first it is a lateTrial, and each time that is in
+	// vain it is twice as many, because the first calls of a thousand goroutines come all at once, which is the worst beginning.
 	lateRest = 16 * lateTrial
 	// lateTurn is how long the loop may have to wait for a crowd. If it takes longer, goroutines compute between their calls, or others
 	// keep the processor: they run before those that have yielded (findRunnable looks at its own queue first).
@@ -37,17 +38,17 @@ type lateParking struct {
 	crowded bool          // so many calls were in flight before the read
 	slow    bool          // a turn has taken longer than lateTurn
 	rested  uint          // how many goroutines were woken since parksLate was switched off; it may wrap round
+	rest    uint          // how many there must be for the next trial
 	told    int           // how many that parked late were told of the end of their call, and
 	found   int           // how many of these had not parked, since it was last decided
 	last    *waiter       // whose call has ended, and who is told when there is another, or no more; nil: nobody
 	back    chan struct{} // by which the last brings the loop back; of capacity 1
 }
 
-// init has the first trial come soon.
 func (l *lateParking) init() {
 	l.crowd, l.oneCPU = lateCrowd, yield.OneCPU
 	l.back = make(chan struct{}, 1)
-	l.rested = lateRest - lateTrial
+	l.rest = lateTrial
 }
 
 // parkLate yields, on the goroutine of a call that parks late, and has it wait if the call has not ended when its turn
@@ -120,22 +121,26 @@ func (q *callQueue) decide() {
 	l.slow = false
 	switch {
 	case !q.parksLate:
-		if possible && l.rested >= lateRest {
-			q.switchLate(true, 0)
+		if possible && l.rested >= l.rest {
+			q.switchLate(true)
 		}
 	case !possible:
-		q.switchLate(false, lateRest-lateTrial)
+		l.rest = lateTrial
+		q.switchLate(false)
 	case l.told >= lateTrial:
 		if l.found < l.told/4*3 {
-			q.switchLate(false, 0)
+			l.rest = min(2*l.rest, lateRest)
+			q.switchLate(false)
+			return
 		}
+		l.rest = lateTrial
 		l.told, l.found = 0, 0
 	}
 }
 
-func (q *callQueue) switchLate(on bool, rested uint) {
+func (q *callQueue) switchLate(on bool) {
 	q.mu.Lock()
 	q.parksLate = on
 	q.mu.Unlock()
-	q.late.rested, q.late.told, q.late.found = rested, 0, 0
+	q.late.rested, q.late.told, q.late.found = 0, 0, 0
 }

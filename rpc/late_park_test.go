@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,7 +68,7 @@ func TestLoopComesBackWithTheLastOfThoseWhoHaveReplies(t *testing.T) {
 }
 
 func TestWhetherGoroutinesParkLate(t *testing.T) {
-	good := rpc.Read{Crowded: true, Processors: 1, Rested: rpc.LateRest, Told: rpc.LateTrial, Found: rpc.LateTrial * 3 / 4}
+	good := rpc.Read{Crowded: true, Processors: 1, Rested: rpc.LateTrial, Told: rpc.LateTrial, Found: rpc.LateTrial * 3 / 4}
 	with := func(change func(*rpc.Read)) rpc.Read {
 		r := good
 		change(&r)
@@ -93,6 +94,15 @@ func TestWhetherGoroutinesParkLate(t *testing.T) {
 		if got := !rpc.ParksLate(true, c.read); got != c.end {
 			t.Errorf("%s: ends: %v", c.name, got)
 		}
+	}
+}
+
+// Each trial that is in vain has the next come later; one that is not has it come soon.
+func TestTrialsOfLateParkingBecomeRare(t *testing.T) {
+	const first = rpc.LateTrial
+	want := []uint{2 * first, 4 * first, 8 * first, rpc.LateRest, rpc.LateRest, first}
+	if rests := rpc.RestsOfLateParking(5); !slices.Equal(rests, want) {
+		t.Errorf("%d, want %d", rests, want)
 	}
 }
 
