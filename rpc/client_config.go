@@ -33,7 +33,7 @@ type Config struct {
 	// MaxInFlight limits the calls without an end. 0: 65,536.
 	MaxInFlight int
 	// MaxBuffered limits the bytes of calls that the child's pipe has not yet
-	// taken. 0: 64 MiB, and at least one frame.
+	// taken, and those of GoStream that wait for its hello. 0: 64 MiB, and at least one frame.
 	MaxBuffered int
 
 	// AbandonTimeout is how long the child may take to answer a call that was

@@ -7,23 +7,24 @@ type streams struct {
 	open    int             // those that have not ended
 	waiting []*streamedCall // have something to send for which there was no room
 	ends    []uint32        // ends of requests of which the child must be told although the call is over
-	held    int             // the bytes of requests that wait for the hello
-	full    bool            // one more was refused since there were none
+	early   int             // the bytes of requests that wait for the hello: they are in no buffer yet
+	full    bool            // one more was refused, and some of these still wait
 }
 
-// hold has a request wait for the hello, unless MaxBuffered of them do.
-func (s *streams) hold(request []byte, limit int) error {
-	if s.held > 0 && len(request) > limit-s.held {
+// admit counts a request that has to wait for the hello, and refuses it if there would be more than limit
+// bytes. A single one always fits, as in the buffer.
+func (s *streams) admit(request []byte, limit int) error {
+	if s.early > 0 && len(request) > limit-s.early {
 		s.full = true
 		return ErrFull
 	}
-	s.held += len(request)
+	s.early += len(request)
 	return nil
 }
 
-// letGo is told of bytes that do not wait any more.
-func (s *streams) letGo(held int) {
-	if s.held -= held; s.held == 0 {
+// leave is told of bytes that do not wait any more.
+func (s *streams) leave(early int) {
+	if s.early -= early; s.early == 0 {
 		s.full = false
 	}
 }

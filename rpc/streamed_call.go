@@ -31,7 +31,7 @@ type streamedCall struct {
 	due    time.Duration // of the deadline
 
 	request []byte // of a call that the child has not been told of yet
-	held    int    // its bytes that client.streams counts
+	early   int    // its bytes that client.streams counts
 	started bool   // it has been
 	listed  bool   // in client.streams.waiting
 
@@ -75,10 +75,10 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 		s.due = c.timebase.at(options.Deadline)
 	}
 	if !c.greeted && !waits {
-		if err := c.streams.hold(payload, c.config.MaxBuffered); err != nil {
+		if err := c.streams.admit(payload, c.config.MaxBuffered); err != nil {
 			return err
 		}
-		s.held = len(payload)
+		s.early = len(payload)
 	}
 	s.id = c.calls.reserve()
 	err := ErrFull
@@ -125,8 +125,8 @@ func (s *streamedCall) start(payload []byte) error {
 
 // drop forgets the request.
 func (s *streamedCall) drop() {
-	s.client.streams.letGo(s.held)
-	s.request, s.held = nil, 0
+	s.client.streams.leave(s.early)
+	s.request, s.early = nil, 0
 }
 
 // live reports whether the call is in flight and its caller waits for it.
