@@ -5,7 +5,14 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/poller"
+	"github.com/evfork/evfork/internal/yield"
 )
+
+// OneCPU says that this process has one CPU only.
+var OneCPU = yield.OneCPU
+
+// DefaultCork is how much a stream holds back of small pieces, in bytes, with one CPU or with more.
+func DefaultCork(oneCPU bool) int { return defaultCork(oneCPU) }
 
 // Chunks is how many pooled buffers the stream holds.
 func (s *Stream) Chunks() int { return len(s.queue.chunks) }

@@ -68,7 +68,7 @@ const (
 // A Stream reads and writes a pipe, a socket or a pair of pipes without
 // blocking. Nothing written is lost, doubled or reordered while the stream is
 // open; what is queued during an iteration leaves in one system call at its end,
-// and of more than 8 kB, or 32 kB of pieces that are not small, the beginning leaves
+// and of more than 8 kB (SetCork), or 32 kB of pieces that are not small, the beginning leaves
 // while the rest is queued. A pipe of Linux that has the default capacity, 64 KiB,
 // and has been full, is given 128 KiB if the user may have them.
 // An idle stream holds no buffer. All methods belong to the loop's goroutine.
@@ -78,6 +78,7 @@ type Stream struct {
 	reader FDWatcher
 	writer FDWatcher // for HangUp, and for Write while the kernel's buffer is full
 	queue  writeQueue
+	cork   int // so much of small pieces is held back
 	notice int // below this many bytes queued, Commit has nothing to look at
 
 	socket    bool
@@ -123,10 +124,8 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 	if config.LowWater <= 0 {
 		config.LowWater = config.HighWater / 4
 	}
-	s := &Stream{loop: l, config: config, notice: min(corkLimit, config.HighWater)}
-	if config.MaxBuffered > 0 {
-		s.notice = min(s.notice, config.MaxBuffered)
-	}
+	s := &Stream{loop: l, config: config}
+	s.SetCork(0)
 	s.reader.init(l, readFD, Read, s.onReadable)
 	s.writer.init(l, writeFD, HangUp, s.onWritable)
 	if blocked, err := s.start(); err != nil {

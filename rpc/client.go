@@ -16,6 +16,7 @@ type Client struct {
 	maxFrame  uint32
 	decoder   decoder
 	calls     callTable
+	sizes     requestSizes
 	queue     callQueue // of Call and WaitReady
 	hello     hello     // ours
 	upcalls   childCalls

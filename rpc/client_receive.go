@@ -7,6 +7,7 @@ import "fmt"
 func (c *Client) onData(data []byte) {
 	defer c.queue.endReplies() // also if a callback panics
 	c.queue.beginReplies()
+	c.setCork()
 	c.decoder.feed(data)
 	for !c.broken && c.decoder.next() {
 		if err := c.frame(c.decoder.word, c.decoder.payload); err != nil {

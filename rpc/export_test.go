@@ -380,3 +380,6 @@ func ParksLate(before bool, r Read) bool {
 	q.decide()
 	return q.parksLate
 }
+
+// CorkFor is how much of a batch of requests is held back, in bytes.
+func CorkFor(calls int, mean uint64) int { return corkFor(calls, mean) }

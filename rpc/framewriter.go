@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/evfork/evfork/internal/yield"
 )
 
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
@@ -39,7 +41,7 @@ const chunkSize = 128 << 10
 const chunksKept = writerLimit / chunkSize
 
 // How much of a batch of replies is held back, in bytes: the parent can work on these
-// while the rest is made. corkLimit is the same as a stream's; up to corkFrames long replies are
+// while the rest is made. corkLimit and corkMost, for one CPU, are the same as a stream's; up to corkFrames long replies are
 // worth more, because each write that blocks is a switch to the parent.
 const (
 	corkLimit  = 8 << 10
@@ -82,7 +84,7 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 
 // corked reports whether what is queued may wait for more.
 func (w *frameWriter) corked() bool {
-	return w.queued < corkLimit || w.frames < corkFrames && w.queued < corkMost
+	return w.queued < corkLimit || (w.frames < corkFrames || yield.OneCPU) && w.queued < corkMost
 }
 
 // append queues a frame.
