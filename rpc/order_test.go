@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -95,29 +96,29 @@ func TestSyncWireHoldsBackAsManyRepliesAsGoroutinesMayRun(t *testing.T) {
 	replies := make(chan string, 1)
 	go func() {
 		for i := range calls {
-			in.WriteString(syncCall(string(rpc.Strings(fmt.Sprint(i)))))
+			in.WriteString(syncCall(fmt.Sprint(i)))
 		}
 		syscall.Shutdown(ours, syscall.SHUT_WR)
 		replies <- readToEnd(in)
 	}()
-	var begun int32 // when the first call ended
+	var begun []int32 // when the first of each four calls ended
 	err = server.ServeGoroutines(func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
-		if string(request) == "\x010" {
+		if i, _ := strconv.Atoi(string(request)); i%limit == 0 {
 			<-full
-			begun = others.Load()
+			begun = append(begun, others.Swap(0))
 		} else if others.Add(1) == limit-1 {
-			close(full)
+			full <- struct{}{}
 		}
 		return request, nil
 	}, limit)
 	must(t, err)
 	syscall.Close(theirs)
-	if begun != limit-1 {
-		t.Errorf("%d calls were begun while the reply to the first was due, with a limit of %d", begun, limit)
+	if !slices.Equal(begun, slices.Repeat([]int32{limit - 1}, calls/limit)) {
+		t.Errorf("%d calls were begun while the reply to the one before them was due, with a limit of %d", begun, limit)
 	}
 	var want strings.Builder
 	for i := range calls {
-		want.WriteString(frame(1, string(rpc.Strings(fmt.Sprint(i)))))
+		want.WriteString(frame(1, fmt.Sprint(i)))
 	}
 	if got := <-replies; got != want.String() {
 		t.Errorf("the replies are %q", got)
@@ -163,6 +164,29 @@ func TestCallsBehindAFailureGetNoReplyOnTheSyncWire(t *testing.T) {
 	}
 	if got := readToEnd(in); got != frame(1, "first") {
 		t.Errorf("the replies are %q", got)
+	}
+}
+
+// A reply that waits for its turn is refused as soon as one whose turn it is.
+func TestReplyBeforeItsTurnThatIsTooLargeIsRefused(t *testing.T) {
+	f := newFixture(t)
+	var errs []error
+	out, err := f.hear(rpctest.Config{}, []byte(syncCall("a")+syncCall("b")+syncCall("c")), func(fds rpc.FDs) error {
+		server, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: rpc.AnyEventSync, MaxFrame: 10})
+		if err != nil {
+			return err
+		}
+		return serveOnALoop(server, func(request rpc.Payload, done rpc.Done) {
+			if request[0] != 'a' {
+				errs = append(errs, done.ReplyBytes(make([]byte, 10+len(errs))))
+			}
+		})
+	})
+	if !errors.Is(err, rpc.ErrTooLarge) || out != "" {
+		t.Errorf("the server returned %v; the replies are %q", err, out)
+	}
+	if !slices.Equal(errs, []error{nil, rpc.ErrTooLarge}) {
+		t.Errorf("replies of 10 and 11 bytes, with a limit of 10, got %v", errs)
 	}
 }
 
@@ -246,7 +270,7 @@ func TestSyncWireHoldsBackAsManyRepliesAsAsyncServersMayHold(t *testing.T) {
 				input.WriteString(syncCall(request))
 				want.WriteString(frame(1, request))
 			}
-			var begun int // when the first call ended
+			var begun []int // when the first of each four calls ended
 			out, err := f.hear(rpctest.Config{}, []byte(input.String()), func(fds rpc.FDs) error {
 				server, err := rpc.NewServer(fds, config)
 				if err != nil {
@@ -258,24 +282,25 @@ func TestSyncWireHoldsBackAsManyRepliesAsAsyncServersMayHold(t *testing.T) {
 				}
 				defer closeLoop(loop)
 				var first rpc.Done
+				var its rpc.Payload
 				count := 0
 				return server.ServeAsync(loop, func(request rpc.Payload, done rpc.Done) {
-					if count++; count == 1 {
-						first = done
+					if count++; count%4 == 1 {
+						first, its = done, slices.Clone(request)
 						return
 					}
 					done.ReplyBytes(request)
-					if count == 4 { // the last that may begin: the others are held, or would be begun before this
+					if count%4 == 0 { // the last that may begin: the others are held, or would be begun before this
 						loop.AfterFunc(0, func() {
-							begun = count
-							first.ReplyBytes(rpc.Strings("a"))
+							begun = append(begun, count)
+							first.ReplyBytes(its)
 						})
 					}
 				})
 			})
 			must(t, err)
-			if begun != 4 {
-				t.Errorf("%d calls had begun when the first ended", begun)
+			if !slices.Equal(begun, []int{4, 8, 12, 16, 20}) {
+				t.Errorf("%d calls had begun when the first of four ended", begun)
 			}
 			if out != want.String() {
 				t.Errorf("the replies are %q", out)
