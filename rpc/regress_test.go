@@ -309,18 +309,14 @@ func TestNewClientThatFailsCallsNothingBack(t *testing.T) {
 // kept its calls from ending.
 func TestPeerThatReadsNoMoreLosesItsCalls(t *testing.T) {
 	f := newFixture(t)
-	var ours, theirs [2]int // read ends and write ends of two pipes
-	must(t, unix.Pipe(ours[:]))
-	must(t, unix.Pipe(theirs[:]))
-	answers, requests := fileOf(ours[1]), fileOf(theirs[0])
-	defer answers.Close()
+	transport, other := f.strangerOnPipes()
 	var w watched
-	c := f.client(rpc.NewStreamTransport(f.Loop, ours[0], theirs[1]), peer{}, w.config(rpc.Config{}))
+	c := f.client(transport, peer{}, w.config(rpc.Config{}))
 	answered, lost := f.begin(c, "one"), f.begin(c, "two")
 	must(t, f.Poll(0))
-	_, err := answers.WriteString(hello + frame(1, ""))
+	_, err := other.answers.WriteString(hello + frame(1, ""))
 	must(t, err)
-	must(t, requests.Close())
+	must(t, other.requests.Close())
 	f.until(w.ended)
 	if answered.err != nil {
 		t.Errorf("the call that was answered ended with %v", answered.err)

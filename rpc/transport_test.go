@@ -4,9 +4,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -17,6 +22,22 @@ func (f *fixture) stranger() (*rpc.StreamTransport, *os.File) {
 	file := fileOf(theirs)
 	f.t.Cleanup(func() { file.Close() })
 	return rpc.NewStreamTransport(f.Loop, ours, ours), file
+}
+
+// strangersPipes are the other ends of one with two pipes.
+type strangersPipes struct{ answers, requests *os.File }
+
+func (f *fixture) strangerOnPipes() (*rpc.StreamTransport, strangersPipes) {
+	f.t.Helper()
+	var ours, theirs [2]int // read ends and write ends
+	must(f.t, unix.Pipe(ours[:]))
+	must(f.t, unix.Pipe(theirs[:]))
+	ends := strangersPipes{fileOf(ours[1]), fileOf(theirs[0])}
+	f.t.Cleanup(func() {
+		ends.answers.Close()
+		ends.requests.Close()
+	})
+	return rpc.NewStreamTransport(f.Loop, ours[0], theirs[1]), ends
 }
 
 // readOneFrame takes one frame that the client has sent.
@@ -119,6 +140,8 @@ func TestPeerThatTalksNonsenseIsCutOff(t *testing.T) {
 type told struct {
 	rpc.Transport
 	ready, stopped int
+	aborted        []error
+	lingers        bool // at Abort it goes on
 }
 
 func (t *told) Ready() {
@@ -129,6 +152,13 @@ func (t *told) Ready() {
 func (t *told) Stop() error {
 	t.stopped++
 	return t.Transport.Stop()
+}
+
+func (t *told) Abort(reason error) {
+	t.aborted = append(t.aborted, reason)
+	if !t.lingers {
+		t.Transport.Abort(reason)
+	}
 }
 
 // A child is ready when it has said hello; where there is none, from the start.
@@ -150,4 +180,91 @@ func TestTransportIsToldWhenTheChildIsReady(t *testing.T) {
 			t.Errorf("%v: Ready was called %d times", wire, is.ready)
 		}
 	}
+}
+
+// Whoever opens a transport hears of its stream what he would hear without one.
+func TestStreamTransportCallsWhoeverHasOpenedIt(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		end  func(transport *rpc.StreamTransport, s *reactor.Stream, other strangersPipes)
+		want []string
+	}{
+		{"end of the other side", func(_ *rpc.StreamTransport, _ *reactor.Stream, other strangersPipes) {
+			must(t, other.answers.Close())
+		}, []string{"eof", "closed"}},
+		{"nobody reads any more", func(_ *rpc.StreamTransport, s *reactor.Stream, other strangersPipes) {
+			must(t, other.requests.Close())
+			must(t, s.Write([]byte("request")))
+		}, []string{"write error", "closed"}},
+		{"abort", func(transport *rpc.StreamTransport, _ *reactor.Stream, _ strangersPipes) {
+			transport.Abort(io.ErrNoProgress)
+		}, []string{"closed"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture(t)
+			transport, ends := f.strangerOnPipes()
+			silent, others := f.strangerOnPipes() // nobody wants to know
+			var called []string
+			s, err := transport.Open(reactor.StreamConfig{
+				OnEOF:        func() { called = append(called, "eof") },
+				OnWriteError: func(error) { called = append(called, "write error") },
+				OnClose:      func(error) { called = append(called, "closed") },
+			})
+			must(t, err)
+			unheard, err := silent.Open(reactor.StreamConfig{})
+			must(t, err)
+			test.end(transport, s, ends)
+			test.end(silent, unheard, others)
+			f.until(func() bool { return len(called) == len(test.want) && unheard.Closed() })
+			must(t, f.Poll(0)) // which would be told of more
+			if !slices.Equal(called, test.want) {
+				t.Errorf("called: %q", called)
+			}
+		})
+	}
+}
+
+// Of several reasons the first is the one, and it is said once, also if the stream ends for it.
+func TestStreamTransportEndsForItsFirstReason(t *testing.T) {
+	f := newFixture(t)
+	for name, end := range map[string]func(transport *rpc.StreamTransport, s *reactor.Stream, other strangersPipes) (want error){
+		"two aborts": func(transport *rpc.StreamTransport, _ *reactor.Stream, _ strangersPipes) error {
+			transport.Abort(io.ErrNoProgress)
+			transport.Abort(io.ErrShortWrite)
+			return io.ErrNoProgress
+		},
+		"bytes that were not read": func(_ *rpc.StreamTransport, s *reactor.Stream, other strangersPipes) error {
+			must(t, s.Write(make([]byte, 10<<20)))
+			must(t, other.requests.Close())
+			return syscall.EPIPE
+		},
+	} {
+		transport, other := f.strangerOnPipes()
+		var cause error
+		s, err := transport.Open(reactor.StreamConfig{MaxBuffered: 20 << 20})
+		must(t, err)
+		transport.OnEnd(func(err error) { cause = err })
+		want := end(transport, s, other)
+		f.until(func() bool { return cause != nil })
+		if !errors.Is(cause, want) || strings.Count(cause.Error(), want.Error()) != 1 || strings.Contains(cause.Error(), "\n") {
+			t.Errorf("%s: the cause is %q", name, cause)
+		}
+	}
+}
+
+// A child that talks nonsense is given up once, whatever it says until it is gone.
+func TestPeerThatTalksNonsenseIsGivenUpOnce(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	is := &told{Transport: transport, lingers: true}
+	f.client(is, peer{}, rpc.Config{OnError: func(error) {}})
+	for _, nonsense := range []string{"HTTP/1.1 400 Bad Request\r\n", "\r\n", frame(1, "")} {
+		_, err := file.WriteString(nonsense)
+		must(t, err)
+		must(t, f.Poll(0))
+	}
+	if len(is.aborted) != 1 {
+		t.Errorf("it was put down for %v", is.aborted)
+	}
+	transport.Abort(nil)
 }
