@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evfork/evfork/rpc"
@@ -233,6 +234,43 @@ func TestAnswerAfterAPanicIsRefused(t *testing.T) {
 			}
 			if err := (<-kept).Reply(1); err != rpc.ErrDone {
 				t.Errorf("the answer: %v", err)
+			}
+		})
+	}
+}
+
+// Whoever waits must not take it for a reply.
+func TestAnswerThatFailsWithoutAnErrorIsOne(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			c := f.answering(server, func(answer rpc.Answer[int]) { answer.Fail(nil) })
+			_, err := askTyped(f, c, double, job{What: "something"})
+			if err == nil || !strings.Contains(err.Error(), "the handler failed with a nil error") {
+				t.Errorf("the call ended with %v", err)
+			}
+		})
+	}
+}
+
+func TestEveryContextOfAnAnswerEndsWithIt(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			var before [2]error
+			ended := make(chan [2]error, 1)
+			c := f.answering(server, func(answer rpc.Answer[int]) {
+				ctxs := [2]context.Context{answer.Context(), answer.Context()}
+				for i, ctx := range ctxs {
+					before[i] = ctx.Err()
+				}
+				answer.Reply(1)
+				ended <- [2]error{ctxs[0].Err(), ctxs[1].Err()}
+			})
+			_, err := askTyped(f, c, double, job{What: "something"})
+			must(t, err)
+			if after := <-ended; before != [2]error{} || after != [2]error{context.Canceled, context.Canceled} {
+				t.Errorf("before the answer they had ended with %v, behind it with %v", before, after)
 			}
 		})
 	}

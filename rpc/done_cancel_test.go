@@ -84,3 +84,17 @@ func TestHandlerIsToldOfOneEnd(t *testing.T) {
 		t.Errorf("the handlers were told %v", slices.Clone(told))
 	}
 }
+
+// A cancel of a call that was answered is none of whichever call is next to have its place.
+func TestCancelOfAnAnsweredCallIsNotTheNextCalls(t *testing.T) {
+	f := newFixture(t)
+	serveAsker(f, rpc.ServerConfig{}, strangersHello+frame(1, "")+frame(cancelKind|1, "")+frame(2, "last"), func(a *asker, request rpc.Payload, done rpc.Done) {
+		if err := done.Context().Err(); err != nil {
+			t.Errorf("the ctx of call %q had ended: %v", request, err)
+		}
+		must(t, done.Reply())
+		if len(request) > 0 {
+			a.endInput(t)
+		}
+	})
+}

@@ -224,6 +224,11 @@ func IsFull(s *Server, alone bool) bool {
 	return w.writing && (alone || w.atLimit.Load())
 }
 
+// EncodeRemoteErrorWith is EncodeRemoteError with sentinels.
+func EncodeRemoteErrorWith(err error, s Sentinels, limit int) Payload {
+	return encodeRemoteError(err, s, limit)
+}
+
 // DecodeRemoteErrorWith is DecodeRemoteError with sentinels.
 func DecodeRemoteErrorWith(payload Payload, s Sentinels) *RemoteError {
 	return decodeRemoteError(payload, s)

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -394,4 +395,18 @@ func TestWaitReadyMeansRoomInASmallBuffer(t *testing.T) {
 	fill()
 	f.until(func() bool { return full == 20 && f.Stats().Buffered == 0 })
 	must(t, proc.Kill())
+}
+
+// The names of sentinels are the last that an error reply goes without.
+func TestErrorReplyIsCutToItsSentinelsAndThenToNothing(t *testing.T) {
+	sentinels := rpc.Sentinels{"end of file": io.EOF}
+	least := rpc.AppendStrings(rpc.Strings("", rpc.KindError, ""), "end of file")
+	for limit := len(least) - 1; limit <= len(least)+len(io.EOF.Error()); limit++ {
+		payload := rpc.EncodeRemoteErrorWith(io.EOF, sentinels, limit)
+		got := rpc.DecodeRemoteErrorWith(payload, sentinels)
+		message := io.EOF.Error()[:max(limit-len(least), 0)]
+		if len(payload) > limit || got.Message != message || got.Kind != rpc.KindError || errors.Is(got, io.EOF) != (limit >= len(least)) {
+			t.Errorf("in %d bytes: %q, which is %+v", limit, payload, got)
+		}
+	}
 }

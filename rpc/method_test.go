@@ -403,6 +403,32 @@ func TestUntypedCallsToAMuxAreRefused(t *testing.T) {
 	})
 }
 
+// A handler is not called with what is no request of its.
+func TestHandlerIsNotCalledWithARequestThatCannotBeDecoded(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			f := newFixture(t)
+			mux := rpc.NewMux()
+			double.Handle(mux, func(context.Context, job) (int, error) {
+				t.Error("a handler was called")
+				return 0, nil
+			})
+			stringMirror.HandleAsync(mux, func(_ string, answer rpc.Answer[string]) {
+				t.Error("a handler that answers later was called")
+				answer.Reply("")
+			})
+			c := f.typedHere(peer{transport: "socketpair", server: server}, mux, rpc.Config{})
+			for _, name := range []string{double.Name(), stringMirror.Name()} {
+				_, err := f.ask(c, name, "{")
+				var remote *rpc.RemoteError
+				if !errors.As(err, &remote) || remote.Kind != rpc.KindBadRequest {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
 func TestSecondHandlerOfAMethodPanics(t *testing.T) {
 	mux := rpc.NewMux()
 	handler := func(_ context.Context, s string) (string, error) { return s, nil }

@@ -68,3 +68,28 @@ func TestNothingIsAnsweredOnceTheChildsInputIsClosed(t *testing.T) {
 		t.Errorf("%d calls came; the client ended with %v", len(calls), w.err)
 	}
 }
+
+// An answer that had to wait for room is one until it is sent.
+func TestAnswersThatHadToWaitForRoomAreGiven(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	answer := frame(upcallKind|1, string(make([]byte, 1000)))
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxBuffered: len(answer), MaxUpcalls: 2, OnCall: func(_ rpc.Payload, done rpc.Done) {
+		must(t, done.ReplyBytes(make([]byte, 1000)))
+	}}))
+	must(t, f.Poll(0))
+	readOneFrame(t, file, 8) // its hello
+	_, err := file.WriteString(hello)
+	must(t, err)
+	f.until(func() bool { return rpc.Greeted(c) })
+	for i := range 5 {
+		_, err := file.WriteString(frame(upcallKind|1, "") + frame(upcallKind|2, ""))
+		must(t, err)
+		f.until(func() bool { return w.ended() || heard(file) == 2*len(answer) })
+		if w.ended() {
+			t.Fatalf("in round %d the client ended with %v", i+1, w.err)
+		}
+		f.hears(file, 2*len(answer))
+	}
+}
