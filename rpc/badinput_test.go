@@ -309,6 +309,8 @@ func TestServersRefuseBadInput(t *testing.T) {
 		{"another version", frame(helloWord, "\x06evfork\x012"), `speaks version "2"`, rpc.Evfork},
 		{"error reply", hello + frame(errorKind|1, ""), "the parent sent a frame of kind 1 with id 1", rpc.Evfork},
 		{"event", hello + frame(0, ""), "the parent sent a frame of kind 0 with id 0", rpc.Evfork},
+		{"short deadline", hello + metaCall(1, string(rpc.Strings("window", string(bigEndian(1)), "deadline", "soon")), ""), "the deadline of a call has 4 bytes", rpc.Evfork},
+		{"half a name", hello + metaCall(1, string(rpc.Strings("window", string(bigEndian(1)), "deadline")), ""), "the metadata of a call is malformed", rpc.Evfork},
 		{"sync wire, too long", "\x00\x10\x00\x00abc", "frame of 1048576 bytes, more than the limit of 1024", rpc.AnyEventSync},
 		{"sync wire, truncated", syncCall("0123456789")[:9], "in the middle of a frame, after 9 bytes", rpc.AnyEventSync},
 		{"sync wire, half a length", "\x00\x00", "in the middle of a frame, after 2 bytes", rpc.AnyEventSync},

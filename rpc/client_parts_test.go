@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
 )
 
 // partial is a result that takes parts.
@@ -108,6 +110,41 @@ func TestPartOfACallThatIsNotInFlightIsAViolation(t *testing.T) {
 func TestSendPartNeedsAHandlersContext(t *testing.T) {
 	if err := rpc.SendPart(t.Context(), nil); err != rpc.ErrNoParts {
 		t.Errorf("SendPart returned %v", err)
+	}
+}
+
+// The parts of a plain call wait for no credit, with a deadline as without.
+func TestPartsOfAPlainCallWithADeadlineNeedNoCredit(t *testing.T) {
+	for _, server := range []string{"sync", "async", "goroutines"} {
+		newFixture(t)
+		call := metaCall(1, deadlineBlock(0, int64(guard)), string(rpc.Strings("parts", "part")))
+		out, err := serveRaw(t, peer{server: server}, strangersHello+call)
+		if want := frame(partKind|1, "\x04part") + frame(1, "\x05whole"); err != nil || !strings.HasSuffix(out, want) {
+			t.Errorf("%s: the server wrote %q, and returned %v", server, out, err)
+		}
+	}
+}
+
+// Nothing is sent for a ctx that has ended.
+func TestSendPartUnderAnEndedContextSendsNothing(t *testing.T) {
+	for name, serve := range map[string]func(rpc.FDs, rpc.Handler) error{
+		"sync":       rpc.ServeSync,
+		"goroutines": func(fds rpc.FDs, handler rpc.Handler) error { return rpc.ServeGoroutines(fds, handler, 0) },
+	} {
+		f := newFixture(t)
+		out, err := f.hear(rpctest.Config{}, []byte(strangersHello+frame(1, "")), func(fds rpc.FDs) error {
+			return serve(fds, func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel()
+				if err := rpc.SendPart(ctx, nil); err != context.Canceled {
+					t.Errorf("%s: SendPart returned %v", name, err)
+				}
+				return nil, nil
+			})
+		})
+		if err != nil || !strings.HasSuffix(out, ourHello+frame(1, "")) {
+			t.Errorf("%s: the server wrote %q, and returned %v", name, out, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/rpctest"
 )
 
 // A streamed call that is cancelled while it waits has no parts any more.
@@ -123,5 +124,22 @@ func TestUpcallOfAGoroutineBehindAFullBacklogIsAnswered(t *testing.T) {
 	must(t, <-served)
 	if n := begun.Load(); n != calls || !strings.Contains(said, frame(upcallKind|1, "")) {
 		t.Errorf("%d calls were begun; the server says %q", n, said)
+	}
+}
+
+// Who has asked the parent to hold calls back wants them again when those that waited were cancelled.
+func TestCancelsOfWaitingCallsEndTheHold(t *testing.T) {
+	f := newFixture(t)
+	const size = 600_000 // two are more than may wait
+	large := string(make([]byte, size))
+	input := helloTaking("1") + frame(1, "ask") + frame(2, large) + frame(3, large) + frame(cancelKind|2, "") + frame(cancelKind|3, "") + yes1
+	said, err := f.hear(rpctest.Config{}, []byte(input), func(fds rpc.FDs) error {
+		return rpc.ServeGoroutines(fds, func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+			return rpc.CallParentBytes(ctx, request)
+		}, 1)
+	})
+	must(t, err)
+	if on, off := strings.Index(said, frame(holdKind|1, "")), strings.Index(said, frame(holdKind, "")); on < 0 || off < on {
+		t.Errorf("the server says %q", said)
 	}
 }

@@ -218,3 +218,28 @@ func TestHelloMakesRoomForUpcalls(t *testing.T) {
 		t.Errorf("OnDrain was called %d times; the call ended %d times, with %v", drained, r.ends, r.err)
 	}
 }
+
+// The hello says how many upcalls there may be: none, if it does not name the feature.
+func TestHelloSaysHowManyUpcallsThereMayBe(t *testing.T) {
+	for _, test := range []struct {
+		hello string
+		calls int
+		then  error
+	}{
+		{helloTaking("10"), 10, rpc.ErrFull},
+		{frame(helloWord, string(rpc.Strings("evfork", "1", "features", "cancel metadata", "calls", "10"))), 0, rpc.ErrNoCalls},
+	} {
+		f := newFixture(t)
+		serveAsker(f, rpc.ServerConfig{}, test.hello+frame(1, ""), func(a *asker, _ rpc.Payload, done rpc.Done) {
+			made, err := 0, error(nil)
+			for ; err == nil; made++ {
+				_, err = a.GoParentWith(&result{}, rpc.CallOptions{}, nil)
+			}
+			if made-1 != test.calls || err != test.then {
+				t.Errorf("%q: %d calls were made, and then came %v", test.hello, made-1, err)
+			}
+			must(t, done.Reply())
+			a.endInput(t)
+		})
+	}
+}
