@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // What goroutines do with a client: they hand over a waiter, and wait.
 
@@ -83,10 +80,7 @@ func (c *Client) makeCall(w *waiter) (err error) {
 // call has ended, which may have happened before. It returns nil after an orderly
 // end, and else what OnError is told. Goroutine-safe; the loop must be running.
 func (c *Client) ShutdownWait(ctx context.Context) error {
-	err := c.loop.Post(c.Shutdown)
-	if err != nil && !errors.Is(err, ErrClosed) {
-		return err
-	}
+	_ = c.loop.Post(c.Shutdown) // an error means that the loop has ended: see below
 	select {
 	case <-c.ended:
 		return c.result

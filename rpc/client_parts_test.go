@@ -113,18 +113,6 @@ func TestSendPartNeedsAHandlersContext(t *testing.T) {
 	}
 }
 
-// The parts of a plain call wait for no credit, with a deadline as without.
-func TestPartsOfAPlainCallWithADeadlineNeedNoCredit(t *testing.T) {
-	for _, server := range []string{"sync", "async", "goroutines"} {
-		newFixture(t)
-		call := metaCall(1, deadlineBlock(0, int64(guard)), string(rpc.Strings("parts", "part")))
-		out, err := serveRaw(t, peer{server: server}, strangersHello+call)
-		if want := frame(partKind|1, "\x04part") + frame(1, "\x05whole"); err != nil || !strings.HasSuffix(out, want) {
-			t.Errorf("%s: the server wrote %q, and returned %v", server, out, err)
-		}
-	}
-}
-
 // Nothing is sent for a ctx that has ended.
 func TestSendPartUnderAnEndedContextSendsNothing(t *testing.T) {
 	for name, serve := range map[string]func(rpc.FDs, rpc.Handler) error{

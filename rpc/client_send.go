@@ -92,7 +92,7 @@ func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, 
 	return id, nil
 }
 
-// notQueued translates the stream's refusal of a frame.
+// notQueued translates the stream's refusal of a frame, if it is one.
 func (c *Client) notQueued(err error) error {
 	if err != reactor.ErrBufferFull {
 		return err
@@ -106,11 +106,7 @@ func (c *Client) notQueued(err error) error {
 // control queues a frame that is no call. ErrFull means that it must be tried
 // again; any other error that the child is going, or was given its EOF.
 func (c *Client) control(word uint32, payload []byte) error {
-	err := c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload))
-	if err != nil {
-		return c.notQueued(err)
-	}
-	return nil
+	return c.notQueued(c.stream.Commit(appendFrame(c.stream.AppendBuffer(), word, payload)))
 }
 
 func (c *Client) onDrain() {

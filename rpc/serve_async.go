@@ -149,7 +149,7 @@ func (a *asyncServer) beginCalls() (done bool) {
 		switch {
 		case err != nil:
 			a.fail(err)
-		case k == kindCall && (a.stalled() || !a.backlog.calls.empty()):
+		case k == kindCall && a.stalled(): // else none waits
 			a.keep(&call)
 		case k == kindCall:
 			current = a.open.add(call.id)

@@ -81,7 +81,7 @@ type goroutineServer struct {
 	pool    sync.Pool // of *[]byte, requests
 
 	mu      sync.Mutex
-	change  sync.Cond // a call or a runner has ended, or the backlog is shorter
+	change  sync.Cond // a runner has ended, or the backlog is shorter
 	ended   bool      // no call is begun any more
 	running []*goroutineCall
 	waiting int // calls that are done, but whose replies wait for their turn
@@ -195,9 +195,6 @@ func (g *goroutineServer) leave(c *goroutineCall, over int) {
 	g.running[last] = nil
 	g.running = g.running[:last]
 	g.waiting += 1 - over
-	if len(g.running) == 0 {
-		g.change.Broadcast()
-	}
 }
 
 // room reports whether another call may begin.
@@ -260,15 +257,11 @@ func (g *goroutineServer) cancelCall(id uint32) {
 }
 
 // wait waits for the handlers that have been begun: after an orderly end of the
-// input also those that will be, after an error no others.
+// input also those that will be, after an error no others. Each runner that is left ends behind its handler.
 func (g *goroutineServer) wait() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for {
-		g.ended = g.ended || g.ctx.Err() != nil
-		if len(g.running) == 0 && (g.ended || g.backlog.empty()) {
-			break
-		}
+	for !g.ended && !g.backlog.empty() {
 		g.change.Wait()
 	}
 	g.ended = true
