@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 	"strings"
@@ -124,6 +125,67 @@ func TestUpcallOfAGoroutineBehindAFullBacklogIsAnswered(t *testing.T) {
 	must(t, <-served)
 	if n := begun.Load(); n != calls || !strings.Contains(said, frame(upcallKind|1, "")) {
 		t.Errorf("%d calls were begun; the server says %q", n, said)
+	}
+}
+
+// A reader that has stopped, because many calls wait, ends with a server that cannot write.
+func TestReaderThatWaitsForRoomEndsWithTheServer(t *testing.T) {
+	const calls, size = 40, 32 << 10 // of which 32 may wait
+	var written atomic.Int32
+	outs := make(chan *os.File, calls) // the handler closes it
+	in, out, served := servePipes(t, 1, func(context.Context, rpc.Payload) (rpc.Payload, error) {
+		out := <-outs
+		for written.Load() < 34 {
+			runtime.Gosched()
+		}
+		for range 1000 { // in which the reader fills the backlog
+			runtime.Gosched()
+		}
+		return nil, out.Close()
+	})
+	outs <- out
+	close(outs)
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		_, err := in.WriteString(hello)
+		for id := uint32(1); id <= calls && err == nil; id++ { // until nobody reads any more
+			_, err = in.WriteString(frame(id, string(make([]byte, size))))
+			written.Add(1)
+		}
+	}()
+	if err := <-served; !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the server returned %v", err)
+	}
+	<-wrote
+}
+
+// A call to the parent by a goroutine that is no handler's ends with what has ended the server.
+func TestUpcallEndsWithTheReasonOfTheServersEnd(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+	must(t, err)
+	served, asked := make(chan error, 1), make(chan error, 1)
+	f.servers.Go(func() {
+		served <- s.ServeGoroutines(nil, 0)
+		unix.Close(theirs)
+	})
+	go func() {
+		_, err := rpc.CallParent(s.Context(context.Background()), "one")
+		asked <- err
+	}()
+	_, err = file.WriteString(helloTaking("1"))
+	must(t, err)
+	expect(t, file, ourHello+asked1)
+	_, err = file.WriteString(frame(upcallKind|7, "")) // and no end of the input
+	must(t, err)
+	for _, err := range []error{<-asked, <-served} {
+		if _, ok := errors.AsType[*rpc.ProtocolError](err); !ok || errors.Is(err, rpc.ErrShutdown) {
+			t.Errorf("an error is %v", err)
+		}
 	}
 }
 

@@ -224,6 +224,54 @@ func TestPanicOfAppendIsItsCallersOnly(t *testing.T) {
 	}
 }
 
+// onceCodec is CBOR, but panics at the first "panic" and returns fails for the second.
+type onceCodec struct {
+	cborcodec.Codec
+	panicked *bool
+	fails    error
+}
+
+func (c onceCodec) Append(buf []byte, value any) ([]byte, error) {
+	if s, ok := value.(*string); ok && *s == edge {
+		if !*c.panicked {
+			*c.panicked = true
+			panic("of the first Append")
+		}
+		if c.fails != nil {
+			return nil, c.fails
+		}
+	}
+	return c.Codec.Append(buf, value)
+}
+
+// A request whose codec has panicked on the loop is encoded again by its caller's goroutine, and that is what counts.
+func TestRequestWhoseCodecHasPanickedIsEncodedByItsCaller(t *testing.T) {
+	for _, fails := range []error{nil, errors.New("not this time")} {
+		f := newFixture(t)
+		panicked := false
+		m := rpc.NewMethod[string, string]("once", onceCodec{panicked: &panicked, fails: fails})
+		transport, file := f.stranger()
+		c := f.client(transport, peer{}, rpc.Config{})
+		_, err := file.WriteString(hello)
+		must(t, err)
+		f.until(func() bool { return rpc.Greeted(c) })
+		f.background()
+		if fails == nil {
+			go func() { // the child
+				readBytes(file, len(clientHello)+8)
+				_, err := file.WriteString(cborReply(t, 1, "one"))
+				if err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		resp, err := m.Call(t.Context(), c, edge)
+		if bad := errors.Is(err, rpc.ErrBadRequest) && errors.Is(err, fails); !panicked || fails != nil && !bad || fails == nil && (err != nil || resp != "one") {
+			t.Errorf("the codec has panicked: %v; the call ended with %q, %v", panicked, resp, err)
+		}
+	}
+}
+
 // Methods of a reply's type may wait, for another call, or for each other.
 func TestReplyWithMethodsIsDecodedByItsOwnGoroutine(t *testing.T) {
 	f := newFixture(t)

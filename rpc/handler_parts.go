@@ -125,7 +125,10 @@ func (p *callParts) awaitPart(ctx context.Context, w partWaiter) (part Payload, 
 			return nil, false, err
 		}
 		part, more, ended, err := p.next()
-		if more || ended || err != nil {
+		if ended {
+			return nil, false, ctx.Err() // again: the end comes behind a cancel, too
+		}
+		if more || err != nil {
 			return part, more, err
 		}
 		if err := w.await(ctx, p.arrived); err != nil {

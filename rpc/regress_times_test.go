@@ -66,13 +66,19 @@ func TestAbandonTimeoutOfCenturiesHasNotPassed(t *testing.T) {
 // cancel, or the deadline, kept the server for ever.
 func TestWaitForCreditEndsWithTheHandlersOwnContext(t *testing.T) {
 	for _, server := range []string{"sync", "goroutines"} {
-		for _, how := range []string{"cancel", "deadline"} {
+		for _, how := range []string{"cancel", "deadline", "deadline before the ctx's"} {
 			t.Run(server+" "+how, func(t *testing.T) {
 				f := newFixture(t)
 				ended := make(chan error, 1)
 				handler := func(ctx context.Context, _ rpc.Payload) (_ rpc.Payload, err error) {
+					other := context.WithoutCancel(ctx)
+					if how == "deadline before the ctx's" {
+						var cancel context.CancelFunc
+						other, cancel = context.WithTimeout(other, time.Hour)
+						defer cancel()
+					}
 					for err == nil {
-						err = rpc.SendPart(context.WithoutCancel(ctx), []byte("part"))
+						err = rpc.SendPart(other, []byte("part"))
 					}
 					ended <- err
 					return nil, err
@@ -85,7 +91,7 @@ func TestWaitForCreditEndsWithTheHandlersOwnContext(t *testing.T) {
 				})
 				c := f.client(transport, peer{}, rpc.Config{})
 				options := rpc.StreamOptions{Window: 1}
-				if how == "deadline" {
+				if how != "cancel" {
 					options.Deadline = time.Now().Add(50 * time.Millisecond)
 				}
 				r := &partResult{}
@@ -97,7 +103,7 @@ func TestWaitForCreditEndsWithTheHandlersOwnContext(t *testing.T) {
 					s.Cancel()
 				}
 				f.until(func() bool { return r.ended() && c.InFlight() == 0 })
-				if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				if err := receive(t, ended, 1)[0]; !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("SendPart returned %v", err)
 				}
 			})

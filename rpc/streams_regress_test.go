@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -303,4 +304,44 @@ func TestEndOfThePartsOfACancelledUpcallIsNotTold(t *testing.T) {
 	if got := strings.Join(seen, ", "); got != "cancel a, end b" {
 		t.Errorf("the handlers were told %s", got)
 	}
+}
+
+// lateErr is a ctx whose Err is what it was before something that fn does.
+type lateErr struct {
+	context.Context
+	fn func()
+}
+
+func (c lateErr) Err() error {
+	err := c.Context.Err()
+	c.fn()
+	return err
+}
+
+// A handler of ServeGoroutines that had just looked whether its call was cancelled took the end of the parts, which comes
+// behind the cancel, for the end of all.
+func TestPartsOfACallThatIsCancelledAreNotWhole(t *testing.T) {
+	asks, came, ends := make(chan bool), make(chan bool), make(chan error, 1)
+	file := rawGoroutineServer(t, rpc.ServerConfig{}, 0, func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+		if len(request) > 0 {
+			close(came)
+			return nil, nil
+		}
+		var once sync.Once
+		var end error
+		for _, end = range rpc.Parts(lateErr{ctx, func() { once.Do(func() { close(asks); <-came }) }}) {
+		}
+		ends <- end
+		return nil, nil
+	})
+	_, err := file.WriteString(clientHello + windowCall(1, 100, true, nil))
+	must(t, err)
+	expect(t, file, ourHello)
+	<-asks
+	_, err = file.WriteString(frame(cancelKind|1, "") + frame(endKind|1, "") + frame(2, "next"))
+	must(t, err)
+	if err := <-ends; !errors.Is(err, context.Canceled) {
+		t.Errorf("the parts ended with %v", err)
+	}
+	readBytes(file, len(frame(1, "")+frame(2, "")))
 }

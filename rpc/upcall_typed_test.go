@@ -122,3 +122,21 @@ func TestTypedCallsToTheParent(t *testing.T) {
 		}
 	}
 }
+
+// A typed call to the parent that is refused ends with that.
+func TestTypedCallToAParentThatTakesNoneIsNotMade(t *testing.T) {
+	f := newFixture(t)
+	a := serveAsker(f, rpc.ServerConfig{}, hello+frame(1, ""), func(a *asker, _ rpc.Payload, done rpc.Done) {
+		for range 2 {
+			err := jsonOrder.GoParent(a.Server, order{}, func(_ receipt, err error) { t.Errorf("the call ended, with %v", err) })
+			if err != rpc.ErrNoCalls {
+				t.Errorf("GoParent returned %v", err)
+			}
+		}
+		must(t, done.Reply())
+		a.endInput(t)
+	})
+	if out := <-a.out; out != ourHello+frame(1, "") {
+		t.Errorf("the server says %q", out)
+	}
+}
