@@ -370,6 +370,7 @@ func ActOnReplies(c *Client, end func()) {
 func RestsOfLateParking(trials int) (rests []uint) {
 	var q callQueue
 	q.late.init()
+	q.late.oneCPU = false // also where there is one only
 	q.row.processors = 1
 	for range trials {
 		q.late.crowded, q.parksLate, q.late.told, q.late.found = true, true, lateTrial, 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -135,5 +136,48 @@ func TestNoPartsBehindTheAnswer(t *testing.T) {
 	})
 	if err != nil || said != ourHello+frame(1, "") {
 		t.Errorf("the server says %q, and returned %v", said, err)
+	}
+}
+
+// A handler of ServeSync that waits with a ctx which does not end with its own ends at its deadline, although the parent says
+// nothing.
+func TestWaitForCreditEndsAtTheHandlersOwnDeadline(t *testing.T) {
+	for name, other := range map[string]func(ctx context.Context) (context.Context, context.CancelFunc){
+		"without a deadline": context.WithCancel,
+		"with a later deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			ours, theirs := socketpair(t)
+			patience := unix.NsecToTimeval(int64(guard))
+			must(t, unix.SetsockoptTimeval(ours, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience))
+			file := fileOf(ours)
+			defer file.Close()
+			f.servers.Go(func() {
+				defer unix.Close(theirs)
+				if err := rpc.ServeSync(sameFD(theirs), func(ctx context.Context, _ rpc.Payload) (_ rpc.Payload, err error) {
+					ctx, cancel := other(context.WithoutCancel(ctx))
+					defer cancel()
+					for err == nil {
+						err = rpc.SendPart(ctx, nil)
+					}
+					return nil, err
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+			_, err := file.WriteString(strangersHello + limitedCall(1, uint64(50*time.Millisecond)))
+			must(t, err)
+			expect(t, file, ourHello)
+			want := errorReply(1, rpc.ErrDeadline, rpc.KindDeadline)
+			if said := readBytes(file, len(want)); said != want { // the handler has been begun in time
+				said += readBytes(file, len(frame(partKind|1, "")))
+				if said != frame(partKind|1, "")+want {
+					t.Errorf("the server says %q", said)
+				}
+			}
+		})
 	}
 }
