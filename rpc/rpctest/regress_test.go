@@ -117,3 +117,20 @@ func TestLongestDelayMayBeDrawn(t *testing.T) {
 	tr.Kill()
 	until(t, loop, func() bool { return ended })
 }
+
+// A test that closed its loop when only a part of what the child had written was passed on was failed by that.
+func TestLoopMayBeClosedBetweenTwoPieces(t *testing.T) {
+	loop := newLoop(t)
+	tr := rpctest.StartWith(t, loop, rpctest.Config{ToParent: rpctest.Faults{Piece: 1}}, parrot)
+	var cause error
+	tr.OnEnd(func(err error) { cause = err })
+	got := 0
+	s, err := tr.Open(reactor.StreamConfig{OnData: func(data []byte) { got += len(data) }})
+	must(t, err)
+	must(t, s.Write([]byte("0123456789")))
+	until(t, loop, func() bool { return got > 0 })
+	must(t, loop.Close())
+	if got == 10 || cause != reactor.ErrClosed {
+		t.Errorf("after %d bytes it ended with %v", got, cause)
+	}
+}
