@@ -20,6 +20,12 @@ func (s *Stream) Chunks() int { return len(s.queue.chunks) }
 // ReadBufferSize is the most that one read of a stream brings.
 const ReadBufferSize = readBufferSize
 
+// SetBusyPoll is Config.BusyPoll, also with one CPU.
+func (l *Loop) SetBusyPoll(d time.Duration) { l.config.BusyPoll = d }
+
+// BusyPoll is Config.BusyPoll, as it is taken.
+func (l *Loop) BusyPoll() time.Duration { return l.config.BusyPoll }
+
 // A Heap is the heap of timers, without a loop.
 type Heap struct{ h timerHeap }
 

@@ -182,7 +182,7 @@ func TestContextThatEndsAfterRunIsHarmless(t *testing.T) {
 // TestBusyPollCountsTowardsTheTimeout: after polling for all of the timeout, the
 // loop blocked for as long again.
 func TestBusyPollCountsTowardsTheTimeout(t *testing.T) {
-	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	loop := newBusyLoop(t)
 	fired := false
 	loop.AfterFunc(time.Millisecond, func() { fired = true })
 	run(t, loop)

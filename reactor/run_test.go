@@ -304,9 +304,29 @@ func TestNowStandsStillDuringAnIteration(t *testing.T) {
 	run(t, loop)
 }
 
+// newBusyLoop makes a loop that polls for an hour before it blocks.
+func newBusyLoop(t *testing.T) *reactor.Loop {
+	t.Helper()
+	loop := newLoop(t)
+	loop.SetBusyPoll(time.Hour)
+	return loop
+}
+
+// With one CPU nobody can make what is polled for.
+func TestBusyPollIsForSeveralCPUs(t *testing.T) {
+	want := time.Microsecond
+	if reactor.OneCPU {
+		want = 0
+	}
+	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Microsecond})
+	if d := loop.BusyPoll(); d != want {
+		t.Errorf("it polls for %v, want %v", d, want)
+	}
+}
+
 // TestBusyPollSeesAPostWithoutBlocking would block at once if it did not poll.
 func TestBusyPollSeesAPostWithoutBlocking(t *testing.T) {
-	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	loop := newBusyLoop(t)
 	release := loop.Hold()
 	var poster sync.WaitGroup
 	poster.Go(func() { loop.Post(release) })
@@ -318,7 +338,7 @@ func TestBusyPollSeesAPostWithoutBlocking(t *testing.T) {
 }
 
 func TestBusyPollSeesAnEventWithoutBlocking(t *testing.T) {
-	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	loop := newBusyLoop(t)
 	p := pipe(t)
 	var w *reactor.FDWatcher
 	w = watch(t, loop, p.Read, reactor.Read, func(reactor.Ready) { w.Stop() })
@@ -332,7 +352,7 @@ func TestBusyPollSeesAnEventWithoutBlocking(t *testing.T) {
 }
 
 func TestBusyPollEndsWithTheTimer(t *testing.T) {
-	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	loop := newBusyLoop(t)
 	start := time.Now()
 	loop.AfterFunc(time.Millisecond, func() {
 		if took := time.Since(start); took < time.Millisecond {
@@ -346,7 +366,7 @@ func TestBusyPollEndsWithTheTimer(t *testing.T) {
 }
 
 func TestBusyPollEndsWithStopAndContext(t *testing.T) {
-	loop := newLoopWith(t, reactor.Config{BusyPoll: time.Hour})
+	loop := newBusyLoop(t)
 	defer loop.Hold()()
 	var other sync.WaitGroup
 	other.Go(loop.Stop)
@@ -365,11 +385,8 @@ func TestBusyPollEndsWithStopAndContext(t *testing.T) {
 // nothing from it; once it did, and the rest of the hour never came.
 func TestLoopBlocksWhenBusyPollIsOver(t *testing.T) {
 	clock := reactortest.NewClock()
-	loop := newLoopWith(t, reactor.Config{
-		BusyPoll: time.Microsecond,
-		Clock:    clock,
-		Poller:   reactortest.NewPoller(clock),
-	})
+	loop := newLoopWith(t, reactor.Config{Clock: clock, Poller: reactortest.NewPoller(clock)})
+	loop.SetBusyPoll(time.Microsecond)
 	loop.AfterFunc(time.Hour, func() {})
 	run(t, loop)
 	if n := loop.Stats().Blocked; n == 0 {

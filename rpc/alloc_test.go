@@ -108,25 +108,28 @@ func TestFramesLargerThanAReadAllocateNothing(t *testing.T) {
 // The workers' side: what they have allocated is asked before and after.
 func TestServersAllocateNothing(t *testing.T) {
 	for _, server := range []string{"sync", "async"} {
-		t.Run(server, func(t *testing.T) {
-			skipWithRaceDetector(t)
-			f := newFixture(t)
-			c := f.connect(peer{transport: "pipes", server: server, mirror: true}, rpc.Config{})
-			var done counter
-			calls := func() {
-				for range warmUp {
-					must(t, c.GoTo(&done, "some", "arguments"))
+		for name, options := range map[string]rpc.CallOptions{"": {}, "with deadlines": within(guard)} {
+			t.Run(server+" "+name, func(t *testing.T) {
+				skipWithRaceDetector(t)
+				f := newFixture(t)
+				c := f.connect(peer{transport: "pipes", server: server, mirror: true}, rpc.Config{})
+				var done counter
+				calls := func() {
+					for range warmUp {
+						_, err := c.GoWith(&done, options, rpc.Strings("some", "arguments"))
+						must(t, err)
+					}
+					f.until(func() bool { return c.InFlight() == 0 })
 				}
-				f.until(func() bool { return c.InFlight() == 0 })
-			}
-			calls()
-			before := f.mallocs(c)
-			calls()
-			// The counting itself and the runtime allocate a little.
-			if after := f.mallocs(c); after-before > warmUp/50 {
-				t.Errorf("%d calls allocate %d times", warmUp, after-before)
-			}
-		})
+				calls()
+				before := f.mallocs(c)
+				calls()
+				// The counting itself and the runtime allocate a little.
+				if after := f.mallocs(c); after-before > warmUp/50 {
+					t.Errorf("%d calls allocate %d times", warmUp, after-before)
+				}
+			})
+		}
 	}
 }
 

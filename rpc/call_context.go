@@ -82,7 +82,7 @@ func (c *callContext) goesOn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touched.Store(true)
-	return c.ctx == nil && !c.ended && c.parent.Err() == nil && (c.deadline.IsZero() || time.Now().Before(c.deadline))
+	return c.ctx == nil && !c.ended && c.parent.Err() == nil && !isPast(c.deadline)
 }
 
 // renew makes the ctx, which has ended, that of the next call of a server that handles one at a

@@ -8,8 +8,7 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// callState is what is known of an open call besides its id: a deadline, that it was
-// cancelled, and who wants to hear of it. Most calls have none.
+// callState is what has happened to an open call, and who wants to hear of it. Most calls have none.
 type callState struct {
 	loop     *reactor.Loop
 	ctx      *callContext // nil until asked for
@@ -97,7 +96,7 @@ func (d Done) Context() context.Context {
 // deadlineContext is Context for a call that has a deadline, and one without an end
 // for others, which costs nothing.
 func (d Done) deadlineContext() context.Context {
-	if s := &d.open.slots[d.slot]; s.gen != d.gen || s.state == nil {
+	if s := &d.open.slots[d.slot]; s.gen != d.gen || s.deadline.IsZero() && s.state == nil {
 		return context.Background()
 	}
 	return d.Context()

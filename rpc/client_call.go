@@ -32,11 +32,16 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	if err := c.begin(ctx, w); err != nil {
 		return nil, err
 	}
-	if w.late {
-		w.parkLate()
-	} else if w.patient {
+	ended := true
+	switch {
+	case w.late:
+		ended = w.parkLate(ctx)
+	case w.patient:
 		<-w.ready
-	} else if !w.wait(ctx) {
+	default:
+		ended = w.wait(ctx)
+	}
+	if !ended {
 		c.queue.giveUp(w)
 		return nil, endOf(ctx)
 	}

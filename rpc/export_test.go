@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -321,20 +322,37 @@ func ParkLate(c *Client) {
 }
 
 // LateCaller is the waiter of a call whose goroutine parks late.
-type LateCaller struct{ w *waiter }
-
-func NewLateCaller(c *Client) LateCaller {
-	w := c.queue.waiter()
-	w.patient, w.late = true, true
-	w.state.Store(waiting)
-	return LateCaller{w}
+type LateCaller struct {
+	w   *waiter
+	ctx context.Context
 }
 
-// Park is what its goroutine does, and End what the loop does when the call has ended.
-func (l LateCaller) Park() { l.w.parkLate(); l.w.wakeNext() }
-func (l LateCaller) End()  { l.w.Complete(nil, nil) }
+func NewLateCaller(ctx context.Context, c *Client) LateCaller {
+	w := c.queue.waiter()
+	w.patient, w.late = ctx.Done() == nil, true
+	w.state.Store(waiting)
+	return LateCaller{w, ctx}
+}
+
+// Park is what its goroutine does. It reports whether the call ended before its ctx.
+func (l LateCaller) Park() bool {
+	ended := l.w.parkLate(l.ctx)
+	if ended {
+		l.w.wakeNext()
+	}
+	return ended
+}
+
+// End is what the loop does when the call has ended.
+func (l LateCaller) End() { l.w.Complete(nil, nil) }
 
 func (l LateCaller) Parked() bool { return l.w.state.Load() == parked }
+
+// Awaited reports whether the goroutine waits to be told of an end that it can no longer forestall.
+func (l LateCaller) Awaited() bool { return l.w.state.Load() == awaited }
+
+// LetGo reports whether the loop has seen, when the call ended, that its goroutine had gone.
+func (l LateCaller) LetGo() bool { return l.w.seen && len(l.w.ready) == 0 }
 
 // ActOnReplies has end called as if a read had brought replies.
 func ActOnReplies(c *Client, end func()) {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -52,17 +53,26 @@ func (l *lateParking) init() {
 }
 
 // parkLate yields, on the goroutine of a call that parks late, and has it wait if the call has not ended when its turn
-// comes. It is not inlined for the reason that wait is not.
+// comes. It reports whether the call ended before ctx did, which counts from then on. It is not inlined for the
+// reason that wait is not.
 //
 //go:noinline
-func (w *waiter) parkLate() {
+func (w *waiter) parkLate(ctx context.Context) bool {
 	runtime.Gosched()
-	if w.state.CompareAndSwap(waiting, parked) {
+	switch {
+	case w.state.CompareAndSwap(waiting, parked):
+		if w.patient {
+			<-w.ready
+		} else if !w.wait(ctx) {
+			return false
+		}
+	case !w.patient && w.state.CompareAndSwap(ending, awaited):
 		<-w.ready
 	}
 	if w.last {
 		w.client.queue.late.back <- struct{}{}
 	}
+	return true
 }
 
 // endLate has a goroutine told that parks late, and whose call has ended.
@@ -88,7 +98,7 @@ func (q *callQueue) endLate(w *waiter) {
 // tell tells a goroutine that its call has ended: it finds that in its turn, or it has parked, and is woken.
 func (q *callQueue) tell(w *waiter) {
 	q.late.told++
-	if w.state.Swap(completed) == parked {
+	if before := w.state.Swap(completed); before == parked || before == awaited {
 		q.wake(w)
 		return
 	}

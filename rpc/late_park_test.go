@@ -15,24 +15,90 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
+// eachEnd runs a test with a ctx that has no end, and with one that may be cancelled.
+func eachEnd(t *testing.T, test func(t *testing.T, ctx context.Context)) {
+	t.Run("patient", func(t *testing.T) { test(t, context.Background()) })
+	t.Run("cancelable", func(t *testing.T) { test(t, t.Context()) })
+}
+
 // A goroutine that finds the end of its call when it has yielded does not park.
 func TestGoroutineFindsTheEndOfItsCallInItsTurn(t *testing.T) {
-	f := newFixture(t)
-	c := f.connect(pipes("sync"), rpc.Config{})
-	caller := rpc.NewLateCaller(c)
-	caller.End()
-	caller.Park() // nobody would wake it
+	eachEnd(t, func(t *testing.T, ctx context.Context) {
+		f := newFixture(t)
+		c := f.connect(pipes("sync"), rpc.Config{})
+		caller := rpc.NewLateCaller(ctx, c)
+		caller.End()
+		if !caller.Park() { // nobody would wake it
+			t.Error("a call that has ended was given up")
+		}
+	})
 }
 
 func TestGoroutineThatYieldedInVainParksAndIsWoken(t *testing.T) {
+	eachEnd(t, func(t *testing.T, ctx context.Context) {
+		f := newFixture(t)
+		c := f.connect(pipes("sync"), rpc.Config{})
+		caller := rpc.NewLateCaller(ctx, c)
+		var goroutine sync.WaitGroup
+		goroutine.Go(func() {
+			if !caller.Park() {
+				t.Error("a call that has ended was given up")
+			}
+		})
+		pollUntil(caller.Parked)
+		caller.End()
+		goroutine.Wait()
+	})
+}
+
+func TestCallThatIsParkedIsGivenUpWithItsContext(t *testing.T) {
 	f := newFixture(t)
 	c := f.connect(pipes("sync"), rpc.Config{})
-	caller := rpc.NewLateCaller(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	caller := rpc.NewLateCaller(ctx, c)
 	var goroutine sync.WaitGroup
-	goroutine.Go(caller.Park)
+	goroutine.Go(func() {
+		if caller.Park() {
+			t.Error("the end of the ctx was not noticed")
+		}
+	})
 	pollUntil(caller.Parked)
-	caller.End()
+	cancel()
 	goroutine.Wait()
+	caller.End()
+	if !caller.LetGo() {
+		t.Error("the end of the call is for somebody who has gone")
+	}
+}
+
+// Between the end of a call and the moment when its goroutine is told of it the ctx may end: the reply is delivered.
+func TestCallThatIsEndingIsNotGivenUp(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	for _, parks := range []string{"before the end", "behind it"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		caller := rpc.NewLateCaller(ctx, c)
+		var goroutine sync.WaitGroup
+		park := func(until func() bool) {
+			goroutine.Go(func() {
+				if !caller.Park() {
+					t.Errorf("parked %s: a call that has ended was given up", parks)
+				}
+			})
+			pollUntil(until)
+		}
+		if parks == "before the end" {
+			park(caller.Parked)
+		}
+		rpc.ActOnReplies(c, func() {
+			caller.End()
+			cancel()
+			if parks == "behind it" {
+				park(caller.Awaited)
+			}
+		})
+		goroutine.Wait()
+	}
 }
 
 // The loop comes back when those have run who have their replies, and before those run again who have none.
@@ -44,14 +110,14 @@ func TestLoopComesBackWithTheLastOfThoseWhoHaveReplies(t *testing.T) {
 	const tries = 200
 	good := 0
 	for range tries {
-		first, second, without := rpc.NewLateCaller(c), rpc.NewLateCaller(c), rpc.NewLateCaller(c)
+		first, second, without := rpc.NewLateCaller(t.Context(), c), rpc.NewLateCaller(context.Background(), c), rpc.NewLateCaller(t.Context(), c)
 		var goroutines sync.WaitGroup
 		var ran atomic.Int32
 		goroutines.Go(func() { first.Park(); ran.Add(1) })
 		goroutines.Go(func() { second.Park(); ran.Add(1) })
 		goroutines.Go(func() {})
 		runtime.Gosched() // the first two yield, in their order
-		goroutines.Go(without.Park)
+		goroutines.Go(func() { without.Park() })
 		rpc.ActOnReplies(c, func() { first.End(); second.End() })
 		if ran.Load() > 0 && !without.Parked() { // the second may go on behind the loop
 			good++
@@ -147,6 +213,59 @@ func callUntilLost(t *testing.T, c *rpc.Client, goroutine int) {
 		if got, _ := reply.Strings(); len(got) != 1 || got[0] != want {
 			t.Errorf("%q came back as %q", want, got)
 		}
+	}
+}
+
+// Calls that park late and are cancelled, or late, at any time end once: with their own reply, or with the end of their ctx.
+func TestCallsThatParkLateEndWithTheirContext(t *testing.T) {
+	for _, server := range []string{"async", "sync"} {
+		t.Run(server, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			f := newFixture(t)
+			c := f.connect(pipes(server), rpc.Config{})
+			f.works(c)
+			rpc.ParkLate(c)
+			f.background()
+			const goroutines, calls = 2 * rpc.LateCrowd, 20
+			cancels := make(chan context.CancelFunc, goroutines)
+			var callers, canceler sync.WaitGroup
+			canceler.Go(func() {
+				for cancel := range cancels {
+					cancel()
+				}
+			})
+			for g := range goroutines {
+				callers.Go(func() {
+					for i := range calls {
+						callAndCancel(t, c, fmt.Sprint(g, " ", i), cancels)
+					}
+				})
+			}
+			callers.Wait()
+			close(cancels)
+			canceler.Wait()
+			reply, err := c.Call(t.Context(), "echo", "still here")
+			if got, _ := reply.Strings(); err != nil || len(got) != 1 || got[0] != "still here" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// callAndCancel makes a call that somebody else cancels.
+func callAndCancel(t *testing.T, c *rpc.Client, want string, cancels chan<- context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cancels <- cancel
+	reply, err := c.Call(ctx, "echo", want)
+	if err != nil {
+		if !errors.Is(err, rpc.ErrCanceled) {
+			t.Errorf("call %s has ended: %v", want, err)
+		}
+		return
+	}
+	if got, _ := reply.Strings(); len(got) != 1 || got[0] != want {
+		t.Errorf("%q came back as %q", want, got)
 	}
 }
 

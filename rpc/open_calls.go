@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"time"
+
 	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
 )
@@ -28,8 +30,10 @@ type openCalls struct {
 type openCall struct {
 	id    uint32     // while the slot is free, the next free one
 	gen   uint32     // odd while the slot is taken
-	state *callState // nil unless something has happened to it, or is to be told
+	state *callState // nil unless something has happened to it, or somebody has asked for its ctx or is to be told
 	parts *callParts // of a streamed call; nil for others
+
+	deadline time.Time // zero: none
 }
 
 // add returns the Done of a new call.
@@ -93,7 +97,7 @@ func (o *openCalls) find(id uint32) *openCall {
 // stateOf is the state of an open call, which is made if there is none.
 func (o *openCalls) stateOf(s *openCall) *callState {
 	if s.state == nil {
-		s.state = &callState{loop: o.loop}
+		s.state = &callState{loop: o.loop, deadline: s.deadline}
 	}
 	return s.state
 }

@@ -187,7 +187,7 @@ func (a *asyncServer) dropped(d Done, call *incoming) bool {
 		d.Fail(ErrDeadline)
 		return true
 	}
-	d.open.slots[d.slot].state = &callState{loop: d.open.loop, deadline: call.deadline}
+	d.open.slots[d.slot].deadline = call.deadline
 	return false
 }
 

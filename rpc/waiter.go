@@ -42,12 +42,14 @@ func (w *waiter) init() {
 const smallRequest = 64
 
 // The states of a waiter: it is completed or given up once, by the loop or by its goroutine. That of one whose goroutine is patient and
-// does not park late stays as it is.
+// does not park late stays as it is. One that parks late can be given up only while it is parked.
 const (
 	waiting   int32 = iota
 	completed       // by the loop: the goroutine recycles it
 	givenUp         // by the goroutine: the loop recycles it
 	parked          // one that parks late, and waits on; by the goroutine
+	ending          // one that parks late and is not patient: it cannot be given up any more, but has not been told; by the loop
+	awaited         // one that is ending, and whose goroutine is parked; by either
 )
 
 // wait reports whether the call ended before ctx did. It is not inlined: the
@@ -72,6 +74,9 @@ func (w *waiter) isStale() bool { return w.seen || w.stream != nil && w.stream.h
 
 // giveUp reports whether the call had not ended.
 func (w *waiter) giveUp() bool {
+	if w.late {
+		return w.state.CompareAndSwap(parked, givenUp)
+	}
 	if w.typed != nil {
 		w.typed.encoding.Lock()
 		defer w.typed.encoding.Unlock()
@@ -81,9 +86,17 @@ func (w *waiter) giveUp() bool {
 
 func (w *waiter) isGivenUp() bool { return !w.patient && w.state.Load() == givenUp }
 
+// end has the loop end the call of a goroutine that is not patient. It reports whether that had not given it up.
+func (w *waiter) end() bool {
+	if w.late {
+		return w.state.CompareAndSwap(waiting, ending) || w.state.CompareAndSwap(parked, awaited)
+	}
+	return w.state.CompareAndSwap(waiting, completed)
+}
+
 // Complete implements Completion.
 func (w *waiter) Complete(reply Payload, err error) {
-	if !w.patient && !w.state.CompareAndSwap(waiting, completed) {
+	if !w.patient && !w.end() {
 		w.client.queue.letGo(w)
 		return
 	}
