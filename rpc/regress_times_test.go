@@ -112,3 +112,40 @@ type partResult struct {
 }
 
 func (p *partResult) Part(rpc.Payload) { p.parts++ }
+
+// Who made a call again in the callback of its end, with the same deadline, had the loop do nothing else: of a child
+// whose hello had not come there was no limit to that. The same with one that was cancelled again.
+func TestCallThatIsMadeAgainAtItsEndLetsTheLoopGoOn(t *testing.T) {
+	for name, options := range map[string]rpc.StreamOptions{"deadline": {Deadline: time.Now()}, "cancel": {}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			transport, _ := f.stranger()
+			c := f.client(transport, peer{}, rpc.Config{})
+			other, _ := f.beginWith(c, rpc.CallOptions{Deadline: time.Now()}, "echo")
+			const enough = 1000
+			ends, over := 0, false
+			var again funcCompletion
+			begin := func() {
+				s, err := c.GoStream(again, options, nil)
+				must(t, err)
+				if name == "cancel" && !s.Cancel() {
+					t.Error("there is nothing to cancel")
+				}
+			}
+			again = func(err error) {
+				if ends++; !over && ends < enough && (errors.Is(err, rpc.ErrDeadline) || errors.Is(err, rpc.ErrCanceled)) {
+					begin()
+				}
+			}
+			begin()
+			for ends == 0 {
+				must(t, f.Poll(-1))
+			}
+			if ends == enough {
+				t.Error("the loop has done nothing else")
+			}
+			over = true
+			f.until(other.ended)
+		})
+	}
+}
