@@ -101,8 +101,7 @@ func (c *Client) boundedBy(due time.Duration) metadata {
 // made schedules the deadline of the call that was sent last.
 func (c *Client) made(id uint32, options CallOptions, due time.Duration) CallID {
 	if !options.Deadline.IsZero() {
-		c.calls.schedule(id, due)
-		c.armTimer()
+		c.expireAt(id, due)
 	}
 	return CallID{id, c.stream.Accepted()}
 }

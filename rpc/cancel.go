@@ -43,10 +43,13 @@ func (c *Client) abandon(e *call) Completion {
 	return to
 }
 
-// endCanceled tells those whose calls were cancelled.
+// endCanceled tells those whose calls were cancelled. Calls that are made and cancelled meanwhile are told of in
+// the next iteration, as the loop has other things to do.
 func (c *Client) endCanceled() {
+	list := c.canceled
+	c.canceled = nil
 	callback.InTurn(
-		func() { callback.All(&c.canceled, func(to Completion) { to.Complete(nil, ErrCanceled) }) },
+		func() { callback.All(&list, func(to Completion) { to.Complete(nil, ErrCanceled) }) },
 		c.callsOver,
 	)
 }
@@ -69,6 +72,13 @@ func (c *Client) startAbandonTimeout(id uint32) {
 		c.calls.schedule(id, c.timebase.at(c.loop.Now())+min(c.config.AbandonTimeout, distant))
 		c.armTimer()
 	}
+}
+
+// expireAt gives a call in the table its deadline. One that has passed is not before the next iteration: else who makes
+// a call again that has ended by it, with the same, would have endDue go on for ever.
+func (c *Client) expireAt(id uint32, due time.Duration) {
+	c.calls.schedule(id, max(due, c.timebase.at(c.loop.Now())+1))
+	c.armTimer()
 }
 
 // armTimer has expire called when the first call's time has come.

@@ -18,19 +18,24 @@ const (
 	corkCap = 16 << 10
 )
 
-// requestSizes tells how large the frames are that have been sent last.
+// requestSizes tells how large the requests are that have been sent last.
 type requestSizes struct {
 	nextID   uint32 // callTable's, and
 	accepted uint64 // Stream's, when it was asked last
-	mean     uint64 // of the frames sent before that, in bytes
+	mean     uint64 // of the requests sent before that, in bytes; 0: something else was sent, such as parts
 }
 
 // update takes note of what has been sent since it was asked last.
 func (r *requestSizes) update(calls *callTable, accepted uint64) {
-	if made := uint64((calls.nextID - r.nextID) & calls.idMask); made > 0 {
-		r.mean = (accepted - r.accepted) / made
-		r.nextID, r.accepted = calls.nextID, accepted
+	if accepted == r.accepted {
+		return
 	}
+	made := uint64((calls.nextID - r.nextID) & calls.idMask)
+	r.mean = 0
+	if made > 0 {
+		r.mean = (accepted - r.accepted) / made
+	}
+	r.nextID, r.accepted = calls.nextID, accepted
 }
 
 // setCork is called before what has been read is acted on: most requests are made by those who get a reply.

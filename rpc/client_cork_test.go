@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,5 +65,14 @@ func TestRequestsLeaveInPartsOfWhatIsInFlight(t *testing.T) {
 	}
 	if most != want {
 		t.Errorf("up to %d bytes were held back, want %d", most, want)
+	}
+}
+
+// Parts of streamed calls that are open are no requests: with 250 open, so few bytes were held back that each part was a system call.
+func TestPartsAreNotHeldBackLikeRequests(t *testing.T) {
+	reads := [][2]int{{250, 250 * 30}, {0, 0}, {0, 700}, {0, 90_000}, {0, 0}, {10, 400}}
+	want := []uint64{30, 30, 0, 0, 0, 40}
+	if means := rpc.MeanRequests(reads); !slices.Equal(means, want) {
+		t.Errorf("%d, want %d", means, want)
 	}
 }

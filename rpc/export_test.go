@@ -407,3 +407,20 @@ func ParksLate(before bool, r Read) bool {
 
 // CorkFor is how much of a batch of requests is held back, in bytes.
 func CorkFor(calls int, mean uint64) int { return corkFor(calls, mean) }
+
+// MeanRequests is how large requests are taken to be after each of these reads, before which so many calls were made, and so
+// many bytes sent.
+func MeanRequests(reads [][2]int) (means []uint64) {
+	calls := newCallTable(Evfork)
+	sizes := requestSizes{nextID: calls.nextID}
+	accepted := 0
+	for _, r := range reads {
+		for range r[0] {
+			calls.add(calls.reserve(), abandoned{}, 0)
+		}
+		accepted += r[1]
+		sizes.update(&calls, uint64(accepted))
+		means = append(means, sizes.mean)
+	}
+	return means
+}

@@ -165,6 +165,9 @@ func (m *Method[Req, Resp]) FanOut(ctx context.Context, clients []*Client, jobs 
 // ErrNoWorkers, the first error with StopOnError, ErrClosed if the loop has ended;
 // ErrFanOut for a misuse, and if the sequence has ended its goroutine. It is nil if every job of the sequence has been given
 // to a child, however that ended, and after Results was left early.
+//
+// If the sequence has not ended when the last worker goes, it is an ErrNoWorkers, also if the sequence would have yielded no
+// other job: that is not waited for. Which jobs were not done, the results say.
 func (f *FanOut[Req, Resp]) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -86,6 +86,35 @@ func TestFanOutWithoutWorkersLeft(t *testing.T) {
 	})
 }
 
+// When the last worker goes, nobody waits for a sequence to say whether that was all.
+func TestFanOutThatLosesItsLastWorkerWithTheLastJob(t *testing.T) {
+	for _, window := range []int{1, 2} { // the sequence is in yield, or has not come to its end
+		fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+			clients := f.workers(1, "sync", rpc.Config{})
+			f.elsewhere(config)
+			config.Window = window
+			over, left := make(chan struct{}), make(chan struct{})
+			fan := double.FanOut(t.Context(), clients, func(yield func(job) bool) {
+				defer close(left)
+				if yield(job{What: "die"}) {
+					<-over
+				}
+			}, config)
+			y := newTally(t)
+			for r := range fan.Results() {
+				y.add(r)
+			}
+			close(over)
+			<-left
+			y.complete(1)
+			var lost *rpc.LostError
+			if err := fan.Err(); !errors.Is(err, rpc.ErrNoWorkers) || errors.Is(y.errs[0], rpc.ErrNoWorkers) || !errors.As(y.errs[0], &lost) || !lost.Started {
+				t.Errorf("the job ended with %v, and Err is %v", y.errs[0], err)
+			}
+		})
+	}
+}
+
 // A client that is full for other reasons than the fan-out's gets its jobs later.
 func TestFanOutWaitsForRoomInAClient(t *testing.T) {
 	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {

@@ -97,8 +97,7 @@ func (c *Client) beginStreamed(s *streamedCall, end streamEnd, options StreamOpt
 	}
 	c.streams.open++
 	if s.meta.bounded && !waits { // a goroutine's ctx ends its call, and knows the cause
-		c.calls.schedule(s.id, s.due)
-		c.armTimer()
+		c.expireAt(s.id, s.due)
 	}
 	return nil
 }

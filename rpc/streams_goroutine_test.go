@@ -343,3 +343,23 @@ func TestCloseSendOfAStreamWithoutInputIsNothing(t *testing.T) {
 	}
 	s.ends("")
 }
+
+// However much the child grants, no more parts wait here for the buffer than high-water: those that wait already count.
+func TestPartsThatWaitForTheBufferAreBounded(t *testing.T) {
+	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{Input: true})
+	s.says(credit(1, 1<<40))
+	s.f.until(func() bool { return rpc.MaySend(s.Stream) })
+	must(t, s.c.GoBytes(nil, make([]byte, 4<<20))) // of which a socket takes less
+	part, sent := make([]byte, 100<<10), 0
+	for rpc.MaySend(s.Stream) && sent <= 4<<20 {
+		must(t, s.Send(part))
+		sent += len(part)
+		must(t, s.f.Poll(0))
+	}
+	if sent > 1<<20+len(part) {
+		t.Errorf("%d bytes wait", sent)
+	}
+	s.Cancel()
+	s.says(frame(1, "") + frame(2, ""))
+	s.f.until(func() bool { return s.c.InFlight() == 0 })
+}

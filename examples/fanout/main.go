@@ -47,7 +47,7 @@ func run(jobs, workers int, die bool) error {
 		return err
 	}
 	defer loop.Close()
-	clients := make([]*rpc.Client, workers)
+	clients := make([]*rpc.Client, max(workers, 0))
 	for i := range clients {
 		proc, err := child.Start(loop, child.Config{Worker: "checksum"})
 		if err == nil {

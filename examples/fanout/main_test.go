@@ -79,3 +79,13 @@ func TestLossOfTheLastWorkerIsTheEnd(t *testing.T) {
 		t.Errorf("the program ended with %v, and said %q", err, out)
 	}
 }
+
+// A number of workers below none was a panic.
+func TestNoWorkersAreAnError(t *testing.T) {
+	for _, workers := range []string{"0", "-1"} {
+		out, err := program(t, "-workers", workers).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "no clients") || strings.Contains(string(out), "panic") {
+			t.Errorf("the program ended with %v, and said %q", err, out)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 
 	"github.com/evfork/evfork/child"
@@ -30,9 +31,10 @@ func main() {
 	if *async {
 		wire, backend = rpc.AnyEventAsync, "async"
 	}
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must not leave dir behind
 	dir, err := os.MkdirTemp("", "perl")
 	if err == nil {
-		err = errors.Join(parent(wire, backend, dir), os.RemoveAll(dir))
+		err = errors.Join(parent(ctx, wire, backend, dir), os.RemoveAll(dir))
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -40,7 +42,7 @@ func main() {
 }
 
 // parent makes four entries in dir and asks for six to be removed.
-func parent(wire rpc.Wire, backend, dir string) error {
+func parent(ctx context.Context, wire rpc.Wire, backend, dir string) error {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	err := errors.Join(os.Mkdir(at("empty"), 0o700), os.MkdirAll(at("full/box"), 0o700),
 		os.WriteFile(at("file"), nil, 0o600), os.Symlink("nowhere", at("link")))
@@ -80,7 +82,7 @@ func parent(wire rpc.Wire, backend, dir string) error {
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these six and exits
-	err = loop.Run(context.Background())
+	err = loop.Run(ctx)
 	return errors.Join(err, lost)
 }
 

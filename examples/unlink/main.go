@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 
@@ -24,9 +25,10 @@ func main() {
 	async := flag.Bool("async", false, "serve on a loop")
 	flag.Parse()
 	worker := map[bool]string{false: "sync", true: "async"}[*async]
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must not leave dir behind
 	dir, err := os.MkdirTemp("", "unlink")
 	if err == nil {
-		err = errors.Join(parent(worker, dir), os.RemoveAll(dir))
+		err = errors.Join(parent(ctx, worker, dir), os.RemoveAll(dir))
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -34,7 +36,7 @@ func main() {
 }
 
 // parent makes four entries in dir and asks for six to be removed.
-func parent(worker, dir string) error {
+func parent(ctx context.Context, worker, dir string) error {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	err := errors.Join(os.Mkdir(at("empty"), 0o700), os.MkdirAll(at("full/box"), 0o700),
 		os.WriteFile(at("file"), nil, 0o600), os.Symlink("nowhere", at("link")))
@@ -68,7 +70,7 @@ func parent(worker, dir string) error {
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these six and exits
-	err = loop.Run(context.Background())
+	err = loop.Run(ctx)
 	return errors.Join(err, lost)
 }
 

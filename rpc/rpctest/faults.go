@@ -33,11 +33,14 @@ type Fault struct {
 	At int64
 	// Do is what happens.
 	Do Action
-	// N is a number of bytes for Repeat and Drop, and the exit code for Exit.
+	// N is a number of bytes for Repeat and Drop, none if it is negative, and the exit code for Exit.
 	N int
 	// Data is what Insert inserts. It is not copied: leave it as it is.
 	Data []byte
 }
+
+// bytes is N as a number of bytes.
+func (f *Fault) bytes() int { return max(f.N, 0) }
 
 // Action is what a Fault does.
 type Action uint8

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,8 @@ func TestEachAction(t *testing.T) {
 		{"repeat", rpctest.Fault{At: 4, Do: rpctest.Repeat, N: 2}, "012323456789", "exited with code 0"},
 		{"repeat more than there was", rpctest.Fault{At: 2, Do: rpctest.Repeat, N: 9}, "010123456789", "exited with code 0"},
 		{"drop", rpctest.Fault{At: 4, Do: rpctest.Drop, N: 3}, "0123789", "exited with code 0"},
+		{"repeat less than nothing", rpctest.Fault{At: 4, Do: rpctest.Repeat, N: math.MinInt}, sent, "exited with code 0"},
+		{"drop less than nothing", rpctest.Fault{At: 4, Do: rpctest.Drop, N: -1}, sent, "exited with code 0"},
 		{"half-close", rpctest.Fault{At: 4, Do: rpctest.HalfClose}, "0123", "exited with code 0"},
 		{"kill", rpctest.Fault{At: 4, Do: rpctest.Kill}, "0123", "killed by signal 9"},
 		{"exit", rpctest.Fault{At: 4, Do: rpctest.Exit, N: 7}, "0123", "exited with code 7"},

@@ -1,6 +1,7 @@
 package rpctest
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -107,7 +108,7 @@ func (l *lane) update() {
 func (l *lane) delayed() bool {
 	d := l.faults.Delay
 	if d > 0 && l.faults.RandomDelay {
-		d = time.Duration(l.random.Int64N(int64(d) + 1))
+		d = time.Duration(l.random.Uint64N(uint64(d) + 1)) // there are Delays that an int64 has no number after
 	}
 	if d <= 0 || l.due {
 		l.due = false
@@ -165,9 +166,9 @@ func (l *lane) happen() {
 		case Insert:
 			l.pass(f.Data)
 		case Repeat:
-			l.pass(l.recent[max(len(l.recent)-f.N, 0):])
+			l.pass(l.recent[max(len(l.recent)-f.bytes(), 0):])
 		case Drop:
-			l.drop += f.N
+			l.drop += min(f.bytes(), math.MaxInt-l.drop)
 		case Stall:
 			l.stalled = true
 		case HalfClose:

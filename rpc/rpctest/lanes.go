@@ -64,10 +64,17 @@ func (tr *Transport) fetchNear(most int) (p []byte, eof bool) {
 
 func (tr *Transport) watchNear(on bool) {
 	if on {
-		tr.must(tr.reader.Start())
+		tr.watched(tr.reader.Start())
 		return
 	}
-	tr.must(tr.reader.Stop())
+	tr.watched(tr.reader.Stop())
+}
+
+// watched is must of the change of a watch. A loop that is being closed begins none any more, and ends everything.
+func (tr *Transport) watched(err error) {
+	if err != error(reactor.ErrClosed) {
+		tr.must(err)
+	}
 }
 
 // fetchFar takes from the front of the queue; what is behind moves up when the
@@ -100,9 +107,9 @@ func (tr *Transport) watchFar() {
 	// What comes after the end of the lane is read and dropped: the end of the
 	// child has to be seen.
 	if tr.toParent.ended || tr.toParent.watching && len(tr.queue) == 0 {
-		tr.must(tr.far.Resume())
+		tr.watched(tr.far.Resume())
 	} else {
-		tr.must(tr.far.Pause())
+		tr.watched(tr.far.Pause())
 	}
 }
 

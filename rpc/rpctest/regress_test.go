@@ -2,6 +2,8 @@ package rpctest_test
 
 import (
 	"errors"
+	"math"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,5 +92,45 @@ func TestPanicOverTheLastBytesLeavesTheEnd(t *testing.T) {
 	until(t, loop, func() bool { return ended })
 	if *panics != 1 {
 		t.Errorf("%d panics", *panics)
+	}
+}
+
+// Twice as many bytes as there are numbers were less than none, and a panic.
+func TestAllThatComesMayBeDroppedTwice(t *testing.T) {
+	drop := rpctest.Fault{At: 4, Do: rpctest.Drop, N: math.MaxInt}
+	pieces, _ := through(t, rpctest.Config{ToParent: rpctest.Faults{Piece: 2, List: []rpctest.Fault{drop, drop}}}, "0123456789")
+	if got := strings.Join(pieces, ""); got != "0123" {
+		t.Errorf("what came back is %q", got)
+	}
+}
+
+// A delay between none and the longest there is was a panic.
+func TestLongestDelayMayBeDrawn(t *testing.T) {
+	loop := newLoop(t)
+	tr := rpctest.StartWith(t, loop, rpctest.Config{ToChild: rpctest.Faults{Delay: math.MaxInt64, RandomDelay: true}}, parrot)
+	ended := false
+	tr.OnEnd(func(error) { ended = true })
+	s, err := tr.Open(reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Write([]byte("0")))
+	must(t, loop.Poll(-1)) // it is there
+	tr.Kill()
+	until(t, loop, func() bool { return ended })
+}
+
+// A test that closed its loop when only a part of what the child had written was passed on was failed by that.
+func TestLoopMayBeClosedBetweenTwoPieces(t *testing.T) {
+	loop := newLoop(t)
+	tr := rpctest.StartWith(t, loop, rpctest.Config{ToParent: rpctest.Faults{Piece: 1}}, parrot)
+	var cause error
+	tr.OnEnd(func(err error) { cause = err })
+	got := 0
+	s, err := tr.Open(reactor.StreamConfig{OnData: func(data []byte) { got += len(data) }})
+	must(t, err)
+	must(t, s.Write([]byte("0123456789")))
+	until(t, loop, func() bool { return got > 0 })
+	must(t, loop.Close())
+	if got == 10 || cause != reactor.ErrClosed {
+		t.Errorf("after %d bytes it ended with %v", got, cause)
 	}
 }
