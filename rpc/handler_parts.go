@@ -72,7 +72,8 @@ func Parts(ctx context.Context) iter.Seq2[Payload, error] {
 // ServeGoroutines it may be called from any goroutine, under ServeSync from the handler's.
 //
 // It returns ErrNoParts if the caller's side takes none, ErrTooLarge, ErrDone after the
-// handler has returned, or ctx's error if that has ended.
+// handler has returned (under ServeSync, where the next call may have its ctx, only before that begins), or ctx's error if that
+// has ended.
 func SendPart(ctx context.Context, part Payload) error {
 	call, ok := ctx.Value(partKey{}).(partedCall)
 	if !ok {

@@ -17,11 +17,13 @@ import (
 // ctx ends at the call's deadline, if it has one, and
 //
 //   - under ServeGoroutines when the caller cancels the call, and when a reply cannot be
-//     written, the parent being gone, but not at an orderly shutdown. It must not be used after
-//     the handler has returned.
+//     written, the parent being gone, but not at an orderly shutdown;
 //   - under ServeSync when the handler returns. A cancel comes too late for a call that has
 //     been begun, unless its handler waits for the parent, in CallParent, Parts or SendPart,
 //     or, being one of Method.HandleAsync, for its answer.
+//
+// It must not be used after the handler has returned, nor must what context.WithoutCancel makes of it:
+// under ServeSync it may be that of the next call then.
 type Handler func(ctx context.Context, request Payload) (Payload, error)
 
 // Server is the child's side: it reads calls, has them handled, and writes
