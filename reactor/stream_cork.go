@@ -28,8 +28,9 @@ func defaultCork(oneCPU bool) int {
 // SetCork sets how much is held back of small pieces (less than 1 kB), in bytes: when so much has been queued within
 // an iteration, it leaves before the iteration's end. 0 sets the default, 8 kB, or 32 kB if the process has one CPU only.
 //
-// For two sides that work side by side on what goes back and forth between them it is a quarter of that: with more they take turns, each
-// asleep while the other works, and with less there are more system calls, each of which may wake the other side.
+// For two sides that work side by side on what goes back and forth between them it has to be less than half of that: with more they take
+// turns, each asleep while the other works. With little there are more system calls, each of which may wake the other
+// side. docs/performance.md, "Taking turns", has the measurements.
 func (s *Stream) SetCork(n int) {
 	if n <= 0 {
 		n = defaultCork(yield.OneCPU)

@@ -37,7 +37,10 @@ func TestInterruptLeavesNoFolder(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); left(t, folders) == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); left(t, folders) == 0; time.Sleep(time.Millisecond) { // nobody tells of a folder
+		if time.Now().After(end) {
+			t.Fatal("the program has made no folder")
+		}
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Error(err)
