@@ -249,16 +249,24 @@ func Hands[Req, Resp any](m *Method[Req, Resp], req Req) bool { return m.hands(&
 type Turns struct{ turns }
 
 func (t *Turns) Due(now time.Time) bool {
-	_, due := t.due(func() time.Time { return now })
+	_, due := t.due(crowd, func() time.Time { return now })
 	return due
 }
 func (t *Turns) Ended(began time.Time, took time.Duration) { t.ended(began, took) }
 
-// Crowd and LongTurn are the limits that it goes by.
+// Crowd, SmallCrowd and LongTurn are the limits that it goes by.
 const (
-	Crowd    = crowd
-	LongTurn = longTurn
+	Crowd      = crowd
+	SmallCrowd = smallCrowd
+	LongTurn   = longTurn
 )
+
+// CrowdOf is to how many the loop gives way, with so many processors.
+func CrowdOf(processors int) int {
+	var r wokenRow
+	r.begin(time.Now(), func() int { return processors })
+	return r.crowd()
+}
 
 // SmallReply, BatchReplies and BatchBytes are the limits of what is decoded together.
 const (

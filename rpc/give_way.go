@@ -9,11 +9,13 @@ import (
 // One read may bring the replies to many hundreds of goroutines. If all were gathered before any goroutine
 // runs, what the loop has written for the first ones would not be in the cache any more when they run, nor what
 // they write when the loop takes their next calls. So the loop gives way after so many replies, and
-// then takes the calls that these goroutines make.
+// then takes the calls that these goroutines make. With several processors it also has something for the others to do.
 
 const (
-	// crowd is how many goroutines are woken before the loop gives way to them.
+	// crowd is how many goroutines are woken before the loop gives way to them, with one processor.
 	crowd = 128
+	// smallCrowd is crowd with several processors: those who decode replies work at the same time as the loop, and begin sooner.
+	smallCrowd = 24
 	// longTurn is how long a turn may be if nobody computes in it: who does keeps the processor for 10 ms
 	// (forcePreemptNS in runtime/proc.go of Go 1.26).
 	longTurn = 9 * time.Millisecond
@@ -25,8 +27,8 @@ type turns struct {
 	rest  time.Time // until when there is none
 }
 
-// due reports whether the loop should give way now, having woken one more.
-func (t *turns) due(now func() time.Time) (began time.Time, due bool) {
+// due reports whether the loop should give way to a crowd of that many now, having woken one more.
+func (t *turns) due(crowd int, now func() time.Time) (began time.Time, due bool) {
 	if t.woken++; t.woken < crowd {
 		return began, false
 	}
@@ -45,7 +47,7 @@ func (t *turns) ended(began time.Time, took time.Duration) {
 
 // giveWay lets goroutines run if many have been woken, and takes the calls they make.
 func (q *callQueue) giveWay() {
-	began, due := q.turns.due(time.Now)
+	began, due := q.turns.due(q.row.crowd(), time.Now)
 	if !due {
 		return
 	}

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -110,8 +111,19 @@ func callsTakenBeforeAnEvent(t *testing.T, goroutines int, call func(*rpc.Client
 
 // A function that panics when the loop gives way keeps no reply back.
 func TestPanicBetweenRepliesKeepsNoneBack(t *testing.T) {
+	for processors, crowd := range map[int]int{1: rpc.Crowd, 2: rpc.SmallCrowd} {
+		t.Run(fmt.Sprintf("GOMAXPROCS=%d", processors), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+			panicBehindACrowd(t, crowd)
+		})
+	}
+}
+
+// panicBehindACrowd has the replies to so many goroutines come together, and a function called that panics, when the loop takes
+// the calls they make.
+func panicBehindACrowd(t *testing.T, crowd int) {
 	f := newFixture(t)
-	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, rpc.Crowd))
+	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, crowd))
 	text := hello
 	for i := range g.ends {
 		text += cborReply(t, i+1, "a reply")
@@ -124,6 +136,16 @@ func TestPanicBetweenRepliesKeepsNoneBack(t *testing.T) {
 	for i, e := range g.ends {
 		if e != (ending[string]{resp: "a reply"}) {
 			t.Errorf("call %d has ended: %+v", i, e)
+		}
+	}
+}
+
+// With several processors, those who decode replies begin before the others of the same read have been looked at: crowds are
+// small.
+func TestCrowdsAreSmallWithSeveralProcessors(t *testing.T) {
+	for _, c := range []struct{ processors, crowd int }{{1, rpc.Crowd}, {2, rpc.SmallCrowd}, {64, rpc.SmallCrowd}} {
+		if crowd := rpc.CrowdOf(c.processors); crowd != c.crowd {
+			t.Errorf("with %d processors the loop gives way to crowds of %d, want %d", c.processors, crowd, c.crowd)
 		}
 	}
 }

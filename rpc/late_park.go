@@ -89,7 +89,7 @@ func (q *callQueue) endLate(w *waiter) {
 	if q.serving {
 		return // the calls of those who fail, and try again, would be served without end
 	}
-	if _, due := q.turns.due(time.Now); due {
+	if _, due := q.turns.due(crowd, time.Now); due {
 		q.awaitLast()
 		q.takeSubmitted()
 	}

@@ -6,7 +6,7 @@ import "slices"
 // more than that: it has its own reply only after them, and other processors may have nothing to do.
 const (
 	batchReplies = 128
-	batchBytes   = 8 << 10
+	batchBytes   = 16 << 10
 )
 
 // wokenTogether is how many of a batch are woken one after the other. Between two of them nothing else is done, and

@@ -62,6 +62,7 @@ func TestReplyIsKeptForItsGoroutineAfterAPanicElsewhere(t *testing.T) {
 
 // What does not fit into a batch begins the next: at its end nothing is cut off.
 func TestRepliesThatFillABatchAreWhole(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, crowds are smaller
 	const each = rpc.BatchBytes / rpc.BatchReplies
 	for _, last := range []int{each - 1, each, each + 1, rpc.SmallReply, rpc.SmallReply + 1, rpc.BatchBytes, rpc.BatchBytes + 1} {
 		f := newFixture(t)
@@ -112,6 +113,7 @@ func (c waitCodec) Decode(data []byte, value any) error {
 
 // However many replies come together, one goroutine decodes so many and no more.
 func TestReplyBehindABatchIsDecodedMeanwhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, crowds are smaller
 	f := newFixture(t)
 	g := newCallers(f, rpc.NewMethod[string, string]("wait", waitCodec{t: t, came: make(chan struct{})}), rpc.Config{}, make([]string, rpc.BatchReplies+1))
 	var frames []string

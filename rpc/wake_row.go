@@ -37,6 +37,14 @@ func (q *callQueue) beginReplies() {
 	q.late.crowded = q.client.calls.count >= q.late.crowd
 }
 
+// crowd is how many are woken before the loop gives way to them.
+func (r *wokenRow) crowd() int {
+	if r.processors > 1 {
+		return smallCrowd
+	}
+	return crowd
+}
+
 func processors() int { return runtime.GOMAXPROCS(0) }
 
 // endReplies is called when what has been read has been acted on.
