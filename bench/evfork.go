@@ -23,6 +23,7 @@ func addEvfork(r *Registry) {
 		kind, name := worker[0], worker[1]
 		r.Enter("R1", Contestant{Name: name, Calls: 3_000_000, GoParent: true, Run: evforkThroughput(kind)})
 		r.Enter("R2", Contestant{Name: name, Calls: 400_000, GoParent: true, Run: evforkCalls(kind)})
+		r.Enter("R2", Contestant{Name: name + ", Caller", Calls: 400_000, GoParent: true, Run: evforkCallers(kind)})
 		r.Enter("R3-"+kind, Contestant{Name: nameEvfork, Calls: 25_000, GoParent: true, Run: evforkRoundTrip(kind)})
 		for _, bulk := range bulkScenarios {
 			r.Enter(bulk.id, Contestant{Name: name, Calls: bulk.calls, GoParent: true, Run: evforkBandwidth(kind)})
@@ -207,11 +208,23 @@ func (p *evforkPump) askAllocations() (a allocations, err error) {
 }
 
 func evforkCalls(kind string) func(Sample) (Result, error) {
+	return evforkEchoes(kind, func(client *rpc.Client) blockingCall { return client.CallBytes })
+}
+
+// evforkCallers is evforkCalls with a Caller for each goroutine.
+func evforkCallers(kind string) func(Sample) (Result, error) {
+	return evforkEchoes(kind, func(client *rpc.Client) blockingCall { return client.NewCaller().CallBytes })
+}
+
+type blockingCall func(context.Context, []byte) (rpc.Payload, error)
+
+func evforkEchoes(kind string, newCall func(*rpc.Client) blockingCall) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		echo := &echoCheck{request: payload(s.Size)}
 		return evforkGoroutineSample(kind, s, func(client *rpc.Client) func() error {
+			call := newCall(client)
 			return func() error {
-				reply, err := client.CallBytes(context.Background(), echo.request)
+				reply, err := call(context.Background(), echo.request)
 				if err != nil {
 					return err
 				}

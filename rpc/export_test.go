@@ -432,3 +432,6 @@ func MeanRequests(reads [][2]int) (means []uint64) {
 	}
 	return means
 }
+
+// KeptByCaller is how many bytes a Caller keeps of replies and arguments.
+func KeptByCaller(a *Caller) int { return cap(a.list) + cap(a.w.reply) + cap(a.w.request) }

@@ -185,7 +185,7 @@ func TestCallsThatParkLateEndOnce(t *testing.T) {
 			f.background()
 			var callers sync.WaitGroup
 			for g := range 2 * rpc.LateCrowd {
-				callers.Go(func() { callUntilLost(t, c, g) })
+				callers.Go(func() { callUntilLost(t, everyOtherCaller(c, g), g) })
 			}
 			for range 20 {
 				runtime.GOMAXPROCS(1 + rand.IntN(2))
@@ -200,7 +200,7 @@ func TestCallsThatParkLateEndOnce(t *testing.T) {
 }
 
 // callUntilLost makes calls until the child is lost.
-func callUntilLost(t *testing.T, c *rpc.Client, goroutine int) {
+func callUntilLost(t *testing.T, c payloadCaller, goroutine int) {
 	for i := 0; ; i++ {
 		want := fmt.Sprint(goroutine, " ", i)
 		reply, err := c.Call(context.Background(), "echo", want)
@@ -236,8 +236,9 @@ func TestCallsThatParkLateEndWithTheirContext(t *testing.T) {
 			})
 			for g := range goroutines {
 				callers.Go(func() {
+					caller := everyOtherCaller(c, g)
 					for i := range calls {
-						callAndCancel(t, c, fmt.Sprint(g, " ", i), cancels)
+						callAndCancel(t, caller, fmt.Sprint(g, " ", i), cancels)
 					}
 				})
 			}
@@ -253,7 +254,7 @@ func TestCallsThatParkLateEndWithTheirContext(t *testing.T) {
 }
 
 // callAndCancel makes a call that somebody else cancels.
-func callAndCancel(t *testing.T, c *rpc.Client, want string, cancels chan<- context.CancelFunc) {
+func callAndCancel(t *testing.T, c payloadCaller, want string, cancels chan<- context.CancelFunc) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	cancels <- cancel

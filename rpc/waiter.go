@@ -17,6 +17,7 @@ type waiter struct {
 	patient bool         // the goroutine cannot abandon the call: its ctx has no end
 	late    bool         // the goroutine parks late: see lateParking
 	last    bool         // and brings the loop back
+	keeps   bool         // it is a Caller's: the memory of reply is used again
 	seen    bool         // of the two comings of one that was given up there has been one; the loop's own
 	state   atomic.Int32
 	reply   Payload
@@ -101,7 +102,11 @@ func (w *waiter) Complete(reply Payload, err error) {
 		return
 	}
 	w.err = err
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.keeps:
+		w.reply = append(w.reply[:0], reply...)
+	default:
 		w.reply = reply.clone()
 	}
 	if w.late {
@@ -180,12 +185,18 @@ func (q *callQueue) sweep() {
 // bufferKept is how large the buffer of a request or a reply may be to be kept for the next, in bytes.
 const bufferKept = 64 << 10
 
-func (q *callQueue) recycle(w *waiter) {
-	w.reply, w.err = nil, nil
+// reset makes a waiter ready for another call, but for its reply.
+func (w *waiter) reset() {
+	w.err = nil
 	w.id, w.seen, w.last = 0, false, false
 	if cap(w.request) > bufferKept {
 		w.request = w.small[:0]
 	}
+}
+
+func (q *callQueue) recycle(w *waiter) {
+	w.reset()
+	w.reply, w.keeps = nil, false
 	if w.typed != nil {
 		w.typed.recycle()
 		return
