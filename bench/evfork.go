@@ -208,29 +208,35 @@ func (p *evforkPump) askAllocations() (a allocations, err error) {
 }
 
 func evforkCalls(kind string) func(Sample) (Result, error) {
-	return evforkEchoes(kind, func(client *rpc.Client) blockingCall { return client.CallBytes })
+	return evforkEchoes(kind, func(client *rpc.Client, echo *echoCheck) func() error {
+		return func() error {
+			reply, err := client.CallBytes(context.Background(), echo.request)
+			if err != nil {
+				return err
+			}
+			return echo.check(reply)
+		}
+	})
 }
 
 // evforkCallers is evforkCalls with a Caller for each goroutine.
 func evforkCallers(kind string) func(Sample) (Result, error) {
-	return evforkEchoes(kind, func(client *rpc.Client) blockingCall { return client.NewCaller().CallBytes })
+	return evforkEchoes(kind, func(client *rpc.Client, echo *echoCheck) func() error {
+		caller := client.NewCaller()
+		return func() error {
+			reply, err := caller.CallBytes(context.Background(), echo.request)
+			if err != nil {
+				return err
+			}
+			return echo.check(reply)
+		}
+	})
 }
 
-type blockingCall func(context.Context, []byte) (rpc.Payload, error)
-
-func evforkEchoes(kind string, newCall func(*rpc.Client) blockingCall) func(Sample) (Result, error) {
+func evforkEchoes(kind string, newCaller func(*rpc.Client, *echoCheck) func() error) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		echo := &echoCheck{request: payload(s.Size)}
-		return evforkGoroutineSample(kind, s, func(client *rpc.Client) func() error {
-			call := newCall(client)
-			return func() error {
-				reply, err := call(context.Background(), echo.request)
-				if err != nil {
-					return err
-				}
-				return echo.check(reply)
-			}
-		})
+		return evforkGoroutineSample(kind, s, func(client *rpc.Client) func() error { return newCaller(client, echo) })
 	}
 }
 
