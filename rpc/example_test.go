@@ -95,6 +95,46 @@ func ExampleClient_Call() {
 	// Output: HELLO <nil>
 }
 
+// A goroutine that makes very many calls has a Caller, which allocates nothing: each reply is valid until the next call.
+func ExampleClient_NewCaller() {
+	loop, err := reactor.New(reactor.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer loop.Close()
+	proc, err := child.Start(loop, child.Config{Worker: "upper"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := rpc.NewClient(proc, rpc.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- loop.Run(context.Background()) }()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	caller := client.NewCaller()
+	for _, word := range []string{"hello", "world"} {
+		reply, err := caller.Call(ctx, word)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		upper, _, err := reply.Next()
+		fmt.Printf("%s %v\n", upper, err)
+	}
+	if err := errors.Join(client.ShutdownWait(ctx), <-ran); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// HELLO <nil>
+	// WORLD <nil>
+}
+
 // progressWorker answers when its work is done, and tells of it meanwhile. A
 // loop of its own lets it do several things at a time.
 func progressWorker(w *child.Worker) error {
