@@ -254,10 +254,11 @@ func (t *Turns) Due(now time.Time) bool {
 }
 func (t *Turns) Ended(began time.Time, took time.Duration) { t.ended(began, took) }
 
-// Crowd, SmallCrowd and LongTurn are the limits that it goes by.
+// Crowd, SmallCrowd, ManyCalls and LongTurn are the limits that it goes by.
 const (
 	Crowd      = crowd
 	SmallCrowd = smallCrowd
+	ManyCalls  = manyCalls
 	LongTurn   = longTurn
 )
 
@@ -333,6 +334,10 @@ func ParkLate(c *Client) {
 	q.late.crowd, q.late.oneCPU, q.late.told = 0, false, math.MinInt
 	q.row.processors, q.row.counted = 1, time.Now().Add(time.Hour)
 }
+
+// WithAnotherCPU and WithoutAnotherCPU have a client take it that its child has a CPU of its own, or not, whatever the machine has.
+func WithAnotherCPU(c *Client)    { c.queue.late.oneCPU = false }
+func WithoutAnotherCPU(c *Client) { c.queue.late.oneCPU = true }
 
 // LateCaller is the waiter of a call whose goroutine parks late.
 type LateCaller struct {

@@ -14,8 +14,12 @@ import (
 const (
 	// crowd is how many goroutines are woken before the loop gives way to them, with one processor.
 	crowd = 128
-	// smallCrowd is crowd with several processors: those who decode replies work at the same time as the loop, and begin sooner.
+	// smallCrowd is crowd for typed calls with several processors: those who decode replies work at the same time as the loop, and
+	// begin sooner.
 	smallCrowd = 24
+	// manyCalls is how many calls must be in flight for the loop to give way to goroutines whose calls are not typed. With fewer
+	// the child would run out of calls meanwhile.
+	manyCalls = 512
 	// longTurn is how long a turn may be if nobody computes in it: who does keeps the processor for 10 ms
 	// (forcePreemptNS in runtime/proc.go of Go 1.26).
 	longTurn = 9 * time.Millisecond
@@ -45,9 +49,9 @@ func (t *turns) ended(began time.Time, took time.Duration) {
 	}
 }
 
-// giveWay lets goroutines run if many have been woken, and takes the calls they make.
-func (q *callQueue) giveWay() {
-	began, due := q.turns.due(q.row.crowd(), time.Now)
+// giveWay lets goroutines run if a crowd has been woken, and takes the calls they make.
+func (q *callQueue) giveWay(crowd int) {
+	began, due := q.turns.due(crowd, time.Now)
 	if !due {
 		return
 	}

@@ -51,25 +51,44 @@ func TestLoopKeepsTheProcessorForAsLongAsALongTurnTook(t *testing.T) {
 // The calls that goroutines make as soon as they have their replies are taken before what comes behind these is looked at, if
 // there are many.
 func TestCallsOfACrowdAreTakenBetweenReplies(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	typed := func(c *rpc.Client) error {
-		_, err := handedStrings.Call(context.Background(), c, "")
-		return err
-	}
-	late := func(c *rpc.Client) error {
-		_, err := c.CallBytes(context.Background(), nil)
-		return err
-	}
-	for name, taken := range map[string]func(goroutines int) int{
-		"typed": func(n int) int { return callsTakenBeforeAnEvent(t, n, typed, func(*rpc.Client) {}) },
-		"late":  func(n int) int { return callsTakenBeforeAnEvent(t, n, late, rpc.ParkLate) },
+	for name, c := range map[string]struct {
+		processors, goroutines int
+		call                   func(*rpc.Client) error
+		prepare                func(*rpc.Client)
+	}{
+		"typed":                          {1, rpc.Crowd, callTyped, func(*rpc.Client) {}},
+		"typed, with several processors": {2, rpc.SmallCrowd, callTyped, func(*rpc.Client) {}},
+		"late":                           {1, rpc.Crowd, callUntyped, rpc.ParkLate},
+		"many":                           {2, rpc.ManyCalls, callUntyped, rpc.WithAnotherCPU},
 	} {
-		if taken := taken(rpc.Crowd - 1); taken > 0 {
-			t.Errorf("%s: %d calls have been taken between fewer replies", name, taken)
-		}
-		// One try may be in vain: a goroutine may be interrupted before it has made its call.
-		for taken(rpc.Crowd) == 0 {
-		}
+		t.Run(name, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.processors))
+			taken := func(goroutines int) int { return callsTakenBeforeAnEvent(t, goroutines, c.call, c.prepare) }
+			if taken := taken(c.goroutines - 1); taken > 0 {
+				t.Errorf("%d calls have been taken between fewer replies", taken)
+			}
+			// One try may be in vain: a goroutine may be interrupted before it has made its call.
+			for taken(c.goroutines) == 0 {
+			}
+		})
+	}
+}
+
+func callTyped(c *rpc.Client) error {
+	_, err := handedStrings.Call(context.Background(), c, "")
+	return err
+}
+
+func callUntyped(c *rpc.Client) error {
+	_, err := c.CallBytes(context.Background(), nil)
+	return err
+}
+
+// With one CPU the child would wait meanwhile.
+func TestLoopGivesNoWayToManyWithOneCPU(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	if taken := callsTakenBeforeAnEvent(t, rpc.ManyCalls, callUntyped, rpc.WithoutAnotherCPU); taken > 0 {
+		t.Errorf("%d calls have been taken between replies", taken)
 	}
 }
 

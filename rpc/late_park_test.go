@@ -273,34 +273,45 @@ func callAndCancel(t *testing.T, c payloadCaller, want string, cancels chan<- co
 // The loop does not give way to goroutines whose calls fail while it takes calls: they try again, and it would take these, too,
 // and those after them, before it came to what has been read.
 func TestCallsThatFailDoNotKeepTheLoopFromWhatItHasRead(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const tries = 20
-	bad := 0
-	for range tries {
-		if failuresBeforeAnEvent(t) > 1 {
-			bad++
-		}
-	}
-	if bad > tries/2 { // the loop may be interrupted
-		t.Errorf("%d times of %d, a call has failed again and again before an event that had been read", bad, tries)
+	for name, c := range map[string]struct {
+		processors, goroutines int
+		most                   int32 // one each time the loop gives way
+		prepare                func(*rpc.Client)
+	}{
+		"late": {1, 2*rpc.Crowd - 1, 1, rpc.ParkLate},
+		"many": {2, rpc.ManyCalls, rpc.ManyCalls / rpc.Crowd, rpc.WithAnotherCPU},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.processors))
+			bad := 0
+			for range tries {
+				if failuresBeforeAnEvent(t, c.goroutines, c.prepare) > c.most {
+					bad++
+				}
+			}
+			if bad > tries/2 { // the loop may be interrupted
+				t.Errorf("%d times of %d, a call has failed again and again before an event that had been read", bad, tries)
+			}
+		})
 	}
 }
 
-// failuresBeforeAnEvent has a crowd make a call each, whose replies come together, and an event behind them, and then calls that
+// failuresBeforeAnEvent has goroutines make a call each, whose replies come together, and an event behind them, and then calls that
 // are too large. It returns how many of one goroutine have failed before the event.
-func failuresBeforeAnEvent(t *testing.T) (most int32) {
+func failuresBeforeAnEvent(t *testing.T, goroutines int, prepare func(*rpc.Client)) (most int32) {
 	t.Helper()
-	const limit, goroutines, enough = 1000, 2*rpc.Crowd - 1, 100
+	const limit, enough = 1000, 100
 	f := newStanding(t)
 	var told atomic.Bool
-	var failures [goroutines]atomic.Int32
+	failures := make([]atomic.Int32, goroutines)
 	g := newCallers(f, handedStrings, rpc.Config{MaxFrame: limit, OnEvent: func(rpc.Payload) {
 		told.Store(true)
 		for i := range failures {
 			most = max(most, failures[i].Load())
 		}
 	}}, nil)
-	rpc.ParkLate(g.c)
+	prepare(g.c)
 	replies := ""
 	for i := range goroutines {
 		replies += frame(uint32(i+1), "")

@@ -45,7 +45,7 @@ func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 		b.others[b.count] = t
 		b.count++
 	}
-	q.giveWay()
+	q.giveWay(q.row.crowd())
 }
 
 // handOut wakes the first of those whose replies have been gathered; it wakes the others.

@@ -14,6 +14,7 @@ import (
 // wokenRow is those who are woken when what a read has brought has been acted on.
 type wokenRow struct {
 	gathers    bool // that is being done, and they are to be a row
+	many       bool // that is being done, and there are manyCalls, several processors, and another CPU for the child
 	last       time.Time
 	processors int
 	counted    time.Time // when processors was
@@ -34,10 +35,12 @@ func (r *wokenRow) begin(now time.Time, processors func() int) {
 // beginReplies is called before what has been read is acted on.
 func (q *callQueue) beginReplies() {
 	q.row.begin(q.client.loop.Now(), processors)
-	q.late.crowded = q.client.calls.count >= q.late.crowd
+	inFlight := q.client.calls.count
+	q.late.crowded = inFlight >= q.late.crowd
+	q.row.many = inFlight >= manyCalls && q.row.processors > 1 && !q.late.oneCPU
 }
 
-// crowd is how many are woken before the loop gives way to them.
+// crowd is how many are woken before the loop gives way to them, if their calls are typed.
 func (r *wokenRow) crowd() int {
 	if r.processors > 1 {
 		return smallCrowd
@@ -53,7 +56,7 @@ func (q *callQueue) endReplies() {
 	if !q.awaitLast() {
 		q.wakeRow()
 	}
-	q.row.gathers = false
+	q.row.gathers, q.row.many = false, false
 	q.decide()
 }
 
@@ -66,6 +69,9 @@ func (q *callQueue) wake(w *waiter) {
 		return
 	}
 	w.ready <- struct{}{}
+	if q.row.many && !q.serving { // or the calls of those who fail, and try again, would be served without end
+		q.giveWay(crowd)
+	}
 }
 
 // wakeRow wakes the first of those who have been gathered.
