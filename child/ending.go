@@ -34,6 +34,9 @@ func (p *Process) watch(f *files) (err error) {
 		}
 	}
 	p.watcher, err = p.loop.WatchProcess(p.pid, p.onExited)
+	if errors.Is(err, syscall.ESRCH) {
+		return p.loop.Post(p.onExited) // it has run, and somebody else has reaped it already
+	}
 	return err
 }
 
