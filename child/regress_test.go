@@ -136,7 +136,7 @@ func TestChildWhoseProtocolCannotBeReadIsPutDown(t *testing.T) {
 	k := f.start(config)
 	failReading(t, k.stream)
 	f.until(k.ended)
-	if !errors.Is(k.cause, child.ErrClosedPipe) {
+	if !errors.Is(k.cause, syscall.EISDIR) || errors.Is(k.cause, child.ErrClosedPipe) {
 		t.Errorf("it ended with %v", k.cause)
 	}
 }
