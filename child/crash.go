@@ -24,6 +24,9 @@ var causeLines = []string{"\t", "[signal ", "PC=", "signal arrived ", "instructi
 const (
 	goroutineLine = "goroutine " // its number and state follow
 	runtimeLine   = "runtime stack:"
+	// threadLine and an empty line stand between the report of a signal and, with GOTRACEBACK=crash, those of the
+	// SIGQUITs by which the runtime then has each other thread tell of itself.
+	threadLine = "-----\n"
 
 	// longestStart is how much of a line tells what it is.
 	longestStart = len("instruction bytes: ")
@@ -38,6 +41,7 @@ type crashNote struct {
 	stage crashStage
 	line  []byte // the beginning of the line that is being read, as long as longestStart at most
 	end   []byte // its last two bytes
+	rule  int    // how much of what stands before another thread's report has just been read: a line, or both
 	begun report // what may be one
 	found report
 	keep  int // so many bytes of each
@@ -79,7 +83,7 @@ func (c *crashNote) addToLine(piece []byte) {
 	n := max(min(longestStart-len(c.line), len(piece)), 0)
 	c.line = append(c.line, piece[:n]...)
 	switch {
-	case !was && startsWithOne(c.line, crashMarks):
+	case !was && startsWithOne(c.line, crashMarks) && !c.ofAnotherThread():
 		c.stage, c.begun = inCause, report{text: c.begun.text[:0]}
 		c.begun.add(c.line, c.keep)
 		c.begun.add(piece[n:], c.keep)
@@ -99,6 +103,14 @@ func (c *crashNote) addToLine(piece []byte) {
 func (c *crashNote) endLine() {
 	empty := c.line[0] == '\n'
 	switch {
+	case string(c.line) == threadLine:
+		c.rule = 1
+	case empty && c.rule == 1:
+		c.rule = 2
+	default:
+		c.rule = 0
+	}
+	switch {
 	case c.stage == inCause && empty:
 		c.stage = afterCause
 	case c.stage == inCause && (startsWithOne(c.line, crashMarks) || startsWithOne(c.line, causeLines)):
@@ -109,6 +121,11 @@ func (c *crashNote) endLine() {
 		c.stage = noCrash
 	}
 	c.line, c.end = c.line[:0], c.end[:0]
+}
+
+// ofAnotherThread reports whether the report that begins belongs to the one before, which has the cause.
+func (c *crashNote) ofAnotherThread() bool {
+	return c.rule == 2 && c.found.size > 0 && bytes.HasPrefix(c.line, []byte("SIG"))
 }
 
 // beginsStack reports whether the line is the first of a stack.

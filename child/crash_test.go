@@ -50,6 +50,21 @@ func eachSplit(t *testing.T, keep int, text, want string) {
 	}
 }
 
+// With GOTRACEBACK=crash the other threads report, too. The last of them was taken for the cause: SIGQUIT, whatever the signal was.
+func TestReportOfAnotherThreadIsNotTheCause(t *testing.T) {
+	const keep, begin = 160, 80
+	report := "SIGABRT: abort\nPC=0x7 m=0 sigcode=0\n\ngoroutine 1 gp=0x7 m=0 mp=0x7 [running]:\n"
+	thread := "\n-----\n\nSIGQUIT: quit\nPC=0x8 m=1 sigcode=0\n\ngoroutine 0 gp=0x8 m=1 mp=0x8 [idle]:\n"
+	text := "log\n" + report + frames + thread + frames + thread + frames
+	want := (report + frames)[:begin] + "\n…\n" + text[len(text)-(keep-begin-len("\n…\n")):]
+	eachSplit(t, keep, text, want)
+
+	state := child.ExitState{Known: true, Code: 2, Stderr: []byte("log\n" + report + thread + frames + thread + frames + frames)}
+	if got := (&child.ExitError{State: state}).Error(); !strings.Contains(got, "stderr: SIGABRT") {
+		t.Errorf("the error is %q", got)
+	}
+}
+
 var frames = strings.Repeat("frame\n", 30)
 
 func TestBeginningOfACrashIsKeptWithItsEnd(t *testing.T) {

@@ -2,6 +2,7 @@ package child
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -34,6 +35,9 @@ func (p *Process) watch(f *files) (err error) {
 		}
 	}
 	p.watcher, err = p.loop.WatchProcess(p.pid, p.onExited)
+	if errors.Is(err, syscall.ESRCH) {
+		return p.loop.Post(p.onExited) // it has run, and somebody else has reaped it already
+	}
 	return err
 }
 
@@ -41,13 +45,13 @@ func (p *Process) watch(f *files) (err error) {
 func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 	onEOF, onWriteError, onClose := config.OnEOF, config.OnWriteError, config.OnClose
 	config.OnEOF = func() {
-		p.suspect()
+		p.suspect(ErrClosedPipe)
 		if onEOF != nil {
 			onEOF()
 		}
 	}
 	config.OnWriteError = func(err error) {
-		p.suspect()
+		p.suspect(ErrClosedPipe)
 		if onWriteError != nil {
 			onWriteError(err)
 		}
@@ -67,15 +71,18 @@ func (p *Process) protocolClosed(err error) {
 	case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
 		p.end(err) // the loop ends before the process
 	case err != nil:
-		p.suspect()
+		p.suspect(fmt.Errorf("went on running after its protocol was closed here: %w", err))
 	}
 }
 
-// suspect is called when the child has closed a side of its protocol. Usually
-// its exit is reported at once; if not, it is put on the ladder.
-func (p *Process) suspect() {
+// suspect is called when the child has closed a side of its protocol, or an error here has closed both. Usually
+// its exit is reported at once; if not, it is put on the ladder, for the first reason that there was.
+func (p *Process) suspect(offence error) {
 	if p.exited || p.climbing {
 		return
+	}
+	if p.offence == nil {
+		p.offence = offence
 	}
 	p.awaitExit(exitLooks)
 }
@@ -90,7 +97,7 @@ func (p *Process) awaitExit(looks int) {
 			return
 		}
 		p.setAsked(AskedByAbort)
-		p.reason = errors.Join(p.reason, ErrClosedPipe)
+		p.reason = errors.Join(p.reason, p.offence)
 		p.climb(p.config.Ladder)
 	})
 }

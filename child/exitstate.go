@@ -64,7 +64,8 @@ type ExitError struct {
 	PID   int
 	State ExitState
 	// Reason is why the child was put down, if it was: a violation of the
-	// protocol, ErrStartTimeout, ErrClosedPipe. Unwrap returns it.
+	// protocol, ErrStartTimeout, ErrClosedPipe, or what the protocol's stream has failed with.
+	// Unwrap returns it.
 	Reason error
 }
 

@@ -31,6 +31,7 @@ type Process struct {
 	climbing  bool  // the ladder has been started
 	exited    bool  // reported by the watcher, being drained or reaped
 	ended     bool  // OnExit and OnEnd have been or are being called
+	offence   error // for which it is put down if it does not exit
 	reason    error // why it was put down
 	state     ExitState
 	cause     error

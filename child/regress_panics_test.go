@@ -2,6 +2,7 @@ package child_test
 
 import (
 	"errors"
+	"syscall"
 	"testing"
 
 	"github.com/evfork/evfork/child"
@@ -69,6 +70,20 @@ func TestPanicWithErrClosedIsNotTheEndOfTheLoop(t *testing.T) {
 	}
 }
 
+// A child that was busy when a callback panicked, which closes its protocol, was said to have closed that itself.
+func TestPanicIsNotHeldAgainstTheChild(t *testing.T) {
+	f, panics := newSurvivor(t)
+	config := steps("say:hello", "wait")
+	config.Ladder = atOnce
+	k := f.startUnclaimed(config)
+	_, err := k.Open(reactor.StreamConfig{OnData: func([]byte) { panic("in OnData") }})
+	must(t, err)
+	f.until(k.ended)
+	if _, blamed := errors.AsType[*reactor.Panic](k.cause); !blamed || errors.Is(k.cause, child.ErrClosedPipe) || *panics != 1 {
+		t.Errorf("it ended with %v, after %d panics", k.cause, *panics)
+	}
+}
+
 // A panic in OnClose of a protocol that could not be read kept the child from being put down.
 func TestPanicInOnCloseDoesNotSpareTheChild(t *testing.T) {
 	f, panics := newSurvivor(t)
@@ -79,7 +94,7 @@ func TestPanicInOnCloseDoesNotSpareTheChild(t *testing.T) {
 	must(t, err)
 	failReading(t, s)
 	f.until(k.ended)
-	if *panics != 1 || !errors.Is(k.cause, child.ErrClosedPipe) {
+	if *panics != 1 || !errors.Is(k.cause, syscall.EISDIR) {
 		t.Errorf("%d panics, it ended with %v", *panics, k.cause)
 	}
 }

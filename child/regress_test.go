@@ -15,9 +15,40 @@ import (
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/internal/fdtest"
+	"github.com/evfork/evfork/internal/poller"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
 )
+
+// reapingPoller takes the exit status of a child while its descriptors are registered: before it is watched.
+type reapingPoller struct {
+	poller.Poller
+	armed bool
+}
+
+// Add implements poller.Poller.
+func (p *reapingPoller) Add(fd int, gen uint32, interest poller.Interest) error {
+	for p.armed {
+		_, err := syscall.Wait4(-1, nil, 0, nil)
+		p.armed = err == syscall.EINTR
+	}
+	return p.Poller.Add(fd, gen, interest)
+}
+
+// A program that reaps whatever there is, as process 1 of a container does, or ignores SIGCHLD, may be faster than Start, which
+// said then that nothing had been started: who tried again did the work twice.
+func TestProcessReapedBeforeItIsWatchedHasBeenStarted(t *testing.T) {
+	real, err := poller.Open("")
+	must(t, err)
+	reaping := &reapingPoller{Poller: real}
+	f := newFixtureWith(t, reactor.Config{Poller: reaping})
+	reaping.armed = true
+	k := f.startUnclaimed(shell("echo so >&2; exit 3"))
+	f.until(k.ended)
+	if k.state.Known || k.err.String() != "so\n" || k.exits != 1 || k.ends != 1 {
+		t.Errorf("the state is %+v, after %q; exited %d times, ended %d times", k.state, k.err.String(), k.exits, k.ends)
+	}
+}
 
 // A program that was itself started as a child has EVFORK_FDS in its
 // environment. Its workers got that one and not their own: the first counts.
@@ -105,7 +136,7 @@ func TestChildWhoseProtocolCannotBeReadIsPutDown(t *testing.T) {
 	k := f.start(config)
 	failReading(t, k.stream)
 	f.until(k.ended)
-	if !errors.Is(k.cause, child.ErrClosedPipe) {
+	if !errors.Is(k.cause, syscall.EISDIR) || errors.Is(k.cause, child.ErrClosedPipe) {
 		t.Errorf("it ended with %v", k.cause)
 	}
 }

@@ -21,7 +21,8 @@ func pidfdExits(l *Loop) exitSource {
 	switch err {
 	case nil:
 		unix.Close(fd)
-	case unix.ENOSYS, unix.EPERM:
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM: // there are, and there may be room later
+	default: // ENOSYS, or whatever the filter's author has chosen
 		return nil
 	}
 	return &pidfdSource{l, make(map[*ProcessWatcher]*FDWatcher)}

@@ -58,6 +58,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 		OnData:       c.onData,
 		OnDrain:      c.onDrain,
 		OnWriteError: c.onWriteError,
+		OnClose:      c.onClose,
 		HighWater:    min(config.MaxBuffered, highWater),
 		MaxBuffered:  config.MaxBuffered,
 
@@ -73,7 +74,7 @@ func NewClient(transport Transport, config Config) (*Client, error) {
 	if config.Wire == Evfork {
 		c.hello = ourHello(config.Codec, config.Build)
 		c.initUpcalls()
-		if err := stream.Write(c.hello.append(nil)); err != nil {
+		if err := c.notMade(stream.Write(c.hello.append(nil))); err != nil {
 			stream.Close()
 			return nil, err
 		}

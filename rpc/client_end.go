@@ -55,7 +55,8 @@ func (c *Client) end(cause error) {
 	c.endErr = &LostError{Cause: cause}
 	c.unable = c.endErr // a better reason than any before
 	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
-		c.result = &LostError{Cause: cause, Started: len(lost) > 0, idle: len(lost) == 0}
+		started := len(lost) > 0 && lost[0].end <= consumed // they are in the order of their ends
+		c.result = &LostError{Cause: cause, Started: started, idle: len(lost) == 0}
 	}
 	callback.InTurn(
 		func() { c.lose(lost, cause, consumed) },

@@ -1,7 +1,9 @@
 package rpc
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -83,7 +85,7 @@ func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, 
 		binary.BigEndian.PutUint64(buf[start:], uint64(k.word(id))<<32|uint64(size))
 	}
 	if err := c.stream.Commit(buf); err != nil {
-		return 0, c.notQueued(err)
+		return 0, c.notMade(err)
 	}
 	if to == nil {
 		to = callbackFunc(nil)
@@ -92,8 +94,22 @@ func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, 
 	return id, nil
 }
 
+// errStopping is why nothing can be sent: the child was given its EOF, and not by us. It has yet to end.
+var errStopping = errors.New("the child is being stopped")
+
+// notMade is notQueued for a call.
+func (c *Client) notMade(err error) error {
+	if err = c.notQueued(err); err == errStopping {
+		err = &LostError{Cause: err}
+	}
+	return err
+}
+
 // notQueued translates the stream's refusal of a frame, if it is one.
 func (c *Client) notQueued(err error) error {
+	if err == reactor.ErrClosed && !c.closing && !c.stream.Closed() {
+		return errStopping
+	}
 	if err != reactor.ErrBufferFull {
 		return err
 	}
@@ -121,5 +137,12 @@ func (c *Client) onDrain() {
 func (c *Client) onWriteError(err error) {
 	if c.unable == nil {
 		c.unable = &LostError{Cause: err}
+	}
+}
+
+// onClose means the same, of a stream that has failed, or whose child was stopped and has closed its output.
+func (c *Client) onClose(err error) {
+	if c.unable == nil && err != reactor.ErrClosed {
+		c.unable = &LostError{Cause: cmp.Or(err, errStopping)}
 	}
 }

@@ -72,7 +72,8 @@ var ErrUnresponsive = errors.New("rpc: the child has not answered a call that wa
 type LostError struct {
 	// Cause is why: for a child that is a process a *child.ExitError, with exit code, signal and
 	// the end of stderr, or ErrClosed if the loop was closed; for a parent an ErrShutdown, if
-	// nothing else is known.
+	// nothing else is known. Of a call that is refused before the child's end is known, it is why
+	// nothing can be sent.
 	Cause error
 	// Started is false if the child has certainly not read the whole call, so
 	// that it is safe to make it again. Else it may have been started. It is always

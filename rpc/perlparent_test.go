@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -179,6 +180,27 @@ func TestPerlParentSeesAFailureAsAnEOF(t *testing.T) {
 			t.Errorf("the parent got %q", got)
 		}
 	})
+}
+
+// Perl takes a program without arguments for a command line, and divides it at its spaces.
+func TestGoWorkerMayHaveSpacesInItsPath(t *testing.T) {
+	if exec.Command("perl", "-MAnyEvent::Fork", "-e1").Run() != nil {
+		t.Skip("there is no Perl with AnyEvent::Fork here")
+	}
+	newFixture(t) // skips without a poller
+	self, err := os.Executable()
+	must(t, err)
+	p := peer{transport: "stdio", server: "sync", wire: rpc.AnyEventSync}
+	script := "#!/bin/sh\nexec '" + strings.Join(append([]string{self}, p.args()...), "' '") + "'\n"
+	program := filepath.Join(t.TempDir(), "a worker")
+	must(t, os.WriteFile(program, []byte(script), 0o700))
+	cmd := exec.CommandContext(t.Context(), "perl", "testdata/anyevent.pl", "AnyEvent::Fork", "sync", program)
+	cmd.Env = append(os.Environ(), serveStdioEnv+"=1")
+	cmd.Stdin = strings.NewReader(strings.TrimPrefix(line("", "echo", "here"), " ") + "\n")
+	out, err := cmd.CombinedOutput()
+	if want := line("reply 1", "here") + "\neof 0 waiting\n"; err != nil || string(out) != want {
+		t.Errorf("perl ended with %v: %s", err, out)
+	}
 }
 
 // docs/from-anyevent.md quotes the adapter that these tests use, and a program.

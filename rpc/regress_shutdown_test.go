@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -87,5 +88,106 @@ func TestShutdownClosesTheInputOfAChildThatCannotCall(t *testing.T) {
 				t.Errorf("the call ended with %v; OnDestroy %d times, OnError: %v", r.err, w.destroyed, w.err)
 			}
 		})
+	}
+}
+
+// closing tells when the stream of a child's transport has been closed.
+type closing struct {
+	*child.Process
+	closed bool
+}
+
+// Open implements rpc.Transport.
+func (c *closing) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
+	next := config.OnClose
+	config.OnClose = func(err error) {
+		if next != nil {
+			next(err)
+		}
+		c.closed = true
+	}
+	return c.Process.Open(config)
+}
+
+// A call of a child that somebody had stopped, without the client, was refused with ErrClosed, as if the loop had ended: nobody
+// could tell that it was safe to make it again.
+func TestCallOfAStoppedChildWasNotStarted(t *testing.T) {
+	for name, script := range map[string][]string{
+		"which goes on":                  {write(hello), wait},
+		"which has closed both its ends": {write(hello), readAll, closeOut, wait},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			var w watched
+			proc := f.raw(child.Config{}, script...)
+			transport := &closing{Process: proc}
+			c := f.client(transport, peer{}, w.config(rpc.Config{}))
+			must(t, proc.Stop())
+			var refused error
+			f.until(func() bool {
+				refused = c.Go(nil, "probe")
+				return refused != nil && (transport.closed || script[1] == wait)
+			})
+			if lost, ok := errors.AsType[*rpc.LostError](refused); !ok || lost.Started || errors.Is(refused, rpc.ErrClosed) {
+				t.Errorf("the call was refused with %v", refused)
+			}
+			must(t, proc.Kill())
+			f.until(w.ended)
+		})
+	}
+}
+
+// The same of a client of such a child.
+func TestClientOfAStoppedChildIsRefused(t *testing.T) {
+	f := newFixture(t)
+	proc := f.raw(child.Config{}, readAll, wait)
+	ended := false
+	proc.OnEnd(func(error) { ended = true })
+	must(t, proc.Stop())
+	must(t, f.Poll(0))
+	_, err := rpc.NewClient(proc, rpc.Config{})
+	if lost, ok := errors.AsType[*rpc.LostError](err); !ok || lost.Started || errors.Is(err, rpc.ErrClosed) {
+		t.Errorf("NewClient returned %v", err)
+	}
+	must(t, proc.Kill())
+	f.until(func() bool { return ended })
+}
+
+// The same of a call after a panic of a callback, which closes the stream, on a loop that survives it.
+func TestCallAfterThePanicOfAnotherWasNotStarted(t *testing.T) {
+	f, panics := newSurvivor(t)
+	var w watched
+	proc := f.raw(child.Config{}, write(hello+frame(1, "")), wait)
+	c := f.client(proc, peer{}, w.config(rpc.Config{}))
+	must(t, c.Go(func(rpc.Payload, error) { panic("in a callback") }, "first"))
+	var refused error
+	f.until(func() bool {
+		refused = c.Go(nil, "probe")
+		return refused != nil
+	})
+	var cause *reactor.Panic
+	if lost, ok := errors.AsType[*rpc.LostError](refused); !ok || lost.Started || !errors.As(refused, &cause) || *panics != 1 {
+		t.Errorf("after %d panics the call was refused with %v", *panics, refused)
+	}
+	must(t, proc.Kill())
+	f.until(w.ended)
+}
+
+// OnError was told of calls that may have been started although none was.
+func TestLossOfCallsThatWereNotStartedIsToldAsSuch(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	proc := f.spawn(pipes("sync"), child.Config{})
+	c := f.client(proc, peer{}, w.config(rpc.Config{}))
+	f.works(c)
+	stop(t, proc)
+	calls := []*result{f.begin(c, "echo", "a"), f.begin(c, "echo", "b")}
+	f.until(func() bool { return f.Stats().Buffered == 0 })
+	if got := f.lostCalls(proc, calls); got[0] || got[1] {
+		t.Errorf("started: %v", got)
+	}
+	f.until(w.ended)
+	if lost, ok := errors.AsType[*rpc.LostError](w.err); !ok || lost.Started {
+		t.Errorf("OnError got %v", w.err)
 	}
 }

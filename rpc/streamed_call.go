@@ -114,7 +114,7 @@ func (s *streamedCall) start(payload []byte) error {
 	buf = append(s.meta.append(Evfork.appendRoom(buf)), payload...)
 	binary.BigEndian.PutUint64(buf[start:], uint64(kindMetaCall.word(s.id))<<32|uint64(len(buf)-start-headerSize))
 	if err := c.stream.Commit(buf); err != nil {
-		return c.notQueued(err)
+		return c.notMade(err)
 	}
 	s.started = true
 	s.drop()

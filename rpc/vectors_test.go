@@ -134,7 +134,8 @@ func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, st
 	return out, text.String(), err
 }
 
-// A worker whose input ends in the middle of a frame says so by its exit. The one of the example node took it for an end.
+// A worker whose input ends in the middle of a frame says so by its exit. The one of the example node took it for an end,
+// and the one of perl did between the header and its payload.
 func TestWorkersDoNotTakeACutFrameForTheEnd(t *testing.T) {
 	for _, w := range vectorWorkers(t) {
 		t.Run(w.name, func(t *testing.T) {
@@ -143,16 +144,39 @@ func TestWorkersDoNotTakeACutFrameForTheEnd(t *testing.T) {
 				t.Skipf("there is no %s here", w.argv[0])
 			}
 			wire, _, _ := strings.Cut(w.wires, " ")
-			call := frame(1, string(rpc.Strings("echo", "value")))
+			call, header := frame(1, string(rpc.Strings("echo", "value"))), 8
 			if wire == rpc.AnyEventSync.String() {
-				call = call[4:]
+				call, header = call[4:], 4
 			}
-			for _, cut := range []int{3, len(call) - 1} {
+			for _, cut := range []int{3, header, len(call) - 1} {
 				_, stderr, err := w.run(t, wire, []byte(call[:cut]))
 				var exit *exec.ExitError
 				if !errors.As(err, &exit) || exit.ExitCode() <= 0 {
 					t.Errorf("after %d bytes of a frame of %d the worker ended with %v: %s", cut, len(call), err, stderr)
 				}
+			}
+		})
+	}
+}
+
+// What is in a frame for an extension is nobody's business. The examples read it as a list: that in JavaScript went backwards in it and
+// never came to its end, and that in Python made a number of a megabyte's digits one by one.
+func TestWorkersDoNotReadExtensions(t *testing.T) {
+	for _, w := range vectorWorkers(t) {
+		if !strings.Contains(w.wires, "evfork") {
+			continue
+		}
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			in := frame(15<<28, string(rpc.Strings("evfork", "1"))) +
+				frame(14<<28, "\x8f\xff\xff\xff\x7b") + frame(14<<28, strings.Repeat("\xff", 1<<20)) +
+				frame(1, string(rpc.Strings("echo", "here")))
+			out, stderr, err := w.run(t, "evfork", []byte(in))
+			if want := frame(1, string(rpc.Strings("here"))); err != nil || !strings.HasSuffix(string(out), want) {
+				t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
 			}
 		})
 	}

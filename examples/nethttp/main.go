@@ -93,11 +93,17 @@ func greeter(w *child.Worker) error {
 		path, _, err := request.Next()
 		switch string(path) {
 		case "/hold": // until somebody asks for the crash
-			held <- struct{}{}
+			select {
+			case held <- struct{}{}:
+			case <-ctx.Done(): // whoever asked has gone
+			}
 			<-ctx.Done()
 		case "/crash": // as soon as a request is held
-			<-held
-			os.Exit(3)
+			select {
+			case <-held:
+				os.Exit(3)
+			case <-ctx.Done():
+			}
 		}
 		return fmt.Appendf(nil, "process %d greets %s\n", os.Getpid(), path), err
 	}, 0)

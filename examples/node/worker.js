@@ -15,10 +15,9 @@ function unpack(data) {
   const values = [];
   for (let at = 0, size = 0; at < data.length;) {
     const byte = data[at++];
-    size = size << 7 | byte & 0x7f;
+    size = size * 128 + (byte & 0x7f); // shifted, it may become negative
     if (byte & 0x80) continue;
-    values.push(data.subarray(at, at + size));
-    at += size;
+    values.push(data.subarray(at, at += size));
     size = 0;
   }
   return values;
@@ -43,10 +42,10 @@ const functions = {
 };
 
 async function frame(word, payload) {
-  const kind = word >>> 28, [name, ...args] = unpack(payload);
+  const kind = word >>> 28;
   if (kind === HELLO || kind === EXTENSION) return;
   if (kind !== CALL) throw new Error(`a frame of kind ${kind}`);
-  const end = (kind, values) => send(kind, word, values);
+  const [name, ...args] = unpack(payload), end = (kind, values) => send(kind, word, values);
   try { const reply = functions[name](...args); end(CALL, reply.then ? await reply : reply); } // at once, if it is one
   catch (error) { end(ERROR, [error.message, "error", ""]); }
 }

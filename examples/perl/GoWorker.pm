@@ -7,7 +7,7 @@ sub process {
       for my $backend (map "AnyEvent::Fork::RPC::$_", "Sync", "Async") {
          ($INC{$backend =~ s(::)(/)gr . ".pm"}, ${"$backend\::VERSION"}) = ($program[0], 9); # instead of the module
          *{"$backend\::run"} = sub {
-            open STDIN, "<&", $_[0] and open STDOUT, ">&", $_[0] and exec @program;
+            open STDIN, "<&", $_[0] and open STDOUT, ">&", $_[0] and exec { $program[0] } @program;
             die "$program[0]: $!\n";
          };
       }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
@@ -31,7 +32,7 @@ func main() {
 	if *async {
 		wire, backend = rpc.AnyEventAsync, "async"
 	}
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must not leave dir behind
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGPIPE) // neither Ctrl-C nor "| head" must leave dir behind
 	dir, err := os.MkdirTemp("", "perl")
 	if err == nil {
 		err = errors.Join(parent(ctx, wire, backend, dir), os.RemoveAll(dir))

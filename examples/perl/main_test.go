@@ -56,6 +56,34 @@ func TestInterruptLeavesNoFolder(t *testing.T) {
 	}
 }
 
+// The program died of what it wrote when nobody read it any more, and left its folder behind.
+func TestBrokenPipeLeavesNoFolder(t *testing.T) {
+	if _, err := exec.LookPath("perl"); err != nil {
+		t.Skip("there is no perl here")
+	}
+	leaktest.Check(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	folders := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+folders, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.Stdout = w
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("the program ended with %v", err)
+	}
+	if n := left(t, folders); n > 0 {
+		t.Errorf("%d folders are left", n)
+	}
+}
+
 // left is how many files there are in a folder.
 func left(t *testing.T, folder string) int {
 	t.Helper()

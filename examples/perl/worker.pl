@@ -8,10 +8,9 @@ open STDOUT, ">&", *STDERR or die "stderr: $!"; # what somebody prints must not 
 binmode $_ for *STDIN, $frames;
 $frames->autoflush;
 
-sub take { # exactly so many bytes; at the end of the input there is nothing left to do
+sub take { # exactly so many bytes
     my ($size, $data) = @_;
     my $n = read STDIN, $data, $size;
-    exit if !$n && $size;
     $n == $size or die "truncated frame\n";
     return $data;
 }
@@ -40,7 +39,7 @@ my %functions = (
     hold    => sub { push @held, [@_] }, # answered by release, the last one first
     release => sub { my ($id) = @_; give @$_ for reverse splice @held; give $id, "released" },
 );
-while () {
+until (eof STDIN) {
     my ($id, $size) = $sync ? (1, unpack "N", take 4) : unpack "NN", take 8;
     my ($name, @arguments) = unpack "(w/a*)*", take $size;
     my $function = $functions{$name // ""} or die "no function of that name\n";

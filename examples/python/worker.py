@@ -50,8 +50,8 @@ while header := sys.stdin.buffer.read(8):
     payload = sys.stdin.buffer.read(size)
     if len(payload) < size:
         sys.exit("truncated frame")
-    name, *args = unpack(payload) or [b""]
     if word >> 28 == CALL:
+        name, *args = unpack(payload) or [b""]
         try:
             send(CALL, word, functions[name](*args))
         except Exception as error:

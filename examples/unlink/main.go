@@ -25,7 +25,7 @@ func main() {
 	async := flag.Bool("async", false, "serve on a loop")
 	flag.Parse()
 	worker := map[bool]string{false: "sync", true: "async"}[*async]
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must not leave dir behind
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGPIPE) // neither Ctrl-C nor "| head" must leave dir behind
 	dir, err := os.MkdirTemp("", "unlink")
 	if err == nil {
 		err = errors.Join(parent(ctx, worker, dir), os.RemoveAll(dir))

@@ -10,14 +10,14 @@ import (
 	"github.com/evfork/evfork/internal/leaktest"
 )
 
-// asProgram makes the test binary, and the worker that it starts, the program itself; but the worker does nothing.
+// asProgram makes the test binary, and the worker that it starts, the program itself; if it is hang, the worker does nothing.
 const asProgram = "EVFORK_TEST_UNLINK"
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(asProgram) == "":
 		os.Exit(m.Run())
-	case os.Getenv("EVFORK_WORKER") != "":
+	case os.Getenv("EVFORK_WORKER") != "" && os.Getenv(asProgram) == "hang":
 		time.Sleep(time.Hour) // it is killed
 	default:
 		main()
@@ -33,7 +33,7 @@ func TestInterruptLeavesNoFolder(t *testing.T) {
 	}
 	folders := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+folders, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.Env = append(os.Environ(), asProgram+"=hang", "TMPDIR="+folders, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +47,31 @@ func TestInterruptLeavesNoFolder(t *testing.T) {
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("the program ended with %v", err)
+	}
+	if n := left(t, folders); n > 0 {
+		t.Errorf("%d folders are left", n)
+	}
+}
+
+// The program died of what it wrote when nobody read it any more, and left its folder behind.
+func TestBrokenPipeLeavesNoFolder(t *testing.T) {
+	leaktest.Check(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	folders := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+folders, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.Stdout = w
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("the program ended with %v", err)
 	}
 	if n := left(t, folders); n > 0 {

@@ -2,6 +2,7 @@ package rpctest
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ func (tr *Transport) CloseOutput() { tr.halfClose(&tr.toParent) }
 func (tr *Transport) CloseInput() {
 	tr.halfClose(&tr.toChild)
 	if tr.gone == nil && !tr.ended {
-		tr.suspect()
+		tr.suspect(child.ErrClosedPipe)
 	}
 }
 
@@ -95,11 +96,11 @@ func (tr *Transport) Abort(reason error) {
 	tr.kill(child.AskedByAbort)
 }
 
-// suspect kills a child that has closed a side and does not end.
-func (tr *Transport) suspect() {
+// suspect kills a child that has closed a side, or whose stream has failed, and does not end.
+func (tr *Transport) suspect(offence error) {
 	if tr.patience == nil && !tr.ended {
 		tr.patience = tr.loop.AfterFunc(tr.config.EOFWait, func() {
-			tr.reason = errors.Join(tr.reason, child.ErrClosedPipe)
+			tr.reason = errors.Join(tr.reason, offence)
 			tr.kill(child.AskedByAbort)
 		})
 	}
@@ -118,7 +119,7 @@ func (tr *Transport) protocolClosed(err error) {
 	case err == error(reactor.ErrClosed): // itself: a panic may be an ErrClosed, too
 		tr.finish(err)
 	case err != nil && tr.gone == nil:
-		tr.suspect()
+		tr.suspect(fmt.Errorf("went on running after its protocol was closed here: %w", err))
 	}
 }
 

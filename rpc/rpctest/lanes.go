@@ -125,7 +125,7 @@ func (tr *Transport) onFarEOF() {
 func (tr *Transport) onFarWriteError(error) {
 	if tr.gone == nil {
 		tr.closeNearRead()
-		tr.suspect()
+		tr.suspect(child.ErrClosedPipe)
 	}
 }
 
@@ -142,7 +142,7 @@ func (tr *Transport) outputEnded() {
 	tr.nearWrite.CloseWrite()
 	tr.watchFar()
 	if tr.gone == nil {
-		tr.suspect()
+		tr.suspect(child.ErrClosedPipe)
 	}
 }
 

@@ -75,8 +75,11 @@ func TestChildWhoseStreamHasFailedIsPutDown(t *testing.T) {
 	must(t, err)
 	until(t, loop, func() bool { return cause != nil })
 	exit, ok := errors.AsType[*child.ExitError](cause)
-	if !ok || exit.State.Signal != syscall.SIGKILL || exit.State.Asked != child.AskedByAbort || !errors.Is(cause, child.ErrClosedPipe) || *panics != 1 {
+	if !ok || exit.State.Signal != syscall.SIGKILL || exit.State.Asked != child.AskedByAbort || *panics != 1 {
 		t.Errorf("it ended with %v, after %d panics", cause, *panics)
+	}
+	if _, blamed := errors.AsType[*reactor.Panic](cause); !blamed || errors.Is(cause, child.ErrClosedPipe) {
+		t.Errorf("the reason is %v", exit.Reason)
 	}
 }
 
