@@ -3,10 +3,11 @@ package reactor
 import "slices"
 
 // Detach gives the descriptors back to the caller and ends the stream without
-// closing them: -1 for a side that is absent or has been closed. They are not
-// watched any more, and are left non-blocking, which whoever shares them sees,
-// too. OnClose is not called, nor any other callback. What the stream was coupled
-// to is independent of it from now on.
+// closing them: -1 for a side that is absent or has been closed; a socket, of
+// which one side may have been shut down, is returned as both. They are not watched
+// any more, and are left non-blocking, which whoever shares them sees, too. OnClose
+// is not called, nor any other callback. What the stream was coupled to is
+// independent of it from now on.
 //
 // unread is what a Reader had been given and not made into units; unwritten what
 // was queued, also if CloseWrite was to follow it. Both are the caller's. A stream
