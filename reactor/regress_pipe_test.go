@@ -73,3 +73,23 @@ func TestPipeToOfAStreamThatFailsMeanwhileIsRefused(t *testing.T) {
 	congested.Close()
 	to.Close()
 }
+
+// TestDetachDoesNotReadOnBefore: a stream that was paused for its sink was watched again, and if the poller refused
+// that, the descriptors were closed, what was queued was dropped, and nobody was told.
+func TestDetachDoesNotReadOnBefore(t *testing.T) {
+	leaktest.Check(t)
+	sim := reactortest.New(t, reactor.Config{})
+	from := readsPipe(t, sim.Loop, reactor.StreamConfig{})
+	to := writesPipe(t, sim.Loop, reactor.StreamConfig{HighWater: 1})
+	must(t, to.Write(make([]byte, 10_000)))
+	must(t, from.PipeTo(to))
+	want, _ := from.FDs()
+	sim.Poller.FailNext(reactortest.Add, unix.ENOSPC)
+	r, w, _, _ := from.Detach()
+	if r != want || w != -1 {
+		t.Errorf("got fds %d and %d, want %d and -1", r, w, want)
+	}
+	closeBoth(r, w)
+	verify(t, sim.Loop)
+	to.Close()
+}

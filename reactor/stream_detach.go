@@ -18,7 +18,6 @@ func (s *Stream) Detach() (readFD, writeFD int, unread, unwritten []byte) {
 	}
 	if s.extra != nil {
 		unread = s.extra.dropReader()
-		s.uncoupleAll()
 	}
 	unwritten = s.queue.bytes()
 	// Unwatching cannot fail in a way that matters: the descriptors are open.
@@ -27,6 +26,9 @@ func (s *Stream) Detach() (readFD, writeFD int, unread, unwritten []byte) {
 	readFD, writeFD = s.reader.fd, s.writer.fd
 	s.reader.fd, s.writer.fd = -1, -1
 	s.read, s.write = ended(s.read), ended(s.write)
+	if s.extra != nil {
+		s.uncoupleAll() // now that it does not read on by that: a poller that refused it would fail the stream
+	}
 	s.config = StreamConfig{}
 	s.unread = len(unwritten)
 	s.fail(nil)
