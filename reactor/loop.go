@@ -28,7 +28,7 @@ type Config struct {
 	BusyPoll time.Duration
 
 	// OnPanic is called, on the loop, with what a callback has panicked with; then
-	// the stream that it came from, if any, is failed, and the loop goes on. nil:
+	// the stream that it came from, if any, is failed (see Panic), and the loop goes on. nil:
 	// the panic leaves Run, and the loop has failed.
 	OnPanic func(*Panic)
 

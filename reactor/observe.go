@@ -9,7 +9,8 @@ import (
 )
 
 // A Panic is a panic of a callback, given to Config.OnPanic, and to the OnClose of
-// the stream that it came from, if it came from one.
+// the stream that it came from, if it came from one. If that was inside a Drain that
+// a callback of another stream had called, it has left that callback, too, and that stream's OnClose gets it as well.
 type Panic struct {
 	Value any    // what was given to panic
 	Stack []byte // of the goroutine, as debug.Stack gives it
@@ -83,12 +84,29 @@ func (o *observer) end(l *Loop) {
 }
 
 // blame tells the observer, if there is one, whose callback is being made from now
-// on: a stream's, and not only its descriptor's. It returns whose it was.
-func (l *Loop) blame(what described) (before described) {
+// on: a stream's, and not only its descriptor's.
+func (l *Loop) blame(what described) {
 	if l.observer != nil {
-		before, l.observer.current = l.observer.current, what
+		l.observer.current = what
 	}
-	return before
+}
+
+// draining is a stream inside its Drain, and whose callback has called that: a panic leaves both.
+type draining struct {
+	*Stream
+	around described
+}
+
+// nested makes the callbacks of step, which are s's, inside of another callback.
+func (l *Loop) nested(s *Stream, step func(*Stream)) {
+	if l.observer == nil {
+		step(s)
+		return
+	}
+	around := l.observer.current
+	l.blame(draining{s, around})
+	step(s)
+	l.blame(around)
 }
 
 // observe makes the callbacks of step, which are what's, under the observer's eyes.
@@ -128,7 +146,7 @@ func (l *Loop) survives(step func(*Loop)) (returned bool) {
 	return true
 }
 
-// panicked fails the stream that the panic came from, and tells: of each if several callbacks of one step have.
+// panicked fails the streams whose callbacks the panic has left, and tells: of each if several callbacks of one step have.
 func (o *observer) panicked(value any) {
 	panics, several := value.(callback.Panics)
 	if !several {
@@ -142,10 +160,20 @@ func (o *observer) panicked(value any) {
 	}
 	for _, each := range panics {
 		p := &Panic{Value: each.Value, Stack: each.Stack, Kind: kind, FD: fd}
-		if s, ok := what.(*Stream); ok {
-			s.fail(p)
-		}
+		failLeft(what, p)
 		o.onPanic(p)
+	}
+}
+
+// failLeft fails those that were amid their reading, or would never read on.
+func failLeft(what described, err error) {
+	d, nested := what.(draining)
+	for ; nested; d, nested = what.(draining) {
+		d.fail(err)
+		what = d.around
+	}
+	if s, ok := what.(*Stream); ok {
+		s.fail(err)
 	}
 }
 

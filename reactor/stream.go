@@ -191,8 +191,8 @@ func (s *Stream) describe() (string, int) { return "stream", max(s.reader.fd, s.
 // Loop returns the stream's loop.
 func (s *Stream) Loop() *Loop { return s.loop }
 
-// FDs returns the descriptors; -1 for a side that is absent or closed. They
-// stay the stream's.
+// FDs returns the descriptors; -1 for a side that is absent or closed. A socket is
+// both of them until the stream is closed, also if one side has ended. They stay the stream's.
 func (s *Stream) FDs() (readFD, writeFD int) { return s.reader.fd, s.writer.fd }
 
 // Closed reports whether the stream is closed for good.

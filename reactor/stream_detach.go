@@ -3,10 +3,11 @@ package reactor
 import "slices"
 
 // Detach gives the descriptors back to the caller and ends the stream without
-// closing them: -1 for a side that is absent or has been closed. They are not
-// watched any more, and are left non-blocking, which whoever shares them sees,
-// too. OnClose is not called, nor any other callback. What the stream was coupled
-// to is independent of it from now on.
+// closing them: -1 for a side that is absent or has been closed; a socket, of
+// which one side may have been shut down, is returned as both. They are not watched
+// any more, and are left non-blocking, which whoever shares them sees, too. OnClose
+// is not called, nor any other callback. What the stream was coupled to is
+// independent of it from now on.
 //
 // unread is what a Reader had been given and not made into units; unwritten what
 // was queued, also if CloseWrite was to follow it. Both are the caller's. A stream
@@ -17,7 +18,6 @@ func (s *Stream) Detach() (readFD, writeFD int, unread, unwritten []byte) {
 	}
 	if s.extra != nil {
 		unread = s.extra.dropReader()
-		s.uncoupleAll()
 	}
 	unwritten = s.queue.bytes()
 	// Unwatching cannot fail in a way that matters: the descriptors are open.
@@ -26,6 +26,9 @@ func (s *Stream) Detach() (readFD, writeFD int, unread, unwritten []byte) {
 	readFD, writeFD = s.reader.fd, s.writer.fd
 	s.reader.fd, s.writer.fd = -1, -1
 	s.read, s.write = ended(s.read), ended(s.write)
+	if s.extra != nil {
+		s.uncoupleAll() // now that it does not read on by that: a poller that refused it would fail the stream
+	}
 	s.config = StreamConfig{}
 	s.unread = len(unwritten)
 	s.fail(nil)

@@ -101,6 +101,21 @@ func TestDetachOfAHalfThatHasEndedReturnsTheOther(t *testing.T) {
 	}
 }
 
+// TestSocketIsBothDescriptorsUntilItIsClosed: a half that has ended is still the same descriptor.
+func TestSocketIsBothDescriptorsUntilItIsClosed(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[1], nil)
+	want, _ := l.stream.FDs()
+	l.stream.CloseRead()
+	if r, w := l.stream.FDs(); r != want || w != want {
+		t.Errorf("after CloseRead the fds are %d and %d, want %d", r, w, want)
+	}
+	r, w, _, _ := l.stream.Detach()
+	defer closeBoth(r, w)
+	if r != want || w != want {
+		t.Errorf("got fds %d and %d, want %d", r, w, want)
+	}
+}
+
 func TestDetachMakesCoupledStreamsIndependent(t *testing.T) {
 	onProxies(t, nil, func(t *testing.T, p proxy) {
 		p.connect(t)

@@ -23,7 +23,8 @@ func (s *Stream) PauseWhileCongested(to *Stream) error { return s.couple(to, fal
 //
 // A proxy is two of these, one for each direction. nil ends the forwarding, and
 // s calls OnData again. Both belong to the same loop, or ErrInvalid is returned;
-// ErrClosed if s cannot be read, or to not be written, any more.
+// ErrClosed if s cannot be read, or to not be written, any more. With any other error, which is that
+// of watching s again, s is coupled to none and has its Reader still.
 func (s *Stream) PipeTo(to *Stream) error {
 	if to != nil && (s.read != sideOpen && !s.owesEOF() || to.write != sideOpen) {
 		return ErrClosed
@@ -31,12 +32,13 @@ func (s *Stream) PipeTo(to *Stream) error {
 	if err := s.couple(to, true); err != nil || to == nil {
 		return err
 	}
+	if err := s.setPause(pauseUnwanted, false); err != nil {
+		s.uncouple()
+		return err
+	}
 	x := s.extra
 	if rest := x.dropReader(); len(rest) > 0 {
 		to.enqueue([][]byte{rest}, len(rest))
-	}
-	if err := s.setPause(pauseUnwanted, false); err != nil {
-		return err
 	}
 	if x.eofOwed {
 		x.eofOwed, s.ended = false, true
@@ -61,6 +63,9 @@ func (s *Stream) couple(to *Stream, forwards bool) error {
 	}
 	x := s.extraState()
 	s.uncouple()
+	if s.closed || to.closed {
+		return ErrClosed // the poller did not let it read on
+	}
 	x.sink, x.forwards = to, forwards
 	sources := &to.extraState().sources
 	*sources = append(*sources, s)

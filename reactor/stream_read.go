@@ -20,11 +20,7 @@ const drainMost = 1 << 20
 // taking the last bytes of a process that has exited, whose grandchildren may
 // hold the pipe open for ever, and go on writing: what is written to it after
 // the call need not be read.
-func (s *Stream) Drain() {
-	before := s.loop.blame(s)
-	s.drain()
-	s.loop.blame(before)
-}
+func (s *Stream) Drain() { s.loop.nested(s, (*Stream).drain) }
 
 func (s *Stream) drain() {
 	left := drainMost

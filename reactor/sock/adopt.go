@@ -130,8 +130,9 @@ func duplicate(x any) (int, error) {
 // Stream.Detach does: no callback is made any more, OnClose included. What the
 // stream's Reader had been given and not made into units is returned in unread: it
 // precedes what conn will read. If bytes are queued that the kernel does not take
-// now, it returns ErrUnwritten: try again in OnDrain. If an error is returned, the
-// stream goes on, but may have written what was queued.
+// now, it returns ErrUnwritten: try again when Buffered is 0. OnDrain tells of that if
+// HighWater is 1; with other water marks it comes while bytes are left, or, of few, not
+// at all. If an error is returned, the stream goes on, but may have written what was queued.
 func Detach(s *reactor.Stream) (conn net.Conn, unread []byte, err error) {
 	if conn, err = connOf(s); err != nil {
 		return nil, nil, &Error{Op: "detach", Err: err}
@@ -145,7 +146,7 @@ func Detach(s *reactor.Stream) (conn net.Conn, unread []byte, err error) {
 func connOf(s *reactor.Stream) (net.Conn, error) {
 	r, w := s.FDs()
 	if s.Closed() || r < 0 || r != w {
-		return nil, reactor.ErrClosed // or half of it is, or it never was one socket
+		return nil, reactor.ErrClosed // or it never was one socket
 	}
 	if s.Flush(); s.Buffered() > 0 {
 		return nil, ErrUnwritten

@@ -261,6 +261,32 @@ func TestStreamWithQueuedBytesIsNotDetached(t *testing.T) {
 	}
 }
 
+// TestQueuedBytesAreWrittenAndTheStreamIsDetachedInOnDrain: with a HighWater of 1, which makes the LowWater 0. So few
+// bytes do not reach the default.
+func TestQueuedBytesAreWrittenAndTheStreamIsDetachedInOnDrain(t *testing.T) {
+	loop := newLoop(t)
+	a, b := connected(t, "tcp", "127.0.0.1:0")
+	must(t, a.(*net.TCPConn).SetWriteBuffer(4096))
+	var s *reactor.Stream
+	var conn net.Conn
+	s, err := sock.Adopt(loop, a, reactor.StreamConfig{HighWater: 1, OnDrain: func() {
+		var err error
+		conn, _, err = sock.Detach(s)
+		must(t, err)
+	}})
+	must(t, err)
+	data := pattern(100_000)
+	must(t, s.Write(data))
+	_, _, err = sock.Detach(s)
+	wantErr(t, err, sock.ErrUnwritten)
+	got := readAll(b)
+	pollUntil(t, loop, func() bool { return conn != nil })
+	must(t, conn.Close())
+	if r := <-got; !bytes.Equal(r.data, data) {
+		t.Errorf("got %d of %d bytes, %v", len(r.data), len(data), r.err)
+	}
+}
+
 func TestStreamOfAPipeIsNotDetached(t *testing.T) {
 	loop := newLoop(t)
 	var p [2]int

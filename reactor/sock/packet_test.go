@@ -358,6 +358,38 @@ func TestPanicOverALostDatagramDoesNotHoldUpThoseBehindIt(t *testing.T) {
 	}
 }
 
+// TestARefusalWithoutAQueueDoesNotTakeBackTheDrain: the datagram that is refused in OnError is too large to be queued at
+// all, and an earlier one was refused because of what was.
+func TestARefusalWithoutAQueueDoesNotTakeBackTheDrain(t *testing.T) {
+	loop := newLoop(t)
+	busy, _, other := full(t, loop, false, sock.PacketConfig{})
+	to, err := sock.LocalAddr(busy)
+	must(t, err)
+	other.Close()
+	drained := 0
+	var p *sock.PacketConn
+	gone, send, p := full(t, loop, false, sock.PacketConfig{
+		MaxQueued: 50,
+		OnDrain:   func() { drained++ },
+		OnError: func(error) {
+			if p.Stats().Queued == 0 {
+				wantErr(t, p.SendToPath(make([]byte, 100), to.Path), reactor.ErrBufferFull)
+			}
+		},
+	})
+	for err == nil {
+		err = send()
+	}
+	wantErr(t, err, reactor.ErrBufferFull)
+	lost, err := sock.LocalAddr(gone)
+	must(t, err)
+	must(t, os.Remove(lost.Path))
+	pollUntil(t, loop, func() bool { return p.Stats().Queued == 0 })
+	if drained != 1 {
+		t.Errorf("OnDrain was called %d times, want once", drained)
+	}
+}
+
 func TestWithoutAQueueDatagramsAreRefused(t *testing.T) {
 	loop := newLoop(t)
 	path := filepath.Join(t.TempDir(), "s")

@@ -96,7 +96,7 @@ func (p *PacketConn) sendError(to *destination, err error) error {
 // enqueue keeps a datagram until the kernel has room.
 func (p *PacketConn) enqueue(data []byte, to destination) error {
 	if p.queue.size+max(len(data), 1) > p.config.MaxQueued {
-		p.refused = !p.queue.empty() // else there is nothing to drain
+		p.refused = p.refused || !p.queue.empty() // else there is nothing to drain
 		p.stats.Refused++
 		return p.sendError(&to, reactor.ErrBufferFull)
 	}
