@@ -27,13 +27,12 @@ func (c *Client) Shutdown() {
 	callback.InTurn(func() { c.refuse(ErrShutdown) }, c.closeInput, c.checkDone)
 }
 
-// checkDone stops the child when it has nothing left to do for us.
+// checkDone stops the child when it has nothing left to do for us. A streamed call that was cancelled, and answered before
+// its caller was told, may be open: the end of its parts is owed.
 func (c *Client) checkDone() {
-	if c.closing && !c.stopping && c.calls.count == 0 && c.endErr == nil {
+	if c.closing && !c.stopping && c.calls.count == 0 && c.streams.open == 0 && c.endErr == nil {
 		c.stopping = true
-		// Now, if the child's calls were still answered. An error means that it is gone, or was
-		// given its EOF before.
-		_ = c.stream.CloseWriteAfter(c.upcalls.unsent)
+		c.closeAfter(c.upcalls.unsent) // now, if the child's calls were still answered
 		c.upcalls.unsent, c.upcalls.owed = nil, 0
 		c.transport.Stop()
 	}

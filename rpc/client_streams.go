@@ -75,15 +75,24 @@ func (c *Client) creditCame(id uint32, payload Payload) error {
 }
 
 // closeInput ends the child's input when nothing more is to be sent: streamed calls
-// need it to their end, and so do the child's own. The cancels of which it has not been told go
-// before that; until its hello nobody knows whether it wants them.
+// need it to their end, and so do the child's own. The cancels of which it has not been told, and the ends of
+// parts, go before that; until its hello nobody knows whether it wants cancels.
 func (c *Client) closeInput() {
 	if !c.closing || c.streams.open > 0 || c.hello.calls > 0 || c.endErr != nil || !c.greeted && len(c.untold) > 0 {
 		return
 	}
-	var cancels []byte
+	var last []byte
 	for _, id := range c.takeUntold() {
-		cancels = appendFrame(cancels, kindCancel.word(id), nil)
+		last = appendFrame(last, kindCancel.word(id), nil)
 	}
-	_ = c.stream.CloseWriteAfter(cancels) // an error means that it is gone, or was given its EOF before
+	c.closeAfter(last)
+}
+
+// closeAfter closes the child's input after some frames, and the ends of parts for which there was no room.
+func (c *Client) closeAfter(last []byte) {
+	for _, id := range c.streams.ends {
+		last = appendFrame(last, kindPartsEnd.word(id), nil)
+	}
+	c.streams.ends = nil
+	_ = c.stream.CloseWriteAfter(last) // an error means that it is gone, or was given its EOF before
 }

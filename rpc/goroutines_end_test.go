@@ -205,3 +205,50 @@ func TestCancelsOfWaitingCallsEndTheHold(t *testing.T) {
 		t.Errorf("the server says %q", said)
 	}
 }
+
+// The cancel of a call is not taken for that of the call before with the same id, whose runner has written the answer and
+// goes on with another's.
+func TestCancelIsNotForTheAnsweredCallWhoseRunnerWrites(t *testing.T) {
+	f := newFixture(t)
+	var r, w [2]int
+	must(t, unix.Pipe(r[:]))
+	must(t, unix.Pipe(w[:]))
+	const size = 300_000 // more than a pipe holds
+	s, err := rpc.NewServer(twoFDs{r[0], w[1]}, rpc.ServerConfig{MaxBuffered: 2 * size})
+	must(t, err)
+	goOn := make(chan struct{})
+	handler := func(ctx context.Context, request rpc.Payload) (rpc.Payload, error) {
+		switch string(request) {
+		case "large":
+			return make(rpc.Payload, size), nil
+		case "waits":
+			<-goOn
+			if ctx.Err() == nil {
+				t.Error("the call was not cancelled")
+			}
+		case "last": // behind the cancel
+			close(goOn)
+		}
+		return nil, nil
+	}
+	f.servers.Go(func() {
+		if err := s.ServeGoroutines(handler, 0); err != nil {
+			t.Error(err)
+		}
+		unix.Close(r[0])
+		unix.Close(w[1])
+	})
+	in, out := fileOf(r[1]), fileOf(w[0])
+	defer out.Close()
+	_, err = in.WriteString(hello + frame(1, "large"))
+	must(t, err)
+	expect(t, out, ourHello+frame(1, string(make([]byte, size)))[:8])
+	_, err = in.WriteString(frame(2, "large"))
+	must(t, err)
+	pollUntil(func() bool { return rpc.IsFull(s, false) })
+	readBytes(out, size)
+	_, err = in.WriteString(frame(1, "waits") + frame(cancelKind|1, "") + frame(3, "last"))
+	must(t, err)
+	must(t, in.Close())
+	readToEnd(out)
+}

@@ -10,10 +10,10 @@ import (
 // that they cancel are begun. It sees the bytes as they are read, ahead of the decoder.
 type lookahead struct {
 	header   [headerSize]byte
-	have     int    // of the header
-	skip     uint64 // of the payload
-	canceled map[uint32]struct{}
-	found    []uint32 // by the last scan
+	have     int            // of the header
+	skip     uint64         // of the payload
+	canceled map[uint32]int // how often: one may be of a call before that had the same id
+	found    []uint32       // by the last scan
 }
 
 // scan looks at bytes that have been read, behind those of the last scan, and
@@ -40,9 +40,9 @@ func (l *lookahead) scan(data []byte) []uint32 {
 		l.skip = uint64(binary.BigEndian.Uint32(header[4:]))
 		if k, id := Evfork.split(binary.BigEndian.Uint32(header)); k == kindCancel {
 			if l.canceled == nil {
-				l.canceled = map[uint32]struct{}{}
+				l.canceled = map[uint32]int{}
 			}
-			l.canceled[id] = struct{}{}
+			l.canceled[id]++
 			l.found = append(l.found, id)
 		}
 	}
@@ -50,16 +50,16 @@ func (l *lookahead) scan(data []byte) []uint32 {
 }
 
 // has reports whether the cancel of a call has been found, and the decoder has not come to it.
-func (l *lookahead) has(id uint32) bool {
-	if len(l.canceled) == 0 {
-		return false
-	}
-	_, is := l.canceled[id]
-	return is
-}
+func (l *lookahead) has(id uint32) bool { return l.canceled[id] > 0 }
 
 // passed forgets a cancel that the decoder has come to.
-func (l *lookahead) passed(id uint32) { delete(l.canceled, id) }
+func (l *lookahead) passed(id uint32) {
+	if l.canceled[id] > 1 {
+		l.canceled[id]--
+		return
+	}
+	delete(l.canceled, id)
+}
 
 // leastAhead is how much room there must be to read ahead.
 const leastAhead = 4 << 10

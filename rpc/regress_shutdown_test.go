@@ -91,6 +91,7 @@ func TestShutdownClosesTheInputOfAChildThatCannotCall(t *testing.T) {
 	}
 }
 
+<<<<<<< HEAD
 // closing tells when the stream of a child's transport has been closed.
 type closing struct {
 	*child.Process
@@ -191,3 +192,54 @@ func TestLossOfCallsThatWereNotStartedIsToldAsSuch(t *testing.T) {
 		t.Errorf("OnError got %v", w.err)
 	}
 }
+=======
+// A client that was shut down closed the child's input without the end of the parts of a call, which is sent in any case: if the
+// call was cancelled, and answered before its caller had been told, or if there was no room for it.
+func TestShutdownSendsTheEndOfAllParts(t *testing.T) {
+	large := make([]byte, 992)
+	for name, test := range map[string]struct {
+		begin   func(f *fixture, c *rpc.Client, s *rpc.LoopStream) // when the reply is about to be read
+		want    string
+		answers string
+	}{
+		"cancelled": {func(_ *fixture, c *rpc.Client, s *rpc.LoopStream) {
+			c.Shutdown()
+			s.Cancel()
+		}, frame(cancelKind|1, "") + frame(endKind|1, ""), ""},
+		"no room": {func(f *fixture, c *rpc.Client, _ *rpc.LoopStream) {
+			f.AfterFunc(0, func() { // comes before the reply in its iteration
+				must(t, c.GoBytes(nil, large))
+				c.Shutdown()
+			})
+		}, frame(2, string(large)) + frame(endKind|1, ""), frame(2, "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			transport, file := f.stranger()
+			var w watched
+			c := f.client(transport, peer{}, w.config(rpc.Config{MaxBuffered: 1000}))
+			s, err := c.GoStream(nil, rpc.StreamOptions{Input: true, Window: 7}, nil)
+			must(t, err)
+			_, err = file.WriteString(ourHello)
+			must(t, err)
+			f.until(func() bool { return rpc.Greeted(c) })
+			_, err = file.WriteString(frame(1, ""))
+			must(t, err)
+			test.begin(f, c, s)
+			said := make(chan string, 1)
+			go func() {
+				heard := readToEnd(file)
+				_, err := file.WriteString(test.answers)
+				if err := errors.Join(err, unix.Shutdown(int(file.Fd()), unix.SHUT_WR)); err != nil {
+					t.Error(err)
+				}
+				said <- heard
+			}()
+			f.until(w.ended)
+			if got, want := <-said, clientHello+windowCall(1, 7, true, nil)+test.want; got != want || w.destroyed != 1 {
+				t.Errorf("the child reads %q\nnot %q\nOnDestroy %d times, OnError: %v", got, want, w.destroyed, w.err)
+			}
+		})
+	}
+}
+>>>>>>> wt-streams

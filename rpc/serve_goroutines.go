@@ -230,14 +230,12 @@ func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
 }
 
 // cancelCall ends the ctx of a running call, or takes a waiting one away. A call
-// that is not there has been answered.
+// that is not there has been answered, and so may one be that has not left: then another may have its id.
 func (g *goroutineServer) cancelCall(id uint32) {
 	g.mu.Lock()
 	for _, c := range g.running {
 		if c.id == id {
-			g.mu.Unlock()
 			c.end()
-			return
 		}
 	}
 	c, ok := g.backlog.remove(id)

@@ -1,6 +1,8 @@
 package rpc_test
 
 import (
+	"context"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -51,5 +53,34 @@ func TestPlainCallForgetsNoStreamedOne(t *testing.T) {
 	})
 	if calls != 3 {
 		t.Errorf("%d calls have come", calls)
+	}
+}
+
+// The cancel of a call that has been answered takes nothing from that of the next call with the same id: it is not begun.
+func TestCancelOfTheCallBeforeIsNotTheNextCalls(t *testing.T) {
+	newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	var begun []string
+	served := make(chan error, 1)
+	go func() {
+		served <- rpc.ServeSync(sameFD(theirs), func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+			begun = append(begun, string(request))
+			return nil, nil
+		})
+	}()
+	readBytes(file, len(ourHello))
+	_, err := file.WriteString(clientHello + frame(1, "first"))
+	must(t, err)
+	readBytes(file, len(frame(1, "")))
+	cancel := frame(cancelKind|1, "")
+	_, err = file.WriteString(cancel + frame(1, "second") + cancel + frame(2, "third")) // in one read
+	must(t, err)
+	must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+	must(t, <-served)
+	must(t, syscall.Close(theirs))
+	if !slices.Equal(begun, []string{"first", "third"}) {
+		t.Errorf("these were begun: %q", begun)
 	}
 }
