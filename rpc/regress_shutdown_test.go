@@ -91,7 +91,6 @@ func TestShutdownClosesTheInputOfAChildThatCannotCall(t *testing.T) {
 	}
 }
 
-<<<<<<< HEAD
 // closing tells when the stream of a child's transport has been closed.
 type closing struct {
 	*child.Process
@@ -192,7 +191,7 @@ func TestLossOfCallsThatWereNotStartedIsToldAsSuch(t *testing.T) {
 		t.Errorf("OnError got %v", w.err)
 	}
 }
-=======
+
 // A client that was shut down closed the child's input without the end of the parts of a call, which is sent in any case: if the
 // call was cancelled, and answered before its caller had been told, or if there was no room for it.
 func TestShutdownSendsTheEndOfAllParts(t *testing.T) {
@@ -242,4 +241,3 @@ func TestShutdownSendsTheEndOfAllParts(t *testing.T) {
 		})
 	}
 }
->>>>>>> wt-streams
