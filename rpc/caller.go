@@ -29,17 +29,18 @@ func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
 func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := a.take()
 	w.request = append(w.request[:0], payload...)
-	if err := a.client.begin(ctx, w); err != nil {
+	done, err := a.client.begin(ctx, w)
+	if err != nil {
 		return nil, err
 	}
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(ctx)
+		ended = w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:
-		ended = w.wait(ctx)
+		ended = w.wait(done)
 	}
 	if !ended {
 		a.client.queue.giveUp(w)

@@ -43,13 +43,14 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 			return resp, err
 		}
 	}
-	if err = client.begin(ctx, &w.waiter); err != nil {
+	done, err := client.begin(ctx, &w.waiter)
+	if err != nil {
 		return resp, err
 	}
 	// Not in a function: see waiter.wait.
 	if w.patient {
 		<-w.ready
-	} else if !w.waiter.wait(ctx) {
+	} else if !w.waiter.wait(done) {
 		client.queue.giveUp(&w.waiter) // it belongs to others now
 		return resp, endOf(ctx)
 	}
