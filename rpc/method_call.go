@@ -14,6 +14,8 @@ func (m *Method[Req, Resp]) await(client *Client) *awaitedCall[Req, Resp] {
 	if !ok {
 		a = &awaitedCall[Req, Resp]{typedCall: typedCall[Req, Resp]{method: m}}
 		a.waiter.init(a)
+	} else if a.waiter.client.loop != client.loop {
+		a.waiter.ready = make(chan struct{}, 1) // that of another loop's may belong to a bubble of testing/synctest
 	}
 	a.waiter.client = client
 	return a

@@ -2,7 +2,9 @@ package rpc_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/evfork/evfork/rpc"
 )
@@ -62,4 +64,21 @@ func onceDoneBeforeAnother(t *testing.T, call func(*rpc.Client, context.Context)
 	say(f, g.peer, cborReply(t, 1, "")+cborReply(t, 2, ""))
 	f.until(func() bool { return g.c.InFlight() == 0 })
 	g.all.Wait()
+}
+
+// What a method keeps for its next call was of no use in another bubble: the process died of a channel that belonged to the first.
+func TestMethodIsCalledInSeveralBubbles(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, what is kept may be another processor's
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t)
+			mux := rpc.NewMux()
+			handedStrings.Handle(mux, func(_ context.Context, s string) (string, error) { return s, nil })
+			c := f.typedHere(peer{server: "sync"}, mux, rpc.Config{})
+			f.background()
+			if reply, err := handedStrings.Call(context.Background(), c, "text"); err != nil || reply != "text" {
+				t.Errorf("%q, %v", reply, err)
+			}
+		})
+	}
 }
