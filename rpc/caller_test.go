@@ -124,6 +124,19 @@ func TestCallerDoesNotKeepLargeReplies(t *testing.T) {
 	})
 }
 
+// Nor are large arguments kept, whether or not there is a Call behind them.
+func TestCallerDoesNotKeepLargeArguments(t *testing.T) {
+	onEachWire(t, false, func(t *testing.T, c *rpc.Client, _ rpc.Wire) {
+		caller := c.NewCaller()
+		if _, err := caller.Call(t.Context(), "most", strings.Repeat("large", 1<<16)); err != nil {
+			t.Error(err)
+		}
+		if kept := rpc.KeptByCaller(caller); kept > 1<<16 {
+			t.Errorf("a Caller keeps %d bytes", kept)
+		}
+	})
+}
+
 // A Caller goes on after a call that has failed, was given up, or was not made, and what comes of that later is not its reply.
 func TestCallerGoesOnAfterErrors(t *testing.T) {
 	onEachWire(t, false, func(t *testing.T, c *rpc.Client, wire rpc.Wire) {
