@@ -98,7 +98,7 @@ func TestCallersRequestMayBeItsLastReply(t *testing.T) {
 		for len(reply) > 0 {
 			reply = echoed(t, caller, reply[1:])
 		}
-		if reply == nil {
+		if reply == nil || echoed(t, c.NewCaller(), nil) == nil {
 			t.Error("an empty reply is nil")
 		}
 	})
@@ -169,13 +169,13 @@ func TestCallerGoesOnAfterErrors(t *testing.T) {
 	})
 }
 
-// The reply to a call that was given up is nobody's.
+// The reply to a call that was given up, of which the child is told, is nobody's.
 func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{})
 	f.background()
-	_, err := file.WriteString(hello)
+	_, err := file.WriteString(ourHello)
 	must(t, err)
 	if got := readOneFrame(t, file, 8); got != clientHello {
 		t.Fatalf("the client begins with %q", got)
@@ -194,6 +194,9 @@ func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 	if err := <-ended; !errors.Is(err, rpc.ErrCanceled) {
 		t.Errorf("it has ended with %v", err)
 	}
+	if got, want := readOneFrame(t, file, 8), frame(cancelKind|1, ""); got != want {
+		t.Errorf("the child is told %q instead of %q", got, want)
+	}
 	go func() {
 		reply, err := caller.CallBytes(t.Context(), []byte("the next"))
 		if err == nil && string(reply) != "mine" {
@@ -201,8 +204,8 @@ func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 		}
 		ended <- err
 	}()
-	for got := ""; got != frame(2, "the next"); { // behind the cancel of the first
-		got = readOneFrame(t, file, 8)
+	if got, want := readOneFrame(t, file, 8), frame(2, "the next"); got != want {
+		t.Fatalf("%q instead of %q", got, want)
 	}
 	_, err = file.WriteString(frame(1, "late, and longer") + frame(2, "mine"))
 	must(t, err)
