@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -210,4 +211,56 @@ func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 	_, err = file.WriteString(frame(1, "late, and longer") + frame(2, "mine"))
 	must(t, err)
 	must(t, <-ended)
+}
+
+// What a Caller gives back, because its call was not made, is as good for calls of others: nothing of its own is left in it.
+func TestCallsOfOthersHaveNothingOfACallers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, what is given back may be another processor's
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.background()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	givesBack := func() {
+		caller := c.NewCaller()
+		if _, err := caller.Call(t.Context(), "echo", "a Caller's"); err != nil {
+			t.Error(err)
+		}
+		if _, err := caller.Call(ended, "echo"); !errors.Is(err, rpc.ErrCanceled) {
+			t.Errorf("with a ctx that has ended: %v", err)
+		}
+	}
+	for range 10 {
+		givesBack()
+		if reply, err := c.Call(t.Context(), "fail", "text"); err == nil || reply != nil {
+			t.Errorf("a handler's error came as %q, %v", reply, err)
+		}
+		givesBack()
+		if reply, err := c.Call(t.Context(), "echo"); err != nil || reply == nil {
+			t.Errorf("an empty reply came as %v, %v", reply, err)
+		}
+	}
+}
+
+// The error of a typed call is not that of the next.
+func TestErrorOfATypedCallIsNotThatOfTheNext(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as above
+	f := newFixture(t)
+	mux := rpc.NewMux()
+	handedStrings.Handle(mux, func(_ context.Context, text string) (string, error) {
+		if text == "fail" {
+			return "", errors.New("expected")
+		}
+		return text, nil
+	})
+	c := f.typedHere(peer{transport: "socketpair", server: "sync"}, mux, rpc.Config{})
+	f.background()
+	for range 10 {
+		if _, err := handedStrings.Call(t.Context(), c, "fail"); err == nil {
+			t.Error("a handler's error did not come")
+		}
+		if text, err := handedStrings.Call(t.Context(), c, "text"); err != nil || text != "text" {
+			t.Errorf("behind an error: %q, %v", text, err)
+		}
+	}
 }
