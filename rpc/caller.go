@@ -3,7 +3,8 @@ package rpc
 import "context"
 
 // A Caller makes the calls of one goroutine, one after the other, and allocates nothing for them: what a call
-// needs, and the memory of its reply, is used again for the next. Beside that it is as Client.Call. It need not be closed. A Caller belongs
+// needs, and the memory of its reply, is used again for the next. That of a request or reply of more than 64 KiB is not, nor that of a
+// call that was not made or that its ctx has ended. Beside that it is as Client.Call. It need not be closed. A Caller belongs
 // to one goroutine at a time; a client may have any number of them.
 type Caller struct {
 	client *Client
@@ -17,9 +18,6 @@ func (c *Client) NewCaller() *Caller { return &Caller{client: c} }
 // Call is Client.Call, but for the reply: it is valid until the next call of this Caller, whose arguments may refer to
 // it. Not for the loop's own goroutine.
 func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
-	if cap(a.list) > bufferKept {
-		a.list = nil
-	}
 	a.list = AppendStrings(a.list[:0], args...)
 	return a.CallBytes(ctx, a.list)
 }
@@ -29,17 +27,21 @@ func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
 func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := a.take()
 	w.request = append(w.request[:0], payload...)
-	if err := a.client.begin(ctx, w); err != nil {
+	if cap(a.list) > bufferKept {
+		a.list = nil
+	}
+	done, err := a.client.begin(ctx, w)
+	if err != nil {
 		return nil, err
 	}
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(ctx)
+		ended = w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:
-		ended = w.wait(ctx)
+		ended = w.wait(done)
 	}
 	if !ended {
 		a.client.queue.giveUp(w)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -98,7 +99,7 @@ func TestCallersRequestMayBeItsLastReply(t *testing.T) {
 		for len(reply) > 0 {
 			reply = echoed(t, caller, reply[1:])
 		}
-		if reply == nil {
+		if reply == nil || echoed(t, c.NewCaller(), nil) == nil {
 			t.Error("an empty reply is nil")
 		}
 	})
@@ -120,6 +121,19 @@ func TestCallerDoesNotKeepLargeReplies(t *testing.T) {
 		}
 		if kept := rpc.KeptByCaller(caller); kept > 1<<16 {
 			t.Errorf("a Caller keeps %d bytes after a small call", kept)
+		}
+	})
+}
+
+// Nor are large arguments kept, whether or not there is a Call behind them.
+func TestCallerDoesNotKeepLargeArguments(t *testing.T) {
+	onEachWire(t, false, func(t *testing.T, c *rpc.Client, _ rpc.Wire) {
+		caller := c.NewCaller()
+		if _, err := caller.Call(t.Context(), "most", strings.Repeat("large", 1<<16)); err != nil {
+			t.Error(err)
+		}
+		if kept := rpc.KeptByCaller(caller); kept > 1<<16 {
+			t.Errorf("a Caller keeps %d bytes", kept)
 		}
 	})
 }
@@ -156,13 +170,13 @@ func TestCallerGoesOnAfterErrors(t *testing.T) {
 	})
 }
 
-// The reply to a call that was given up is nobody's.
+// The reply to a call that was given up, of which the child is told, is nobody's.
 func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{})
 	f.background()
-	_, err := file.WriteString(hello)
+	_, err := file.WriteString(ourHello)
 	must(t, err)
 	if got := readOneFrame(t, file, 8); got != clientHello {
 		t.Fatalf("the client begins with %q", got)
@@ -181,6 +195,9 @@ func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 	if err := <-ended; !errors.Is(err, rpc.ErrCanceled) {
 		t.Errorf("it has ended with %v", err)
 	}
+	if got, want := readOneFrame(t, file, 8), frame(cancelKind|1, ""); got != want {
+		t.Errorf("the child is told %q instead of %q", got, want)
+	}
 	go func() {
 		reply, err := caller.CallBytes(t.Context(), []byte("the next"))
 		if err == nil && string(reply) != "mine" {
@@ -188,10 +205,62 @@ func TestReplyToACallThatWasGivenUpIsNotTheCallers(t *testing.T) {
 		}
 		ended <- err
 	}()
-	for got := ""; got != frame(2, "the next"); { // behind the cancel of the first
-		got = readOneFrame(t, file, 8)
+	if got, want := readOneFrame(t, file, 8), frame(2, "the next"); got != want {
+		t.Fatalf("%q instead of %q", got, want)
 	}
 	_, err = file.WriteString(frame(1, "late, and longer") + frame(2, "mine"))
 	must(t, err)
 	must(t, <-ended)
+}
+
+// What a Caller gives back, because its call was not made, is as good for calls of others: nothing of its own is left in it.
+func TestCallsOfOthersHaveNothingOfACallers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, what is given back may be another processor's
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.background()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	givesBack := func() {
+		caller := c.NewCaller()
+		if _, err := caller.Call(t.Context(), "echo", "a Caller's"); err != nil {
+			t.Error(err)
+		}
+		if _, err := caller.Call(ended, "echo"); !errors.Is(err, rpc.ErrCanceled) {
+			t.Errorf("with a ctx that has ended: %v", err)
+		}
+	}
+	for range 10 {
+		givesBack()
+		if reply, err := c.Call(t.Context(), "fail", "text"); err == nil || reply != nil {
+			t.Errorf("a handler's error came as %q, %v", reply, err)
+		}
+		givesBack()
+		if reply, err := c.Call(t.Context(), "echo"); err != nil || reply == nil {
+			t.Errorf("an empty reply came as %v, %v", reply, err)
+		}
+	}
+}
+
+// The error of a typed call is not that of the next.
+func TestErrorOfATypedCallIsNotThatOfTheNext(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as above
+	f := newFixture(t)
+	mux := rpc.NewMux()
+	handedStrings.Handle(mux, func(_ context.Context, text string) (string, error) {
+		if text == "fail" {
+			return "", errors.New("expected")
+		}
+		return text, nil
+	})
+	c := f.typedHere(peer{transport: "socketpair", server: "sync"}, mux, rpc.Config{})
+	f.background()
+	for range 10 {
+		if _, err := handedStrings.Call(t.Context(), c, "fail"); err == nil {
+			t.Error("a handler's error did not come")
+		}
+		if text, err := handedStrings.Call(t.Context(), c, "text"); err != nil || text != "text" {
+			t.Errorf("behind an error: %q, %v", text, err)
+		}
+	}
 }

@@ -26,17 +26,18 @@ func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 }
 
 func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
-	if err := c.begin(ctx, w); err != nil {
+	done, err := c.begin(ctx, w)
+	if err != nil {
 		return nil, err
 	}
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(ctx)
+		ended = w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:
-		ended = w.wait(ctx)
+		ended = w.wait(done)
 	}
 	if !ended {
 		c.queue.giveUp(w)
@@ -48,21 +49,22 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	return reply, err
 }
 
-// begin hands a waiter to the loop. After an error it is recycled.
-func (c *Client) begin(ctx context.Context, w *waiter) error {
-	if w.patient = ctx.Done() == nil; !w.patient {
+// begin hands a waiter to the loop. After an error it is recycled. ctx, which may be anybody's, is asked for done here and
+// not again before the call has ended: if that panicked or blocked, nobody would wake those who are behind the waiter in a row.
+func (c *Client) begin(ctx context.Context, w *waiter) (done <-chan struct{}, err error) {
+	done = ctx.Done()
+	if w.patient = done == nil; !w.patient {
 		w.state.Store(waiting)
 		if ctx.Err() != nil {
 			c.queue.recycle(w)
-			return endOf(ctx)
+			return nil, endOf(ctx)
 		}
 		w.deadline = deadlineOf(ctx)
 	}
-	err := c.queue.submit(w)
-	if err != nil {
+	if err = c.queue.submit(w); err != nil {
 		c.queue.recycle(w)
 	}
-	return err
+	return done, err
 }
 
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"runtime"
 	"time"
 
@@ -53,17 +52,17 @@ func (l *lateParking) init() {
 }
 
 // parkLate yields, on the goroutine of a call that parks late, and has it wait if the call has not ended when its turn
-// comes. It reports whether the call ended before ctx did, which counts from then on. It is not inlined for the
+// comes. It reports whether the call ended before its ctx did, which counts from then on. It is not inlined for the
 // reason that wait is not.
 //
 //go:noinline
-func (w *waiter) parkLate(ctx context.Context) bool {
+func (w *waiter) parkLate(done <-chan struct{}) bool {
 	runtime.Gosched()
 	switch {
 	case w.state.CompareAndSwap(waiting, parked):
 		if w.patient {
 			<-w.ready
-		} else if !w.wait(ctx) {
+		} else if !w.wait(done) {
 			return false
 		}
 	case !w.patient && w.state.CompareAndSwap(ending, awaited):

@@ -14,6 +14,8 @@ func (m *Method[Req, Resp]) await(client *Client) *awaitedCall[Req, Resp] {
 	if !ok {
 		a = &awaitedCall[Req, Resp]{typedCall: typedCall[Req, Resp]{method: m}}
 		a.waiter.init(a)
+	} else if a.waiter.client.loop != client.loop {
+		a.waiter.ready = make(chan struct{}, 1) // that of another loop's may belong to a bubble of testing/synctest
 	}
 	a.waiter.client = client
 	return a
@@ -43,13 +45,14 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 			return resp, err
 		}
 	}
-	if err = client.begin(ctx, &w.waiter); err != nil {
+	done, err := client.begin(ctx, &w.waiter)
+	if err != nil {
 		return resp, err
 	}
 	// Not in a function: see waiter.wait.
 	if w.patient {
 		<-w.ready
-	} else if !w.waiter.wait(ctx) {
+	} else if !w.waiter.wait(done) {
 		client.queue.giveUp(&w.waiter) // it belongs to others now
 		return resp, endOf(ctx)
 	}

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 )
@@ -53,15 +52,15 @@ const (
 	awaited         // one that is ending, and whose goroutine is parked; by either
 )
 
-// wait reports whether the call ended before ctx did. It is not inlined: the
+// wait reports whether the call ended before its ctx did, whose done is. It is not inlined: the
 // select's frame would lie on the stack of every waiting goroutine, and there
 // may be thousands of them, none of whose stacks is in the cache.
 //
 //go:noinline
-func (w *waiter) wait(ctx context.Context) bool {
+func (w *waiter) wait(done <-chan struct{}) bool {
 	select {
 	case <-w.ready:
-	case <-ctx.Done():
+	case <-done:
 		if w.giveUp() {
 			return false
 		}
