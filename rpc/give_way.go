@@ -12,9 +12,9 @@ import (
 // then takes the calls that these goroutines make. With several processors it also has something for the others to do.
 
 const (
-	// crowd is how many goroutines are woken before the loop gives way to them, with one processor.
+	// crowd is how many goroutines are woken before the loop gives way to them.
 	crowd = 128
-	// smallCrowd is crowd for typed calls with several processors: those who decode replies work at the same time as the loop, and
+	// smallCrowd is crowd with several processors if their calls are typed: those who decode replies work at the same time as the loop, and
 	// begin sooner.
 	smallCrowd = 24
 	// manyCalls is how many calls must be in flight for the loop to give way to goroutines whose calls are not typed. With fewer
