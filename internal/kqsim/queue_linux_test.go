@@ -72,6 +72,20 @@ func ask(t testing.TB, q *kqsim.Queue) []kevent.Event {
 	return room[:n]
 }
 
+// await waits for reports. A signal ends a wait: that of a child's exit, or the runtime's own.
+func await(t testing.TB, q *kqsim.Queue) []kevent.Event {
+	t.Helper()
+	var room [8]kevent.Event
+	for {
+		n, err := q.Kevent(nil, room[:], nil)
+		if err == unix.EINTR {
+			continue
+		}
+		must(t, err)
+		return room[:n]
+	}
+}
+
 // wantCount checks how many reports there are, and returns them.
 func wantCount(t testing.TB, q *kqsim.Queue, count int) []kevent.Event {
 	t.Helper()
@@ -215,11 +229,9 @@ func TestUserFilterIsTriggeredByAnybody(t *testing.T) {
 	apply(t, q, change(0, kevent.EVFILT_USER, kevent.EV_ADD|kevent.EV_CLEAR))
 	wantCount(t, q, 0)
 	go q.Kevent([]kevent.Event{trigger}, nil, none)
-	room := make([]kevent.Event, 1)
-	n, err := q.Kevent(nil, room, nil)
-	must(t, err)
-	if n != 1 || room[0].Filter != kevent.EVFILT_USER {
-		t.Errorf("got %+v", room[:n])
+	got := await(t, q)
+	if len(got) != 1 || got[0].Filter != kevent.EVFILT_USER {
+		t.Errorf("got %+v", got)
 	}
 	wantCount(t, q, 0)
 }
@@ -305,11 +317,9 @@ func TestExitIsReportedOnceAndNotReaped(t *testing.T) {
 		apply(t, q, watch)
 		wantCount(t, q, 0)
 		must(t, stdin.Close())
-		room := make([]kevent.Event, 2)
-		n, err := q.Kevent(nil, room, nil)
-		must(t, err)
-		if n != 1 || room[0].Ident != uintptr(cmd.Process.Pid) || room[0].Fflags&kevent.NOTE_EXIT == 0 {
-			t.Errorf("got %+v", room[:n])
+		got := await(t, q)
+		if len(got) != 1 || got[0].Ident != uintptr(cmd.Process.Pid) || got[0].Fflags&kevent.NOTE_EXIT == 0 {
+			t.Errorf("got %+v", got)
 		}
 		_, err = q.Kevent([]kevent.Event{watch}, nil, none)
 		if zombie && err != unix.ESRCH || !zombie && err != nil {
