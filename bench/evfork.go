@@ -233,6 +233,8 @@ func evforkCallers(kind string) func(Sample) (Result, error) {
 	})
 }
 
+// evforkEchoes measures goroutines that each call by what newCaller returns, which calls directly: a wrapper would be a frame more on
+// each stack.
 func evforkEchoes(kind string, newCaller func(*rpc.Client, *echoCheck) func() error) func(Sample) (Result, error) {
 	return func(s Sample) (Result, error) {
 		echo := &echoCheck{request: payload(s.Size)}

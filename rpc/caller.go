@@ -22,8 +22,7 @@ func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
 	return a.CallBytes(ctx, a.list)
 }
 
-// CallBytes is Call with a payload that has been encoded already, which may be a part of the last reply. It is one function with the
-// wait for the end: the stacks of a thousand goroutines are not in the cache, and each frame more is a line of it.
+// CallBytes is Call with a payload that has been encoded already, which may be a part of the last reply.
 func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := a.take()
 	w.request = append(w.request[:0], payload...)
@@ -34,6 +33,8 @@ func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 	if err != nil {
 		return nil, err
 	}
+	// As in Client.call, and not a function of both: the stacks of a thousand goroutines are not in the cache, and each frame more
+	// is a line of it (docs/performance.md, "Where R2 stands").
 	ended := true
 	switch {
 	case w.late:
