@@ -52,9 +52,9 @@ func sysWritev(fd int, bufs [][]byte) (int, error) {
 // sysUnread is how many bytes lie in the pipe, of which fd may be either end. It
 // still answers the writer when the reader is gone.
 func sysUnread(fd int) int {
-	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	n, err := unix.IoctlGetUint32(fd, unix.TIOCINQ) // IoctlGetInt has room for 64 bits, and on big-endian machines reads the wrong half
 	if err != nil {
 		return 0
 	}
-	return n
+	return int(n)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // unacknowledged is how many bytes the other side's kernel has not taken yet.
-func unacknowledged(c net.Conn) (n int, err error) {
+func unacknowledged(c net.Conn) (n uint32, err error) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return 0, errors.New("only TCP acknowledges")
@@ -17,6 +17,6 @@ func unacknowledged(c net.Conn) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	controlErr := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	controlErr := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetUint32(int(fd), unix.SIOCOUTQ) })
 	return n, errors.Join(controlErr, err)
 }

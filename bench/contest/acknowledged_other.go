@@ -7,6 +7,6 @@ import (
 	"net"
 )
 
-func unacknowledged(net.Conn) (int, error) {
+func unacknowledged(net.Conn) (uint32, error) {
 	return 0, errors.New("asking for unacknowledged bytes: only on Linux")
 }

@@ -146,7 +146,7 @@ func (q *Queue) mute(n *note) (ready bool) {
 
 func (n *note) evaluateRead(fd int, ev *kevent.Event) (ready bool) {
 	bits := conditions(fd)
-	if pending, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err == nil && !n.file.writeEnd() {
+	if pending, err := unix.IoctlGetUint32(fd, unix.TIOCINQ); err == nil && !n.file.writeEnd() {
 		ev.Data = int64(pending)
 	}
 	switch {
