@@ -52,7 +52,7 @@ func sysWritev(fd int, bufs [][]byte) (int, error) {
 // sysUnread is how many bytes lie in the pipe, of which fd may be either end. It
 // still answers the writer when the reader is gone.
 func sysUnread(fd int) int {
-	n, err := unix.IoctlGetUint32(fd, unix.TIOCINQ) // IoctlGetInt has room for 64 bits, and on big-endian machines reads the wrong half
+	n, err := unix.IoctlGetUint32(fd, unix.TIOCINQ) // IoctlGetInt reads the wrong half of 64 bits on big-endian machines
 	if err != nil {
 		return 0
 	}
