@@ -20,6 +20,15 @@ func (l *Loop) OverflowPathHints() {
 	l.paths.hints.look()
 }
 
+// EntryWithinTick plays a hint on an entry that has come into a directory so soon that
+// stat(2) says nothing of it.
+func (p *PathWatcher) EntryWithinTick() {
+	hints := &p.loop.paths.hints
+	p.fresh = true
+	hints.take(p.hint.self, unix.IN_CREATE, "entry")
+	hints.look()
+}
+
 // OverwriteWithinTick plays a hint on content that was overwritten so soon that
 // stat(2) says nothing of it.
 func (p *PathWatcher) OverwriteWithinTick() {

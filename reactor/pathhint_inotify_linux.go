@@ -161,7 +161,7 @@ func (h *pathHints) take(wd int32, mask uint32, name string) {
 		case wd == p.hint.self && name != "" && mask&entryHints == 0: // in a directory, not of it
 		case wd == p.hint.self:
 			p.hint.given = true
-			p.modified = p.modified || name == "" && mask&unix.IN_MODIFY != 0
+			p.modified = p.modified || name != "" || mask&unix.IN_MODIFY != 0
 		case name == "" || name == filepath.Base(p.path):
 			p.hint.given = true
 		}

@@ -465,6 +465,16 @@ func TestPathLookedAtByALoopThatIsHeldUpCountsAsFresh(t *testing.T) {
 	}
 }
 
+// TestPathOfAFileSystemWithoutFractionsIsFreshForSeconds: a change within the second of the one before it went unseen.
+func TestPathOfAFileSystemWithoutFractionsIsFreshForSeconds(t *testing.T) {
+	fresh := reactor.LookAt("a file", func(string) reactor.PathInfo {
+		return reactor.PathInfo{ChangeTime: time.Unix(time.Now().Unix()-1, 0)}
+	})
+	if !fresh {
+		t.Error("another change could have had the same time")
+	}
+}
+
 // TestFlushEndsCongestion: with nothing queued any more the stream was congested until
 // the end of the iteration, and so were those that waited for it.
 func TestFlushEndsCongestion(t *testing.T) {

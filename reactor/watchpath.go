@@ -15,6 +15,8 @@ const (
 	// changes of a file: one tick at 100 Hz, and some room. (Linux tells them
 	// apart since 6.13, on most local file systems.)
 	coarseTick = 20 * time.Millisecond
+	// wholeSeconds is the same on file systems that keep no fractions: one second on old ones (ext3), two on FAT.
+	wholeSeconds = 2*time.Second + coarseTick
 )
 
 // A PathWatcher calls back when what a path refers to has changed: its content,
@@ -29,7 +31,7 @@ type PathWatcher struct {
 	fresh    bool     // cur was seen while another change could have got the same time
 	poll     Timer
 	hint     pathHint
-	modified bool // hinted: content was written since the last look
+	modified bool // hinted: content, or a directory's list, was changed since the last look
 	anyway   bool // to be called although nothing may have changed
 }
 
@@ -55,8 +57,8 @@ type pathSet struct {
 // prev is what fn was given last, or what was found when the watcher was started.
 // Changes that come faster than the loop turns are reported as one, so what was
 // changed and changed back may go unseen. Without hints, so may a change
-// that leaves the size as it was within one tick of the file system's clock (10 ms
-// at worst, nanoseconds at best); with them fn is called for it, with prev equal
+// that leaves the size as it was within one tick of the file system's clock (nanoseconds
+// at best, two seconds on FAT); with them fn is called for it, with prev equal
 // to cur, and then and when it is fed are the only times that it is.
 //
 // Every look is a stat(2), which blocks the loop for as long as the kernel takes:
@@ -148,7 +150,16 @@ func (p *PathWatcher) stat() { p.cur, p.fresh = lookAt(p.path, statPath) }
 func lookAt(path string, stat func(string) PathInfo) (info PathInfo, fresh bool) {
 	now := time.Now()
 	info = stat(path)
-	return info, now.Sub(info.ChangeTime) < coarseTick
+	return info, now.Sub(info.ChangeTime) < tickOf(info.ChangeTime)
+}
+
+// tickOf is how long the file system may give a time to different changes. One without a fraction hardly
+// comes from a file system that keeps them.
+func tickOf(t time.Time) time.Duration {
+	if t.Nanosecond() == 0 {
+		return wholeSeconds
+	}
+	return coarseTick
 }
 
 // invoke keeps still if a second look of the iteration has found what there was before the first.

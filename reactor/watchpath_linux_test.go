@@ -79,6 +79,22 @@ func TestOverwritingWithinOneTickIsReported(t *testing.T) {
 	p.Stop()
 }
 
+// TestEntryWithinOneTickIsReported: of two entries that came into a directory within a tick the second went unseen.
+func TestEntryWithinOneTickIsReported(t *testing.T) {
+	loop := newLoop(t)
+	var changes []pathChange
+	p, err := loop.WatchPath(t.TempDir(), time.Hour, func(prev, cur reactor.PathInfo) {
+		changes = append(changes, pathChange{prev, cur})
+	})
+	must(t, err)
+	must(t, loop.Post(p.EntryWithinTick))
+	pollTimes(t, loop, 2)
+	if len(changes) != 1 || changes[0].prev != changes[0].cur {
+		t.Errorf("got %+v", changes)
+	}
+	p.Stop()
+}
+
 // TestNeighboursDoNotCauseCalls: neither of a file, nor what happens to the
 // content of a directory's entries.
 func TestNeighboursDoNotCauseCalls(t *testing.T) {
