@@ -39,7 +39,7 @@ func TestAdoptedConnectionWorksAndTheOriginalIsClosed(t *testing.T) {
 			loop := newLoop(t)
 			address := "127.0.0.1:0"
 			if network == "unix" {
-				address = filepath.Join(t.TempDir(), "s")
+				address = filepath.Join(shortDir(t), "s")
 			}
 			a, b := connected(t, network, address)
 			var s *reactor.Stream
@@ -118,7 +118,7 @@ func TestAdoptedListenerAccepts(t *testing.T) {
 			loop := newLoop(t)
 			address := "127.0.0.1:0"
 			if network == "unix" {
-				address = filepath.Join(t.TempDir(), "s")
+				address = filepath.Join(shortDir(t), "s")
 			}
 			original, err := net.Listen(network, address)
 			must(t, err)
@@ -167,7 +167,7 @@ func TestAdoptedListenerIsNonBlocking(t *testing.T) {
 
 func TestListenerThatCannotBeAdoptedIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	original, err := net.Listen("unix", path)
 	must(t, err)
 	defer original.Close()

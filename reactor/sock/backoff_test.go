@@ -364,7 +364,7 @@ func shut(loop *reactor.Loop) error { return errors.Join(loop.Verify(), loop.Clo
 
 // limited is a loop with an echo server and clients that wait for it.
 func limited(config sock.ListenConfig) (loop *reactor.Loop, l *sock.Listener, conns []net.Conn, path string, err error) {
-	dir, err := os.MkdirTemp("", "evfork-sock")
+	dir, err := os.MkdirTemp("/tmp", "evfork-sock")
 	if err != nil {
 		return nil, nil, nil, "", err
 	}

@@ -70,7 +70,7 @@ func TestServerAnswersAfterTheClientsHalfClose(t *testing.T) {
 			var closed []error
 			address := "127.0.0.1:0"
 			if network == "unix" {
-				address = filepath.Join(t.TempDir(), "s")
+				address = filepath.Join(shortDir(t), "s")
 			}
 			s, c := accepted(t, loop, network, address, reactor.StreamConfig{
 				OnData: func(p []byte) { request = append(request, p...) },

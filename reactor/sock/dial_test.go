@@ -61,7 +61,7 @@ func TestRefusedDialSaysSoOnce(t *testing.T) {
 
 func TestDialToAMissingPathFails(t *testing.T) {
 	loop := newLoop(t)
-	_, d := dial(t, loop, "unix", filepath.Join(t.TempDir(), "s"), sock.DialConfig{}, reactor.StreamConfig{})
+	_, d := dial(t, loop, "unix", filepath.Join(shortDir(t), "s"), sock.DialConfig{}, reactor.StreamConfig{})
 	pollUntil(t, loop, d.done)
 	wantErr(t, d.err, unix.ENOENT)
 }
@@ -272,7 +272,7 @@ func TestStoppedDialDoesNotCallBack(t *testing.T) {
 
 func TestDialWaitsForRoomInTheBacklogOfAUnixSocket(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	l := listen(t, loop, "unix", path, sock.ListenConfig{Backlog: 1}, ignore)
 	l.Pause()
 	fillBacklog(t, path)
@@ -289,7 +289,7 @@ func TestDialWaitsForRoomInTheBacklogOfAUnixSocket(t *testing.T) {
 
 func TestDialToAFullUnixSocketTimesOut(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	listen(t, loop, "unix", path, sock.ListenConfig{Backlog: 1}, ignore).Pause()
 	fillBacklog(t, path)
 	_, d := dial(t, loop, "unix", path, sock.DialConfig{Timeout: 20 * time.Millisecond}, reactor.StreamConfig{})

@@ -25,7 +25,7 @@ func TestEchoOverEachNetwork(t *testing.T) {
 		{"tcp", ":0"},
 		{"tcp4", ":0"},
 		{"tcp6", "[::1]:0"},
-		{"unix", filepath.Join(t.TempDir(), "s")},
+		{"unix", filepath.Join(shortDir(t), "s")},
 		{"unix", "@evfork-sock-test"},
 	} {
 		t.Run(tt.network+" "+filepath.Base(tt.address), func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestTCPServesBothVersionsOfIP(t *testing.T) {
 
 func TestBacklogLimitsWhatTheKernelKeeps(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	accepted := 0
 	l := listen(t, loop, "unix", path, sock.ListenConfig{Backlog: 1}, func(*sock.Conn) { accepted++ })
 	made := fillBacklog(t, path)
@@ -373,7 +373,7 @@ func TestUnreferencedListenerDoesNotKeepRun(t *testing.T) {
 
 func TestLoopCloseClosesListenersAndTheirFiles(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	l := echo(t, loop, "unix", path)
 	echo(t, loop, "tcp", "127.0.0.1:0")
 	must(t, loop.Close())

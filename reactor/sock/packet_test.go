@@ -139,7 +139,7 @@ func TestDatagramThatIsTooLongIsReported(t *testing.T) {
 			config.MaxPacket = 4
 			address := "127.0.0.1:0"
 			if network == "unixgram" {
-				address = filepath.Join(t.TempDir(), "s")
+				address = filepath.Join(shortDir(t), "s")
 			}
 			server, to := listenPacket(t, loop, network, address, config)
 			p := dialPacket(t, loop, network, to, sock.PacketConfig{})
@@ -182,7 +182,7 @@ func TestTooLongForTheNetworkIsAnError(t *testing.T) {
 }
 
 func TestUnixDatagramsAreAnswered(t *testing.T) {
-	dir := t.TempDir()
+	dir := shortDir(t)
 	for _, names := range [][2]string{{filepath.Join(dir, "server"), filepath.Join(dir, "client")}, {"@evfork-sock-server", "@evfork-sock-client"}} {
 		t.Run(filepath.Base(names[0]), func(t *testing.T) {
 			if strings.HasPrefix(names[0], "@") {
@@ -208,7 +208,7 @@ func TestUnixDatagramsAreAnswered(t *testing.T) {
 
 func TestUnixDatagramSocketsAreReplacedAndRemoved(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	p, _ := listenPacket(t, loop, "unixgram", path, sock.PacketConfig{KeepFile: true, Mode: 0o600})
 	_, err := sock.ListenPacket(loop, "unixgram", path, sock.PacketConfig{})
 	wantErr(t, err, unix.EADDRINUSE)
@@ -228,7 +228,7 @@ func TestUnixDatagramSocketsAreReplacedAndRemoved(t *testing.T) {
 // full is a receiver that does not receive yet, and a sender whose queue has begun to fill.
 func full(t *testing.T, loop *reactor.Loop, connected bool, config sock.PacketConfig) (receiver int, send func() error, p *sock.PacketConn) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	receiver, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	must(t, err)
 	unix.CloseOnExec(receiver)
@@ -349,7 +349,7 @@ func TestPanicOverALostDatagramDoesNotHoldUpThoseBehindIt(t *testing.T) {
 	must(t, err)
 	must(t, p.SendToPath([]byte("lost, too"), lost.Path))
 	var in inbox
-	_, to := listenPacket(t, loop, "unixgram", filepath.Join(t.TempDir(), "r"), in.config())
+	_, to := listenPacket(t, loop, "unixgram", filepath.Join(shortDir(t), "r"), in.config())
 	must(t, p.SendToPath([]byte("behind it"), to.Path))
 	must(t, os.Remove(lost.Path))
 	pollUntil(t, loop, func() bool { return len(in.data) > 0 })
@@ -392,7 +392,7 @@ func TestARefusalWithoutAQueueDoesNotTakeBackTheDrain(t *testing.T) {
 
 func TestWithoutAQueueDatagramsAreRefused(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	receiver, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	must(t, err)
 	unix.CloseOnExec(receiver)

@@ -42,7 +42,7 @@ func newReluctantLoop(t *testing.T, config reactor.Config) (*reactor.Loop, *relu
 // busyPath is the path of a Unix socket whose backlog is full: connecting to it is repeated until there is room.
 func busyPath(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "busy")
+	path := filepath.Join(shortDir(t), "busy")
 	fds := make([]int, 3) // a listener with room for one, who connects, and who finds no room
 	for i := range fds {
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

@@ -69,6 +69,16 @@ func newLoop(t testing.TB) *reactor.Loop {
 	return newLoopWith(t, reactor.Config{})
 }
 
+// shortDir is TempDir for socket files: where that of the system is in folders, and the test's name comes to it, the
+// path does not fit into an address, which has 104 bytes on BSDs and 108 on Linux.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "evfork")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
+}
+
 // newHandLoop makes a loop whose time the test moves.
 func newHandLoop(t testing.TB) (*reactor.Loop, *reactortest.Clock) {
 	t.Helper()

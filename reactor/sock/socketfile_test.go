@@ -27,7 +27,7 @@ func ignore(*sock.Conn) {}
 
 func TestStaleSocketFileIsReplaced(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	stale(t, path)
 	l := echo(t, loop, "unix", path)
 	client(t, l.Addr())
@@ -36,7 +36,7 @@ func TestStaleSocketFileIsReplaced(t *testing.T) {
 
 func TestSocketFileInUseIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	l := echo(t, loop, "unix", path)
 	_, err := sock.Listen(loop, "unix", path, sock.ListenConfig{}, ignore)
 	wantErr(t, err, unix.EADDRINUSE)
@@ -45,7 +45,7 @@ func TestSocketFileInUseIsLeftAlone(t *testing.T) {
 
 func TestSocketFileInUseWithAFullBacklogIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	listen(t, loop, "unix", path, sock.ListenConfig{Backlog: 1}, ignore)
 	fillBacklog(t, path)
 	_, err := sock.Listen(loop, "unix", path, sock.ListenConfig{}, ignore)
@@ -54,7 +54,7 @@ func TestSocketFileInUseWithAFullBacklogIsLeftAlone(t *testing.T) {
 
 func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "f")
+	path := filepath.Join(shortDir(t), "f")
 	must(t, os.WriteFile(path, []byte("precious"), 0o600))
 	_, err := sock.Listen(loop, "unix", path, sock.ListenConfig{}, ignore)
 	wantErr(t, err, unix.EADDRINUSE)
@@ -65,7 +65,7 @@ func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
 
 func TestSymbolicLinkIsLeftAlone(t *testing.T) {
 	loop := newLoop(t)
-	dir := t.TempDir()
+	dir := shortDir(t)
 	path, target := filepath.Join(dir, "link"), filepath.Join(dir, "s")
 	stale(t, target)
 	must(t, os.Symlink(target, path))
@@ -80,7 +80,7 @@ func TestSymbolicLinkIsLeftAlone(t *testing.T) {
 
 func TestSocketFileHasTheMode(t *testing.T) {
 	loop := newLoop(t)
-	dir := t.TempDir()
+	dir := shortDir(t)
 	for _, mode := range []os.FileMode{0o600, 0o666, 0o777} {
 		path := filepath.Join(dir, mode.String())
 		listen(t, loop, "unix", path, sock.ListenConfig{Mode: mode}, ignore)
@@ -95,7 +95,7 @@ func TestSocketFileHasTheMode(t *testing.T) {
 func TestSocketFileGoesWithItsListener(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		loop := newLoop(t)
-		path := filepath.Join(t.TempDir(), "s")
+		path := filepath.Join(shortDir(t), "s")
 		l := listen(t, loop, "unix", path, sock.ListenConfig{KeepFile: keep}, ignore)
 		l.Close()
 		_, err := os.Lstat(path)
@@ -107,7 +107,7 @@ func TestSocketFileGoesWithItsListener(t *testing.T) {
 
 func TestSocketFileOfAnotherIsNotRemoved(t *testing.T) {
 	loop := newLoop(t)
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	l := echo(t, loop, "unix", path)
 	must(t, os.Rename(path, path+".old"))
 	successor := echo(t, loop, "unix", path)
@@ -117,7 +117,7 @@ func TestSocketFileOfAnotherIsNotRemoved(t *testing.T) {
 
 func TestSocketInAMissingFolderIsAnError(t *testing.T) {
 	loop := newLoop(t)
-	_, err := sock.Listen(loop, "unix", filepath.Join(t.TempDir(), "missing", "s"), sock.ListenConfig{}, ignore)
+	_, err := sock.Listen(loop, "unix", filepath.Join(shortDir(t), "missing", "s"), sock.ListenConfig{}, ignore)
 	wantErr(t, err, unix.ENOENT)
 }
 
@@ -126,7 +126,7 @@ func TestUnixClientHasNoName(t *testing.T) {
 	var remote, local sock.Addr
 	var errs error
 	accepted := false
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(shortDir(t), "s")
 	l := listen(t, loop, "unix", path, sock.ListenConfig{}, func(c *sock.Conn) {
 		accepted = true
 		var err error

@@ -71,7 +71,7 @@ type torturedDial struct {
 }
 
 func torture(t *testing.T, seed uint64) {
-	x := &tortured{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir()}
+	x := &tortured{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), dir: shortDir(t)}
 	config := reactor.Config{OnPanic: x.onPanic}
 	if x.oneIn(3) {
 		config.OnPanic = nil
