@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -162,6 +163,19 @@ func TestWorkersDoNotTakeACutFrameForTheEnd(t *testing.T) {
 // What is in a frame for an extension is nobody's business. The examples read it as a list: that in JavaScript went backwards in it and
 // never came to its end, and that in Python made a number of a megabyte's digits one by one.
 func TestWorkersDoNotReadExtensions(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		in := frame(15<<28, string(rpc.Strings("evfork", "1"))) +
+			frame(14<<28, "\x8f\xff\xff\xff\x7b") + frame(14<<28, strings.Repeat("\xff", 1<<20)) +
+			frame(1, string(rpc.Strings("echo", "here")))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		if want := frame(1, string(rpc.Strings("here"))); err != nil || !strings.HasSuffix(string(out), want) {
+			t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
+		}
+	})
+}
+
+// eachEvforkWorker runs a test with each worker on the wire Evfork.
+func eachEvforkWorker(t *testing.T, test func(t *testing.T, w vectorWorker)) {
 	for _, w := range vectorWorkers(t) {
 		if !strings.Contains(w.wires, "evfork") {
 			continue
@@ -171,15 +185,49 @@ func TestWorkersDoNotReadExtensions(t *testing.T) {
 			if _, err := exec.LookPath(w.argv[0]); err != nil {
 				t.Skipf("there is no %s here", w.argv[0])
 			}
-			in := frame(15<<28, string(rpc.Strings("evfork", "1"))) +
-				frame(14<<28, "\x8f\xff\xff\xff\x7b") + frame(14<<28, strings.Repeat("\xff", 1<<20)) +
-				frame(1, string(rpc.Strings("echo", "here")))
-			out, stderr, err := w.run(t, "evfork", []byte(in))
-			if want := frame(1, string(rpc.Strings("here"))); err != nil || !strings.HasSuffix(string(out), want) {
-				t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
-			}
+			test(t, w)
 		})
 	}
+}
+
+// A list that is cut is an error, and the worker goes on. Those in JavaScript and Python took what there was for the value, and went
+// on counting where the number had no end.
+func TestWorkersRefuseAListThatIsCut(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		in := frame(15<<28, string(rpc.Strings("evfork", "1")))
+		want := ""
+		for i, list := range []string{"\x04echo\x05valu", "\x04echo\x82", "\x04echo\x80", "\x04echo" + strings.Repeat("\xff", 4<<20)} {
+			in += frame(uint32(i+1), list)
+			want += fmt.Sprintf("error to %d ", i+1)
+		}
+		in += frame(9, string(rpc.Strings("echo", "here")))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		frames, pending, badOutput := rpc.Decode(1<<20, out)
+		got := ""
+		for _, f := range frames[min(1, len(frames)):] {
+			if f.Word>>28 == 1 {
+				got += fmt.Sprintf("error to %d ", f.Word&0xffff)
+			} else {
+				got += fmt.Sprintf("%q to %d", f.Payload, f.Word)
+			}
+		}
+		if want += `"\x04here" to 9`; got != want || err != nil || pending > 0 || badOutput != nil {
+			t.Errorf("the worker said %s, not %s, and ended with %v: %s", got, want, err, stderr)
+		}
+	})
+}
+
+// The worker in JavaScript could not take many values, and copied a long frame once for each piece of it: sixty megabytes took a minute.
+func TestWorkersTakeLongFrames(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		long, many := rpc.Strings("echo", strings.Repeat("x", 8<<20)), rpc.Strings(append([]string{"echo"}, make([]string, 200_000)...)...)
+		in := frame(15<<28, string(rpc.Strings("evfork", "1"))) + frame(1, string(long)) + frame(2, string(many))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		want := frame(1, string(long[5:])) + frame(2, string(many[5:]))
+		if err != nil || !strings.HasSuffix(string(out), want) {
+			t.Errorf("the worker ended with %v, and said %d bytes instead of a hello and %d: %s", err, len(out), len(want), stderr)
+		}
+	})
 }
 
 // follow compares the first frame of out, and returns what is behind it.
