@@ -116,6 +116,15 @@ func (c *vectorTalk) check(t *testing.T, w vectorWorker) {
 // run gives the worker its input on a wire, and returns its output.
 func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, stderr string, err error) {
 	t.Helper()
+	cmd := w.command(t, name)
+	var text strings.Builder
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &text
+	out, err = cmd.Output()
+	return out, text.String(), err
+}
+
+// command is the worker on a wire.
+func (w *vectorWorker) command(t *testing.T, name string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), w.argv[0], w.argv[1:]...)
 	switch language, server, _ := strings.Cut(w.name, ", "); language {
 	case "go":
@@ -129,10 +138,39 @@ func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, st
 	case "perl":
 		cmd.Args = append(cmd.Args, strings.TrimPrefix(name, "anyevent-"))
 	}
-	var text strings.Builder
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &text
-	out, err = cmd.Output()
-	return out, text.String(), err
+	return cmd
+}
+
+// A worker whose answers nobody reads says so by its exit. That in Perl went on with its calls if it was started with SIGPIPE ignored.
+func TestWorkersEndWhenNobodyReads(t *testing.T) {
+	for _, w := range vectorWorkers(t) {
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			r, out, err := os.Pipe()
+			must(t, err)
+			must(t, r.Close())
+			defer out.Close()
+			wire, _, _ := strings.Cut(w.wires, " ")
+			in := frame(1, string(rpc.Strings("echo", "value")))
+			if wire == rpc.AnyEventSync.String() {
+				in = in[4:]
+			} else {
+				in = hello + in
+			}
+			cmd := w.command(t, wire)
+			cmd.Args = append([]string{"sh", "-c", `trap "" PIPE; exec "$0" "$@"`}, cmd.Args...)
+			cmd.Path, err = exec.LookPath("sh")
+			must(t, err)
+			cmd.Stdin, cmd.Stdout = strings.NewReader(in), out
+			var exit *exec.ExitError
+			if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() <= 0 {
+				t.Errorf("the worker ended with %v", err)
+			}
+		})
+	}
 }
 
 // A worker whose input ends in the middle of a frame says so by its exit. The one of the example node took it for an end,
