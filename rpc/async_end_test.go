@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -30,6 +31,29 @@ func TestAsyncServerEndsWhenNobodyReads(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), unix.EPIPE.Error()) {
 		t.Errorf("the server returned %v", err)
+	}
+}
+
+// While calls waited for others to be answered, a cut frame was not noticed: a handler that waits to hear that nobody waits for it
+// never did.
+func TestCutFrameEndsAnAsyncServerWhoseCallsWait(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	defer file.Close()
+	_, err := file.WriteString(hello + frame(1, "") + frame(2, "") + frame(3, "cut")[:9])
+	must(t, err)
+	must(t, unix.Shutdown(ours, unix.SHUT_WR))
+	s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{MaxConcurrent: 1})
+	must(t, err)
+	f.AfterFunc(guard, f.Stop).Unref()
+	begun, told := 0, 0
+	err = s.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+		begun++
+		done.OnCancel(func(error) { told++ })
+	})
+	if violation := (&rpc.ProtocolError{}); !errors.As(err, &violation) || begun != 1 || told != 1 {
+		t.Errorf("%d calls were begun and %d cancelled, and the server returned %v", begun, told, err)
 	}
 }
 

@@ -42,8 +42,8 @@ type Client struct {
 	ended    chan struct{} // closed when result is final
 }
 
-// NewClient opens the transport. The error is the transport's, and no callback
-// follows it.
+// NewClient opens the transport. The error is the transport's, or ErrTooLarge if our
+// own hello is longer than Config.MaxBuffered, and no callback follows it.
 func NewClient(transport Transport, config Config) (*Client, error) {
 	config = config.withDefaults()
 	c := &Client{

@@ -34,6 +34,7 @@ type Config struct {
 	MaxInFlight int
 	// MaxBuffered limits the bytes of calls that the child's pipe has not yet
 	// taken, and those of GoStream that wait for its hello. 0: 64 MiB, and at least one frame.
+	// Our own hello, of some 200 bytes, has to fit.
 	MaxBuffered int
 
 	// AbandonTimeout is how long the child may take to answer a call that was

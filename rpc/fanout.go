@@ -55,7 +55,7 @@ type Result[Req, Resp any] struct {
 	// is that of a job that was not started; look for it first, because it wraps the end of the last
 	// worker. Any other *LostError is of a call that may have been started.
 	Err error
-	// Client is who had the job; nil if nobody had.
+	// Client is who had the job; nil if nobody had, or if the job's call had not ended when ctx or the loop did.
 	Client *Client
 }
 
@@ -96,7 +96,7 @@ type FanOut[Req, Resp any] struct {
 	queue jobList[Req, Resp]
 	gone  error // of the last client that went
 
-	over atomic.Bool // Results has ended: nobody wants to know
+	over atomic.Bool // no result is wanted any more but those that there are
 
 	mu        sync.Mutex
 	begun     bool
@@ -111,6 +111,7 @@ type FanOut[Req, Resp any] struct {
 	stopping  bool                 // no more jobs are wanted
 	fed       bool                 // no more jobs will come
 	panicked  any                  // what the sequence panicked with
+	left      bool                 // Results has ended
 	err       error
 
 	room  chan struct{} // the feeder may look again; of capacity 1

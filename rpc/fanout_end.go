@@ -38,7 +38,7 @@ func (f *FanOut[Req, Resp]) abandon(err error) {
 // leave is the end of Results, however it came.
 func (f *FanOut[Req, Resp]) leave() {
 	f.mu.Lock()
-	f.stopping = true
+	f.stopping, f.left = true, true
 	open := !f.over.Swap(true) && f.open > 0
 	panicked := f.panicked
 	f.mu.Unlock()

@@ -21,9 +21,9 @@ func (f *FanOut[Req, Resp]) feed() {
 		if r == nil && !returned {
 			f.stopLocked(errFanLeft)
 		}
-		over := f.over.Load()
+		left := f.left
 		f.mu.Unlock()
-		if r != nil && over {
+		if r != nil && left {
 			panic(r) // Results has ended: nobody else would hear of it
 		}
 		f.wake()

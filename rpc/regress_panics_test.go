@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,50 @@ func TestFanOutWhoseCodecPanics(t *testing.T) {
 		}
 		t.Error("Results ended without a panic")
 	})
+}
+
+// The process died of the panic of a sequence that had seen the end of its ctx, if Results had seen it, too, but had not ended.
+func TestFanOutWhoseSequencePanicsAtTheEndOfItsContext(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(1, "async", rpc.Config{})
+		f.elsewhere(config)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		seen, sequence := make(chan struct{}), make(chan string, 1)
+		fan := double.FanOut(ctx, clients, func(yield func(job) bool) {
+			yield(job{What: "hang"})
+			cancel()
+			<-seen
+			sequence <- goroutineName()
+			panic("out of jobs")
+		}, config)
+		defer func() {
+			if r := recover(); r != "out of jobs" {
+				t.Errorf("Results panicked with %v", r)
+			}
+		}()
+		for r := range fan.Results() {
+			if r.Err != context.Canceled {
+				t.Errorf("the job ended with %v", r.Err)
+			}
+			close(seen)
+			for name := <-sequence; goroutineLives(name); runtime.Gosched() {
+			}
+		}
+		t.Error("Results ended without a panic")
+	})
+}
+
+// goroutineName is what the stack of the calling goroutine begins with.
+func goroutineName() string {
+	buf := make([]byte, 64)
+	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf, false)]), "[")
+	return name
+}
+
+func goroutineLives(name string) bool {
+	buf := make([]byte, 1<<20)
+	return strings.Contains("\n"+string(buf[:runtime.Stack(buf, true)]), "\n"+name)
 }
 
 // unsayable is an error that panics when it is asked what it is, as a nil pointer in an error does.

@@ -226,14 +226,14 @@ func (a *asyncServer) onEOF() {
 	a.endInput()
 }
 
-// endInput is the end of the input, when all that has come has been begun.
+// endInput is the end of the input, when all that has come has been begun. A violation is one at once: handlers may wait to hear of it.
 func (a *asyncServer) endInput() {
-	if !a.backlog.calls.empty() {
-		a.backlog.eof = true
-		return
-	}
 	if n := a.decoder.pending(); n > 0 {
 		a.fail(violation("the input ended in the middle of a frame, after %d bytes", n))
+		return
+	}
+	if !a.backlog.calls.empty() {
+		a.backlog.eof = true
 		return
 	}
 	a.busy.inputEnded()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -115,6 +116,15 @@ func (c *vectorTalk) check(t *testing.T, w vectorWorker) {
 // run gives the worker its input on a wire, and returns its output.
 func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, stderr string, err error) {
 	t.Helper()
+	cmd := w.command(t, name)
+	var text strings.Builder
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &text
+	out, err = cmd.Output()
+	return out, text.String(), err
+}
+
+// command is the worker on a wire.
+func (w *vectorWorker) command(t *testing.T, name string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), w.argv[0], w.argv[1:]...)
 	switch language, server, _ := strings.Cut(w.name, ", "); language {
 	case "go":
@@ -128,10 +138,39 @@ func (w *vectorWorker) run(t *testing.T, name string, in []byte) (out []byte, st
 	case "perl":
 		cmd.Args = append(cmd.Args, strings.TrimPrefix(name, "anyevent-"))
 	}
-	var text strings.Builder
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &text
-	out, err = cmd.Output()
-	return out, text.String(), err
+	return cmd
+}
+
+// A worker whose answers nobody reads says so by its exit. That in Perl went on with its calls if it was started with SIGPIPE ignored.
+func TestWorkersEndWhenNobodyReads(t *testing.T) {
+	for _, w := range vectorWorkers(t) {
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			r, out, err := os.Pipe()
+			must(t, err)
+			must(t, r.Close())
+			defer out.Close()
+			wire, _, _ := strings.Cut(w.wires, " ")
+			in := frame(1, string(rpc.Strings("echo", "value")))
+			if wire == rpc.AnyEventSync.String() {
+				in = in[4:]
+			} else {
+				in = hello + in
+			}
+			cmd := w.command(t, wire)
+			cmd.Args = append([]string{"sh", "-c", `trap "" PIPE; exec "$0" "$@"`}, cmd.Args...)
+			cmd.Path, err = exec.LookPath("sh")
+			must(t, err)
+			cmd.Stdin, cmd.Stdout = strings.NewReader(in), out
+			var exit *exec.ExitError
+			if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() <= 0 {
+				t.Errorf("the worker ended with %v", err)
+			}
+		})
+	}
 }
 
 // A worker whose input ends in the middle of a frame says so by its exit. The one of the example node took it for an end,
@@ -162,6 +201,19 @@ func TestWorkersDoNotTakeACutFrameForTheEnd(t *testing.T) {
 // What is in a frame for an extension is nobody's business. The examples read it as a list: that in JavaScript went backwards in it and
 // never came to its end, and that in Python made a number of a megabyte's digits one by one.
 func TestWorkersDoNotReadExtensions(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		in := frame(15<<28, string(rpc.Strings("evfork", "1"))) +
+			frame(14<<28, "\x8f\xff\xff\xff\x7b") + frame(14<<28, strings.Repeat("\xff", 1<<20)) +
+			frame(1, string(rpc.Strings("echo", "here")))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		if want := frame(1, string(rpc.Strings("here"))); err != nil || !strings.HasSuffix(string(out), want) {
+			t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
+		}
+	})
+}
+
+// eachEvforkWorker runs a test with each worker on the wire Evfork.
+func eachEvforkWorker(t *testing.T, test func(t *testing.T, w vectorWorker)) {
 	for _, w := range vectorWorkers(t) {
 		if !strings.Contains(w.wires, "evfork") {
 			continue
@@ -171,15 +223,49 @@ func TestWorkersDoNotReadExtensions(t *testing.T) {
 			if _, err := exec.LookPath(w.argv[0]); err != nil {
 				t.Skipf("there is no %s here", w.argv[0])
 			}
-			in := frame(15<<28, string(rpc.Strings("evfork", "1"))) +
-				frame(14<<28, "\x8f\xff\xff\xff\x7b") + frame(14<<28, strings.Repeat("\xff", 1<<20)) +
-				frame(1, string(rpc.Strings("echo", "here")))
-			out, stderr, err := w.run(t, "evfork", []byte(in))
-			if want := frame(1, string(rpc.Strings("here"))); err != nil || !strings.HasSuffix(string(out), want) {
-				t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
-			}
+			test(t, w)
 		})
 	}
+}
+
+// A list that is cut is an error, and the worker goes on. Those in JavaScript and Python took what there was for the value, and went
+// on counting where the number had no end.
+func TestWorkersRefuseAListThatIsCut(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		in := frame(15<<28, string(rpc.Strings("evfork", "1")))
+		want := ""
+		for i, list := range []string{"\x04echo\x05valu", "\x04echo\x82", "\x04echo\x80", "\x04echo" + strings.Repeat("\xff", 4<<20)} {
+			in += frame(uint32(i+1), list)
+			want += fmt.Sprintf("error to %d ", i+1)
+		}
+		in += frame(9, string(rpc.Strings("echo", "here")))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		frames, pending, badOutput := rpc.Decode(1<<20, out)
+		got := ""
+		for _, f := range frames[min(1, len(frames)):] {
+			if f.Word>>28 == 1 {
+				got += fmt.Sprintf("error to %d ", f.Word&0xffff)
+			} else {
+				got += fmt.Sprintf("%q to %d", f.Payload, f.Word)
+			}
+		}
+		if want += `"\x04here" to 9`; got != want || err != nil || pending > 0 || badOutput != nil {
+			t.Errorf("the worker said %s, not %s, and ended with %v: %s", got, want, err, stderr)
+		}
+	})
+}
+
+// The worker in JavaScript could not take many values, and copied a long frame once for each piece of it: sixty megabytes took a minute.
+func TestWorkersTakeLongFrames(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		long, many := rpc.Strings("echo", strings.Repeat("x", 8<<20)), rpc.Strings(append([]string{"echo"}, make([]string, 200_000)...)...)
+		in := frame(15<<28, string(rpc.Strings("evfork", "1"))) + frame(1, string(long)) + frame(2, string(many))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		want := frame(1, string(long[5:])) + frame(2, string(many[5:]))
+		if err != nil || !strings.HasSuffix(string(out), want) {
+			t.Errorf("the worker ended with %v, and said %d bytes instead of a hello and %d: %s", err, len(out), len(want), stderr)
+		}
+	})
 }
 
 // follow compares the first frame of out, and returns what is behind it.

@@ -16,6 +16,7 @@ function unpack(data) {
   for (let at = 0, size = 0; at < data.length;) {
     const byte = data[at++];
     size = size * 128 + (byte & 0x7f); // shifted, it may become negative
+    if (at + size + (byte >>> 7) > data.length) throw new Error("not a list of values");
     if (byte & 0x80) continue;
     values.push(data.subarray(at, at += size));
     size = 0;
@@ -32,10 +33,10 @@ function send(kind, id, values) {
 
 const tick = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const functions = {
-  echo: (...values) => values,
-  event: (...values) => (send(CALL, 0, values), ["sent"]),
-  fail: (message) => { throw new Error(message); },
-  async count(job, to, ms) { // an event per tick
+  echo: (values) => values,
+  event: (values) => (send(CALL, 0, values), ["sent"]),
+  fail: ([message]) => { throw new Error(message); },
+  async count([job, to, ms]) { // an event per tick
     for (let i = 1; i <= to; i++, send(CALL, 0, [`count ${i - 1} of ${to}`])) await tick(Number(ms));
     return [`job ${job} finished`];
   },
@@ -45,16 +46,22 @@ async function frame(word, payload) {
   const kind = word >>> 28;
   if (kind === HELLO || kind === EXTENSION) return;
   if (kind !== CALL) throw new Error(`a frame of kind ${kind}`);
-  const [name, ...args] = unpack(payload), end = (kind, values) => send(kind, word, values);
-  try { const reply = functions[name](...args); end(CALL, reply.then ? await reply : reply); } // at once, if it is one
-  catch (error) { end(ERROR, [error.message, "error", ""]); }
+  try {
+    const [name, ...args] = unpack(payload), reply = functions[name](args);
+    send(CALL, word, reply.then ? await reply : reply); // at once, if it is one
+  } catch (error) { send(ERROR, word, [error.message, "error", ""]); }
 }
 
 send(HELLO, 0, ["evfork", "1", "codec", "string"]);
-let unread = Buffer.alloc(0);
+let unread = [], length = 0, wanted = 8; // pieces, their bytes, and how many the next frame has
 process.stdin.on("data", (data) => {
-  unread = Buffer.concat([unread, data]);
-  for (let size; unread.length >= 8 && unread.length >= 8 + (size = unread.readUInt32BE(4)); unread = unread.subarray(8 + size))
-    frame(unread.readUInt32BE(0), unread.subarray(8, 8 + size));
+  unread.push(data);
+  if ((length += data.length) < wanted) return; // pieces of a long frame are put together once
+  let frames = Buffer.concat(unread);
+  while (frames.length >= (wanted = frames.length < 8 ? 8 : 8 + frames.readUInt32BE(4))) {
+    frame(frames.readUInt32BE(0), frames.subarray(8, wanted));
+    frames = frames.subarray(wanted);
+  }
+  [unread, length] = [[frames], frames.length];
 });
-process.stdin.on("end", () => { if (unread.length) throw new Error("truncated frame"); });
+process.stdin.on("end", () => { if (length) throw new Error("truncated frame"); });

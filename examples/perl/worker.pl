@@ -17,7 +17,7 @@ sub take { # exactly so many bytes
 
 sub give {
     my ($id, @values) = @_;
-    print $frames pack "NN/a*", $id, pack "(w/a*)*", @values;
+    print $frames pack "NN/a*", $id, pack "(w/a*)*", @values or die "stdout: $!\n"; # SIGPIPE may be ignored
 }
 
 sub removed { # an event with every third request

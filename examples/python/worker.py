@@ -21,7 +21,9 @@ def pack(values):
 def unpack(data):
     values, size, at = [], 0, 0
     while at < len(data):
-        size, more, at = size << 7 | data[at] & 0x7F, data[at] & 0x80, at + 1
+        size, more, at = size << 7 | data[at] & 0x7F, data[at] >> 7, at + 1
+        if at + size + more > len(data):
+            raise ValueError("not a list of values")
         if not more:
             values.append(data[at : at + size])
             size, at = 0, at + size
@@ -51,8 +53,8 @@ while header := sys.stdin.buffer.read(8):
     if len(payload) < size:
         sys.exit("truncated frame")
     if word >> 28 == CALL:
-        name, *args = unpack(payload) or [b""]
         try:
+            name, *args = unpack(payload) or [b""]
             send(CALL, word, functions[name](*args))
         except Exception as error:
             send(ERROR, word, [str(error).encode(), b"error", b""])
