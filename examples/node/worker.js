@@ -4,8 +4,7 @@ console.log = console.error; // what somebody prints must not come between the f
 
 function pack(values) {
   return Buffer.concat(values.flatMap((value) => {
-    const bytes = Buffer.from(value);
-    const groups = [bytes.length & 0x7f];
+    const bytes = Buffer.from(value), groups = [bytes.length & 0x7f];
     for (let n = bytes.length >>> 7; n; n >>>= 7) groups.unshift(n & 0x7f | 0x80);
     return [Buffer.from(groups), bytes];
   }));
@@ -17,17 +16,14 @@ function unpack(data) {
     const byte = data[at++];
     size = size * 128 + (byte & 0x7f); // shifted, it may become negative
     if (at + size + (byte >>> 7) > data.length) throw new Error("not a list of values");
-    if (byte & 0x80) continue;
-    values.push(data.subarray(at, at += size));
-    size = 0;
+    if (byte < 0x80) values.push(data.subarray(at, at += size)), size = 0;
   }
   return values;
 }
 
 function send(kind, id, values) {
   const payload = pack(values), header = Buffer.alloc(8);
-  header.writeUInt32BE((kind << 28 | id) >>> 0, 0);
-  header.writeUInt32BE(payload.length, 4);
+  header.writeUInt32BE(payload.length, header.writeUInt32BE((kind << 28 | id) >>> 0));
   process.stdout.write(Buffer.concat([header, payload]));
 }
 
@@ -43,9 +39,8 @@ const functions = {
 };
 
 async function frame(word, payload) {
-  const kind = word >>> 28;
-  if (kind === HELLO || kind === EXTENSION) return;
-  if (kind !== CALL) throw new Error(`a frame of kind ${kind}`);
+  if ([HELLO, EXTENSION].includes(word >>> 28)) return;
+  if (word >>> 28 !== CALL) throw new Error(`a frame of kind ${word >>> 28}`);
   try {
     const [name, ...args] = unpack(payload), reply = functions[name](args);
     send(CALL, word, reply.then ? await reply : reply); // at once, if it is one
@@ -58,10 +53,8 @@ process.stdin.on("data", (data) => {
   unread.push(data);
   if ((length += data.length) < wanted) return; // pieces of a long frame are put together once
   let frames = Buffer.concat(unread);
-  while (frames.length >= (wanted = frames.length < 8 ? 8 : 8 + frames.readUInt32BE(4))) {
+  for (; frames.length >= (wanted = frames.length < 8 ? 8 : 8 + frames.readUInt32BE(4)); frames = frames.subarray(wanted))
     frame(frames.readUInt32BE(0), frames.subarray(8, wanted));
-    frames = frames.subarray(wanted);
-  }
   [unread, length] = [[frames], frames.length];
 });
 process.stdin.on("end", () => { if (length) throw new Error("truncated frame"); });

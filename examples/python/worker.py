@@ -1,7 +1,5 @@
 """A worker for evfork in Python's standard library. docs/protocol.md has the format."""
-import os
-import struct
-import sys
+import os, struct, sys
 
 CALL, ERROR, EXTENSION, HELLO = 0, 1, 14, 15  # kinds of frames; a call's answer is of kind 0, too
 frames = os.fdopen(os.dup(1), "wb")
