@@ -133,12 +133,15 @@ func (e *RemoteError) Is(target error) bool {
 	return errors.Is(e.sentinels, target)
 }
 
-// Error has the message and the kind, not the stack.
+// Error has the message, and the kind if that is not one of a handler's errors; not the stack.
 func (e *RemoteError) Error() string {
-	if e.Kind == KindPanic {
+	switch e.Kind {
+	case KindError, KindDeadline, KindCanceled, "":
+		return "rpc: handler failed: " + e.Message
+	case KindPanic:
 		return "rpc: handler panicked: " + e.Message
 	}
-	return "rpc: handler failed: " + e.Message
+	return "rpc: " + e.Kind + ": " + e.Message // a Mux's: no handler was called, or none has failed
 }
 
 // ProtocolError is what the other side did wrong on the wire.

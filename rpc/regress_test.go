@@ -645,3 +645,19 @@ func TestErrorOfAnIdleChildSpeaksOfNoCall(t *testing.T) {
 		t.Errorf("the call after that ended with %v", err)
 	}
 }
+
+// What a Mux had refused, of a call without types, was said to be a handler's failure.
+func TestTextOfARemoteErrorHasItsKind(t *testing.T) {
+	for kind, want := range map[string]string{
+		rpc.KindError:         "rpc: handler failed: why",
+		"":                    "rpc: handler failed: why",
+		rpc.KindPanic:         "rpc: handler panicked: why",
+		rpc.KindDeadline:      "rpc: handler failed: why",
+		rpc.KindUnknownMethod: "rpc: unknown method: why",
+		"another":             "rpc: another: why",
+	} {
+		if got := (&rpc.RemoteError{Message: "why", Kind: kind}).Error(); got != want {
+			t.Errorf("the error of kind %q reads %q, not %q", kind, got, want)
+		}
+	}
+}

@@ -149,3 +149,23 @@ func TestCallThatIsMadeAgainAtItsEndLetsTheLoopGoOn(t *testing.T) {
 		})
 	}
 }
+
+// A handler on a loop that had not asked to be told of the deadline could send parts behind it: Part returned nil for each.
+func TestPartIsRefusedBehindTheDeadline(t *testing.T) {
+	f := newFixture(t)
+	begun := false
+	for left := time.Millisecond; !begun; left *= 2 { // a call that comes late is not begun
+		deadline := rpc.Strings("deadline", string(bigEndian(0))+string(bigEndian(uint64(left))))
+		call := frame(metaKind|1, string(rpc.Strings(string(deadline))))
+		serveAsyncRaw(f, rpc.ServerConfig{}, strangersHello+call, func(_ rpc.Payload, done rpc.Done) {
+			begun = true
+			until, _ := done.Context().Deadline()
+			f.AfterFunc(time.Until(until), func() {
+				if err := done.PartBytes(nil); err != rpc.ErrDeadline {
+					t.Errorf("PartBytes returned %v", err)
+				}
+				must(t, done.Reply())
+			})
+		})
+	}
+}
