@@ -6,9 +6,9 @@ import "time"
 type CallOptions struct {
 	// Deadline is when the call ends with ErrDeadline, whatever the child does: by
 	// the machine's clock, or the loop's Config.Clock if that was given. On the Evfork wire it
-	// travels with the call, and the handler's ctx ends at it; but of a call that is made before the child's hello has
-	// come, as the first may be, the child is told only at the deadline, as with Cancel, of which a
-	// handler of ServeSync does not hear. The zero Time: none.
+	// travels with the call, and the handler's ctx ends at it. A call that GoWith makes before the child's hello has come is sent
+	// without: of that the child is told at the deadline, as with Cancel, and a handler of ServeSync that has begun it is not. The
+	// zero Time: none.
 	Deadline time.Time
 }
 

@@ -67,7 +67,7 @@ func (s *Stream) begin() {
 	if s.ctx.Done() != nil {
 		s.stop = context.AfterFunc(s.ctx, func() { s.giveUp(endOf(s.ctx)) })
 	}
-	if err := s.client.queue.waitReady(s.beginOnLoop, s); err != nil {
+	if err := s.client.queue.waitReady(s.beginOnLoop, s, false); err != nil {
 		s.stop()
 		s.finish(nil, err)
 	}
