@@ -16,7 +16,8 @@ var (
 	// its parent does not read, or takes no more calls; ServerConfig.OnDrain tells. Of a part: the
 	// other side grants no more; RoomReceiver and Done.OnRoom tell.
 	ErrFull = errors.New("rpc: no room for more now")
-	// ErrShutdown: the client has been told to shut down. In a child: the parent has closed its side.
+	// ErrShutdown: the client has been told to shut down, and its child is not gone; afterwards a *LostError says
+	// how that has ended. In a child: the parent has closed its side.
 	ErrShutdown = errors.New("rpc: client is shut down")
 	// ErrClosed: the loop has ended.
 	ErrClosed = reactor.ErrClosed

@@ -55,9 +55,6 @@ func (m *Mux) register(name string, e endpoint) {
 func (m *Mux) Sync() Handler {
 	var buf []byte
 	return func(ctx context.Context, request Payload) (Payload, error) {
-		if cap(buf) > bufferKept {
-			buf = nil
-		}
 		e, body, err := m.find(request)
 		if err != nil {
 			return nil, err
@@ -66,7 +63,9 @@ func (m *Mux) Sync() Handler {
 		if err != nil {
 			return nil, err
 		}
-		buf = reply
+		if cap(reply) <= bufferKept {
+			buf = reply
+		}
 		return reply, nil
 	}
 }

@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"weak"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/stringcodec"
 )
 
 // What the pipe held when Shutdown closed it was taken for unread for ever,
@@ -660,4 +663,32 @@ func TestTextOfARemoteErrorHasItsKind(t *testing.T) {
 			t.Errorf("the error of kind %q reads %q, not %q", kind, got, want)
 		}
 	}
+}
+
+// A worker under ServeSync kept the memory of a large reply until the next call, which there may not be.
+func TestSyncMuxDoesNotKeepALargeReply(t *testing.T) {
+	large := rpc.NewMethod[string, string]("large", stringcodec.Codec{})
+	mux := rpc.NewMux()
+	large.Handle(mux, func(_ context.Context, size string) (string, error) {
+		n, err := strconv.Atoi(size)
+		return strings.Repeat("x", n), err
+	})
+	handler := mux.Sync()
+	answer := func(size string) weak.Pointer[byte] {
+		request := rpc.Strings("large", string(rpc.Strings(size)))
+		reply, err := handler(t.Context(), request)
+		must(t, err)
+		return weak.Make(&reply[0])
+	}
+	kept := answer("100000")
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("a large reply is kept")
+	}
+	kept = answer("10")
+	runtime.GC()
+	if kept.Value() == nil {
+		t.Error("a small reply is not kept for the next")
+	}
+	runtime.KeepAlive(handler)
 }
