@@ -21,6 +21,7 @@ import (
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 	"github.com/evfork/evfork/rpc/codec/stringcodec"
+	"github.com/evfork/evfork/rpc/rpctest"
 )
 
 // What the pipe held when Shutdown closed it was taken for unread for ever,
@@ -691,4 +692,18 @@ func TestSyncMuxDoesNotKeepALargeReply(t *testing.T) {
 		t.Error("a small reply is not kept for the next")
 	}
 	runtime.KeepAlive(handler)
+}
+
+// The Handler of Mux.Sync may be given to ServeGoroutines by mistake, and calls had each other's replies.
+func TestSyncMuxIsNotForGoroutines(t *testing.T) {
+	f := newFixture(t)
+	mux := rpc.NewMux()
+	stringMirror.Handle(mux, func(_ context.Context, s string) (string, error) { return s, nil })
+	c := f.client(rpctest.Start(t, f.Loop, func(fds rpc.FDs) error { return rpc.ServeGoroutines(fds, mux.Sync(), 0) }), peer{}, rpc.Config{})
+	var failure error
+	must(t, stringMirror.Go(c, "mine", func(_ string, err error) { failure = err; c.Shutdown() }))
+	must(t, f.Run(t.Context()))
+	if failure == nil || !strings.Contains(failure.Error(), "Mux.Goroutines") {
+		t.Errorf("the call ended with %v", failure)
+	}
 }
