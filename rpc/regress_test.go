@@ -707,3 +707,28 @@ func TestSyncMuxIsNotForGoroutines(t *testing.T) {
 		t.Errorf("the call ended with %v", failure)
 	}
 }
+
+// A FanOut that began when its clients had ended, and the loop's Run had returned for want of anything else to do, waited for ever.
+func TestFanOutOfClientsThatHaveEndedEnds(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	c := f.connect(pipes("sync"), w.config(rpc.Config{}))
+	c.Shutdown()
+	must(t, f.Run(t.Context()))
+	if !w.ended() {
+		t.Fatal("the client has not ended")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	ended := make(chan error)
+	go func() {
+		fan := double.FanOut(ctx, []*rpc.Client{c, c}, new(source).jobs(-1), rpc.FanOutConfig{})
+		for r := range fan.Results() {
+			t.Errorf("a job has a result: %v", r.Err)
+		}
+		ended <- fan.Err()
+	}()
+	if err := <-ended; !errors.Is(err, rpc.ErrNoWorkers) || !isLost(err) {
+		t.Errorf("Err is %v", err)
+	}
+}
