@@ -261,3 +261,20 @@ func TestHandshakeThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
 		t.Errorf("it %v", k.cause)
 	}
 }
+
+// The error of a Start in a directory that does not exist, or is none, read as if it were about the program.
+func TestErrorOfAStartNamesTheDirectoryThatIsNone(t *testing.T) {
+	f := newFixture(t)
+	for _, dir := range []string{"/no/such/directory", "regress_test.go"} {
+		config := steps("wait")
+		config.Dir = dir
+		_, err := child.Start(f.Loop, config)
+		if errno, ok := errors.AsType[syscall.Errno](err); !ok || !strings.Contains(err.Error(), "chdir "+dir+": "+errno.Error()) {
+			t.Errorf("Start in %s returned %v", dir, err)
+		}
+	}
+	config := child.Config{Path: "/no/such/program", Dir: t.TempDir()}
+	if _, err := child.Start(f.Loop, config); err == nil || strings.Contains(err.Error(), "chdir") {
+		t.Errorf("Start of no program returned %v", err)
+	}
+}

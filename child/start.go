@@ -45,7 +45,7 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	pid, err := home.spawn(path, argv, files.attr(&config))
 	if err != nil {
 		files.closeOurEnds()
-		return nil, err
+		return nil, config.aboutDir(err)
 	}
 	p := &Process{home: home, loop: loop, config: config, pid: pid, started: time.Now(), toChild: files.toChild, fromChild: files.fromChild}
 	if err := p.watch(files); err != nil {
@@ -75,6 +75,17 @@ func program(c *Config) (path string, argv []string, err error) {
 		path, err = exec.LookPath(path)
 	} // else exec finds it, from Dir
 	return path, append([]string{c.Path}, c.Args...), err
+}
+
+// aboutDir says so if it is for Dir that nothing could be started: the kernel's error may as well be about the program.
+func (c *Config) aboutDir(err error) error {
+	if c.Dir == "" {
+		return err
+	}
+	if info, unknown := os.Stat(c.Dir); unknown == nil && info.IsDir() {
+		return err
+	}
+	return fmt.Errorf("chdir %s: %w", c.Dir, err)
 }
 
 // files are the descriptors of a child that is being started: ours, and those

@@ -2,12 +2,14 @@ package reactor_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -169,7 +171,7 @@ func TestUnknownProcessIsRefused(t *testing.T) {
 		w, err := loop.WatchProcess(cmd.Process.Pid, func() { t.Error("called") })
 		wantErr(t, err, unix.ESRCH)
 		var op *reactor.OpError
-		if !errors.As(err, &op) || w != nil {
+		if !errors.As(err, &op) || w != nil || !strings.Contains(err.Error(), fmt.Sprintf("watch process %d: ", cmd.Process.Pid)) {
 			t.Errorf("got %v and %v", w, err)
 		}
 	})

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -66,7 +67,7 @@ func (w *ProcessWatcher) Start() error {
 		l.exits = source
 	}
 	if err := l.exits.watch(w); err != nil {
-		return opError("watch process", -1, err)
+		return opError(fmt.Sprintf("watch process %d", w.pid), -1, err)
 	}
 	w.setActive(true)
 	if l.watched == nil {

@@ -18,7 +18,7 @@ type asyncParts struct {
 // view that is valid until the function returns; then its bytes are granted to the caller
 // again, unless PauseParts is in force.
 //
-// After the answer neither is called. Nor is end if the caller cancels the call or is gone, or
+// After the answer neither is called. Nor can end be relied on if the caller cancels the call or is gone, or
 // the deadline has passed: a handler that waits for it sets OnCancel, too, and answers there.
 // For a call without input end is called, after the handler.
 func (d Done) OnParts(part func(part Payload), end func()) {
@@ -222,8 +222,8 @@ func (a *asyncServer) partOfOpen(call *openCall, part Payload) error {
 	if err := a.refusesPart(len(part)); err != nil {
 		return err
 	}
-	if c := call.state; c != nil && c.why != nil {
-		return c.why // nobody takes it, and nobody grants more
+	if err := call.givenUp(); err != nil {
+		return err // nobody takes it, and nobody grants more
 	}
 	if a.full() {
 		return ErrFull

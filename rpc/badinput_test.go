@@ -135,7 +135,7 @@ var misbehaviours = []misbehaviour{
 	}, {
 		name:     "second hello",
 		script:   []string{write(hello + hello), wait},
-		says:     []string{"frame of unknown kind 15"},
+		says:     []string{"a second hello, a frame of kind 15"},
 		violates: true,
 		signal:   syscall.SIGKILL,
 	}, {

@@ -6,7 +6,9 @@ import "time"
 type CallOptions struct {
 	// Deadline is when the call ends with ErrDeadline, whatever the child does: by
 	// the machine's clock, or the loop's Config.Clock if that was given. On the Evfork wire it
-	// travels with the call, and the handler's ctx ends at it. The zero Time: none.
+	// travels with the call, and the handler's ctx ends at it. A call that GoWith makes before the child's hello has come is sent
+	// without: of that the child is told at the deadline, as with Cancel, and a handler of ServeSync that has begun it is not. The
+	// zero Time: none.
 	Deadline time.Time
 }
 

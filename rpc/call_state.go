@@ -19,6 +19,18 @@ type callState struct {
 	deadline time.Time
 }
 
+// givenUp is what OnCancel is told, if nobody waits for the answer to an open call any more. A deadline that nobody has asked to be
+// told of has no timer.
+func (s *openCall) givenUp() error {
+	switch {
+	case s.state != nil && s.state.why != nil:
+		return s.state.why
+	case isPast(s.deadline):
+		return ErrDeadline
+	}
+	return nil
+}
+
 // happened ends the ctx and calls back, once. Whoever waits for room is told, too: Part says why
 // there will be none.
 func (c *callState) happened(why error) {

@@ -7,7 +7,8 @@ import (
 )
 
 // A Client calls functions in a child. Its methods belong to the loop's
-// goroutine, except Call, CallBytes, CallStream and ShutdownWait, which are for all others.
+// goroutine, except Call, CallBytes, CallStream and ShutdownWait, which are for all others, and NewCaller, which is
+// goroutine-safe.
 type Client struct {
 	loop      *reactor.Loop
 	transport Transport
@@ -89,6 +90,9 @@ func (c *Client) greet() {
 	c.greeted = true
 	c.transport.Ready()
 }
+
+// awaitsHello reports whether the child's hello has not come, and may.
+func (c *Client) awaitsHello() bool { return !c.greeted && c.unable == nil }
 
 // InFlight is the number of calls that have been made and have not ended,
 // abandoned ones included. It does not say that the child lives: that of one that is

@@ -6,7 +6,7 @@ import "context"
 
 // Call calls the child's function with a STRING list of arguments and waits for
 // the reply, which is the caller's own. While the client is full it waits for
-// room. When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if
+// room, and, if ctx has a deadline, for the child's hello. When ctx ends it returns ErrDeadline or ErrCanceled, with ctx's cause if
 // that has one, and the call is abandoned: it counts as in flight until the child has answered
 // it. On the Evfork wire the child is told, as with Cancel, and ctx's deadline
 // travels with the call: a child that notices it first answers with a *RemoteError that
@@ -68,8 +68,11 @@ func (c *Client) begin(ctx context.Context, w *waiter) (done <-chan struct{}, er
 }
 
 // makeCall makes a goroutine's call. Its deadline is the goroutine's business, but
-// travels.
+// travels: so it waits for the hello of the child, which may else begin it without knowing of the deadline.
 func (c *Client) makeCall(w *waiter) (err error) {
+	if c.awaitsHello() && !w.patient && !w.deadline.IsZero() {
+		return ErrFull
+	}
 	if w.typed != nil && w.typed.handed {
 		return c.makeHanded(w.typed)
 	}

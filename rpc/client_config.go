@@ -28,7 +28,8 @@ type Config struct {
 	// OnDestroy is called, last: who replaces children does it in both.
 	OnDestroy func()
 
-	// MaxFrame limits a payload in either direction, in bytes. 0: 64 MiB.
+	// MaxFrame limits a payload in either direction, in bytes. What is said of a call with a deadline, or in parts, is in its
+	// payload: 50 bytes at most. 0: 64 MiB.
 	MaxFrame int
 	// MaxInFlight limits the calls without an end. 0: 65,536.
 	MaxInFlight int

@@ -65,6 +65,8 @@ func (c *Client) otherFrame(k kind, id uint32, payload Payload) error {
 		return c.creditCame(id, payload)
 	case kindExtension:
 		return nil
+	case kindHello:
+		return violation("a second hello, a frame of kind %d: has the child made two servers?", k)
 	}
 	return violation("frame of unknown kind %d", k)
 }

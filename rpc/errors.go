@@ -16,7 +16,8 @@ var (
 	// its parent does not read, or takes no more calls; ServerConfig.OnDrain tells. Of a part: the
 	// other side grants no more; RoomReceiver and Done.OnRoom tell.
 	ErrFull = errors.New("rpc: no room for more now")
-	// ErrShutdown: the client has been told to shut down. In a child: the parent has closed its side.
+	// ErrShutdown: the client has been told to shut down, and its child is not gone; afterwards a *LostError says
+	// how that has ended. In a child: the parent has closed its side.
 	ErrShutdown = errors.New("rpc: client is shut down")
 	// ErrClosed: the loop has ended.
 	ErrClosed = reactor.ErrClosed
@@ -133,12 +134,15 @@ func (e *RemoteError) Is(target error) bool {
 	return errors.Is(e.sentinels, target)
 }
 
-// Error has the message and the kind, not the stack.
+// Error has the message, and the kind if that is not one of a handler's errors; not the stack.
 func (e *RemoteError) Error() string {
-	if e.Kind == KindPanic {
+	switch e.Kind {
+	case KindError, KindDeadline, KindCanceled, "":
+		return "rpc: handler failed: " + e.Message
+	case KindPanic:
 		return "rpc: handler panicked: " + e.Message
 	}
-	return "rpc: handler failed: " + e.Message
+	return "rpc: " + e.Kind + ": " + e.Message // a Mux's: no handler was called, or none has failed
 }
 
 // ProtocolError is what the other side did wrong on the wire.

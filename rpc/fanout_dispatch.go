@@ -77,7 +77,12 @@ func (f *FanOut[Req, Resp]) dispatch() {
 		return
 	}
 	for f.queue.head != nil && f.ring != nil {
-		w, j := f.ring, f.queue.shift()
+		w := f.ring
+		if f.config.Timeout > 0 && w.client.awaitsHello() {
+			f.await(w) // as makeCall does
+			continue
+		}
+		j := f.queue.shift()
 		// Before the call: it may be on its way from then on.
 		j.worker = w
 		call, err := w.client.GoWith(j, f.options(w), j.request)
@@ -127,7 +132,7 @@ func (f *FanOut[Req, Resp]) options(w *fanWorker) CallOptions {
 func (f *FanOut[Req, Resp]) await(w *fanWorker) {
 	w.waiting = true
 	f.leaveRing(w)
-	if err := w.client.queue.waitReady(w.ready, nil); err != nil {
+	if err := w.client.queue.waitReady(w.ready, nil, f.config.Timeout > 0); err != nil {
 		f.lose(w, err)
 	}
 }

@@ -21,6 +21,9 @@ func (f *FanOut[Req, Resp]) Results() iter.Seq[Result[Req, Resp]] {
 			return
 		}
 		defer f.loop.Hold()()
+		if f.hasNobody() {
+			return
+		}
 		defer f.leave()
 		go f.feed()
 		for f.yieldResults(yield) {
@@ -41,6 +44,26 @@ func (f *FanOut[Req, Resp]) begin() bool {
 		return false
 	}
 	f.begun = true
+	return true
+}
+
+// hasNobody reports whether all clients had ended before. Then the loop may not be run any more, for want of anything else to do.
+func (f *FanOut[Req, Resp]) hasNobody() bool {
+	select {
+	case <-f.loop.Done():
+		return false // that is why
+	default:
+	}
+	var why error
+	for _, w := range f.team {
+		select {
+		case <-w.client.ended:
+			why = w.client.endErr
+		default:
+			return false
+		}
+	}
+	f.stop(fmt.Errorf("%w: %w", ErrNoWorkers, why))
 	return true
 }
 

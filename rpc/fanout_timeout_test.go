@@ -86,12 +86,15 @@ func TestFanOutTimeoutIsNeverEarly(t *testing.T) {
 	}})
 	fan := double.FanOut(t.Context(), []*rpc.Client{c}, func(yield func(job) bool) {
 		if yield(job{N: 0}) && yield(job{N: 1}) { // which waits for the end of the first
-			_, err := io.CopyN(io.Discard, file, int64(len(ourHello)))
+			_, err := io.CopyN(io.Discard, file, int64(len(clientHello)))
+			if err == nil {
+				_, err = file.WriteString(hello)
+			}
 			if err == nil {
 				_, err = io.ReadFull(file, make([]byte, 8))
 			}
 			if err == nil {
-				_, err = file.WriteString(hello + frame(0, "an event") + frame(1, "\x010"))
+				_, err = file.WriteString(frame(0, "an event") + frame(1, "\x010"))
 			}
 			if err != nil {
 				t.Error(err)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,12 +52,12 @@ func (m *Mux) register(name string, e endpoint) {
 }
 
 // Sync returns the Handler for one server's ServeSync, and only for that: it
-// encodes all replies into the same buffer. It does not allocate.
+// encodes all replies into the same buffer. Under ServeGoroutines all calls fail. It does not allocate.
 func (m *Mux) Sync() Handler {
 	var buf []byte
 	return func(ctx context.Context, request Payload) (Payload, error) {
-		if cap(buf) > bufferKept {
-			buf = nil
+		if _, ok := ctx.(*goroutineCall); ok {
+			return nil, errSyncMux
 		}
 		e, body, err := m.find(request)
 		if err != nil {
@@ -66,10 +67,15 @@ func (m *Mux) Sync() Handler {
 		if err != nil {
 			return nil, err
 		}
-		buf = reply
+		if cap(reply) <= bufferKept {
+			buf = reply
+		}
 		return reply, nil
 	}
 }
+
+// errSyncMux is for who gives ServeGoroutines the Handler of Sync, which compiles: now and then a call would have another's reply.
+var errSyncMux = errors.New("rpc: this handler is Mux.Sync's, for ServeSync; that for ServeGoroutines is Mux.Goroutines'")
 
 // Goroutines returns the Handler for ServeGoroutines. Each reply is allocated,
 // since nobody can say here when it has been sent.

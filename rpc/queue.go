@@ -56,14 +56,14 @@ func (c *Client) WaitReady(fn func()) error {
 	if c.unable != nil {
 		return c.unable
 	}
-	return c.queue.waitReady(fn, nil)
+	return c.queue.waitReady(fn, nil, false)
 }
 
 // waitReady is WaitReady also between a write error and the end of the client. If fn is a stream's, it
-// need not be called when that has ended.
-func (q *callQueue) waitReady(fn func(), stream *Stream) error {
+// need not be called when that has ended. If it is to make calls with deadlines, bounded, it waits for the hello as these do.
+func (q *callQueue) waitReady(fn func(), stream *Stream, bounded bool) error {
 	w := q.waiter()
-	w.fn, w.stream = fn, stream
+	w.fn, w.stream, w.bounded = fn, stream, bounded
 	if err := q.submit(w); err != nil {
 		w.fn, w.stream = nil, nil
 		q.recycle(w)
@@ -124,6 +124,9 @@ func (q *callQueue) serveWaiting() {
 	for c := q.client; !q.waiting.empty() && c.room(); {
 		w := q.waiting.shift()
 		switch {
+		case w.fn != nil && w.bounded && c.awaitsHello():
+			q.waiting.unshift(w)
+			return
 		case w.fn != nil:
 			fn := w.fn
 			w.fn, w.stream = nil, nil

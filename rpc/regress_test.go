@@ -6,18 +6,22 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"weak"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/stringcodec"
+	"github.com/evfork/evfork/rpc/rpctest"
 )
 
 // What the pipe held when Shutdown closed it was taken for unread for ever,
@@ -643,5 +647,88 @@ func TestErrorOfAnIdleChildSpeaksOfNoCall(t *testing.T) {
 	}
 	if err := c.Go(nil, "echo"); err == nil || !strings.HasPrefix(err.Error(), "rpc: call lost before it was started: ") {
 		t.Errorf("the call after that ended with %v", err)
+	}
+}
+
+// What a Mux had refused, of a call without types, was said to be a handler's failure.
+func TestTextOfARemoteErrorHasItsKind(t *testing.T) {
+	for kind, want := range map[string]string{
+		rpc.KindError:         "rpc: handler failed: why",
+		"":                    "rpc: handler failed: why",
+		rpc.KindPanic:         "rpc: handler panicked: why",
+		rpc.KindDeadline:      "rpc: handler failed: why",
+		rpc.KindUnknownMethod: "rpc: unknown method: why",
+		"another":             "rpc: another: why",
+	} {
+		if got := (&rpc.RemoteError{Message: "why", Kind: kind}).Error(); got != want {
+			t.Errorf("the error of kind %q reads %q, not %q", kind, got, want)
+		}
+	}
+}
+
+// A worker under ServeSync kept the memory of a large reply until the next call, which there may not be.
+func TestSyncMuxDoesNotKeepALargeReply(t *testing.T) {
+	large := rpc.NewMethod[string, string]("large", stringcodec.Codec{})
+	mux := rpc.NewMux()
+	large.Handle(mux, func(_ context.Context, size string) (string, error) {
+		n, err := strconv.Atoi(size)
+		return strings.Repeat("x", n), err
+	})
+	handler := mux.Sync()
+	answer := func(size string) weak.Pointer[byte] {
+		request := rpc.Strings("large", string(rpc.Strings(size)))
+		reply, err := handler(t.Context(), request)
+		must(t, err)
+		return weak.Make(&reply[0])
+	}
+	kept := answer("100000")
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("a large reply is kept")
+	}
+	kept = answer("10")
+	runtime.GC()
+	if kept.Value() == nil {
+		t.Error("a small reply is not kept for the next")
+	}
+	runtime.KeepAlive(handler)
+}
+
+// The Handler of Mux.Sync may be given to ServeGoroutines by mistake, and calls had each other's replies.
+func TestSyncMuxIsNotForGoroutines(t *testing.T) {
+	f := newFixture(t)
+	mux := rpc.NewMux()
+	stringMirror.Handle(mux, func(_ context.Context, s string) (string, error) { return s, nil })
+	c := f.client(rpctest.Start(t, f.Loop, func(fds rpc.FDs) error { return rpc.ServeGoroutines(fds, mux.Sync(), 0) }), peer{}, rpc.Config{})
+	var failure error
+	must(t, stringMirror.Go(c, "mine", func(_ string, err error) { failure = err; c.Shutdown() }))
+	must(t, f.Run(t.Context()))
+	if failure == nil || !strings.Contains(failure.Error(), "Mux.Goroutines") {
+		t.Errorf("the call ended with %v", failure)
+	}
+}
+
+// A FanOut that began when its clients had ended, and the loop's Run had returned for want of anything else to do, waited for ever.
+func TestFanOutOfClientsThatHaveEndedEnds(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	c := f.connect(pipes("sync"), w.config(rpc.Config{}))
+	c.Shutdown()
+	must(t, f.Run(t.Context()))
+	if !w.ended() {
+		t.Fatal("the client has not ended")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	ended := make(chan error)
+	go func() {
+		fan := double.FanOut(ctx, []*rpc.Client{c, c}, new(source).jobs(-1), rpc.FanOutConfig{})
+		for r := range fan.Results() {
+			t.Errorf("a job has a result: %v", r.Err)
+		}
+		ended <- fan.Err()
+	}()
+	if err := <-ended; !errors.Is(err, rpc.ErrNoWorkers) || !isLost(err) {
+		t.Errorf("Err is %v", err)
 	}
 }

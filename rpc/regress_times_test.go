@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/rpc"
+	"github.com/evfork/evfork/rpc/codec/cborcodec"
 	"github.com/evfork/evfork/rpc/rpctest"
 )
 
@@ -146,6 +149,84 @@ func TestCallThatIsMadeAgainAtItsEndLetsTheLoopGoOn(t *testing.T) {
 			}
 			over = true
 			f.until(other.ended)
+		})
+	}
+}
+
+// A handler on a loop that had not asked to be told of the deadline could send parts behind it: Part returned nil for each.
+func TestPartIsRefusedBehindTheDeadline(t *testing.T) {
+	f := newFixture(t)
+	begun := false
+	for left := time.Millisecond; !begun; left *= 2 { // a call that comes late is not begun
+		deadline := rpc.Strings("deadline", string(bigEndian(0))+string(bigEndian(uint64(left))))
+		call := frame(metaKind|1, string(rpc.Strings(string(deadline))))
+		serveAsyncRaw(f, rpc.ServerConfig{}, strangersHello+call, func(_ rpc.Payload, done rpc.Done) {
+			begun = true
+			until, _ := done.Context().Deadline()
+			f.AfterFunc(time.Until(until), func() {
+				if err := done.PartBytes(nil); err != rpc.ErrDeadline {
+					t.Errorf("PartBytes returned %v", err)
+				}
+				must(t, done.Reply())
+			})
+		})
+	}
+}
+
+// The deadline of a goroutine's call that was made before the child's hello had come did not travel: a handler that waited
+// for the end of its ctx waited for ever, or until the runtime ended the worker for want of anything else to do.
+func TestDeadlineOfTheFirstCallReachesTheHandler(t *testing.T) {
+	bounded := func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		_, ok := ctx.Deadline()
+		return rpc.Strings(strconv.FormatBool(ok)), nil
+	}
+	typed := rpc.NewMethod[int, bool]("bounded", cborcodec.Codec{}) // which is handed over
+	mux := rpc.NewMux()
+	typed.Handle(mux, func(ctx context.Context, _ int) (ok bool, _ error) {
+		_, ok = ctx.Deadline()
+		return ok, nil
+	})
+	untyped := func(reply rpc.Payload, err error) (bool, error) {
+		return string(reply) == string(rpc.Strings("true")), err
+	}
+	for _, c := range []struct {
+		name    string
+		handler rpc.Handler
+		call    func(ctx context.Context, c *rpc.Client) (bool, error)
+	}{
+		{"Call", bounded, func(ctx context.Context, c *rpc.Client) (bool, error) { return untyped(c.Call(ctx)) }},
+		{"Caller", bounded, func(ctx context.Context, c *rpc.Client) (bool, error) { return untyped(c.NewCaller().Call(ctx)) }},
+		{"typed", mux.Sync(), func(ctx context.Context, c *rpc.Client) (bool, error) { return typed.Call(ctx, c, 0) }},
+		{"FanOut", mux.Sync(), func(ctx context.Context, c *rpc.Client) (ok bool, err error) {
+			for r := range typed.FanOut(ctx, []*rpc.Client{c}, slices.Values([]int{0}), rpc.FanOutConfig{Timeout: guard}).Results() {
+				ok, err = r.Resp, r.Err
+			}
+			return ok, err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			ours, theirs := socketpair(t)
+			client := f.client(rpc.NewStreamTransport(f.Loop, ours, ours), peer{}, rpc.Config{})
+			ctx, cancel := context.WithTimeout(t.Context(), guard)
+			defer cancel()
+			var err error
+			ok, ended := false, false
+			go func() {
+				reply, failure := c.call(ctx, client)
+				_ = f.Post(func() { ok, err, ended = reply, failure, true })
+			}()
+			f.until(func() bool { return f.Stats().Posts > 0 }) // the loop knows of the call
+			f.servers.Go(func() {
+				defer unix.Close(theirs)
+				if err := rpc.ServeSync(sameFD(theirs), c.handler); err != nil {
+					t.Errorf("the server: %v", err)
+				}
+			})
+			f.until(func() bool { return ended })
+			if err != nil || !ok {
+				t.Errorf("the handler's ctx has a deadline: %v; %v", ok, err)
+			}
 		})
 	}
 }

@@ -67,7 +67,7 @@ func (s *Stream) begin() {
 	if s.ctx.Done() != nil {
 		s.stop = context.AfterFunc(s.ctx, func() { s.giveUp(endOf(s.ctx)) })
 	}
-	if err := s.client.queue.waitReady(s.beginOnLoop, s); err != nil {
+	if err := s.client.queue.waitReady(s.beginOnLoop, s, false); err != nil {
 		s.stop()
 		s.finish(nil, err)
 	}
@@ -217,9 +217,9 @@ func (s *Stream) Reply() (Payload, error) {
 // Send sends a part of the request; it is copied. It waits while the child grants no
 // more. That it returned nil does not mean that the child has taken the part.
 //
-// It returns ErrNoInput for a call without input and after CloseSend, ErrTooLarge for a part that is
-// longer than MaxFrame, or Config.MaxBuffered, ErrDone if the child has answered without waiting for
-// it, and what Reply returns if the call has failed.
+// It returns ErrTooLarge for a part that is longer than MaxFrame, or Config.MaxBuffered; what Reply returns if the call
+// has failed; ErrDone if the child has answered without waiting for the part; and, while the call goes on, ErrNoInput if it was made
+// without input and after CloseSend.
 func (s *Stream) Send(part []byte) error {
 	if !s.client.canEverSend(part) {
 		return ErrTooLarge

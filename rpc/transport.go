@@ -24,7 +24,8 @@ type Transport interface {
 }
 
 // FDs is the child's side of a connection: blocking descriptors to read calls
-// from and to write replies to. *child.Worker is one.
+// from and to write replies to. *child.Worker is one. ServeAsync has closed them when it returns, unless its loop
+// was closed before; the other servers leave that to the caller.
 type FDs interface {
 	FDs() (readFD, writeFD int)
 }

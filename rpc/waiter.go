@@ -30,6 +30,7 @@ type waiter struct {
 	deadline time.Time
 	small    [smallRequest]byte // what request begins with
 	stream   *Stream            // whose fn is; nil if it is another's
+	bounded  bool               // fn makes calls with deadlines
 }
 
 // init gives a waiter what it keeps.
