@@ -73,6 +73,28 @@ func TestWriteErrorEndsCongestion(t *testing.T) {
 	l.wantCalls("write error drain")
 }
 
+// TestClosedStreamIsNotCongested: it was for ever, with nothing queued and no OnDrain to come.
+func TestClosedStreamIsNotCongested(t *testing.T) {
+	for how, end := range map[string]func(*reactor.Stream){
+		"Close":  (*reactor.Stream).Close,
+		"Detach": func(s *reactor.Stream) { s.Detach() },
+	} {
+		t.Run(how, func(t *testing.T) {
+			config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 10_000} }
+			l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
+			l.fill(10_000)
+			r, w := l.stream.FDs()
+			ours := &fdtest.End{Read: r, Write: w}
+			if end(l.stream); how == "Detach" {
+				ours.Close()
+			}
+			if l.stream.Congested() {
+				t.Error("congested with nothing queued")
+			}
+		})
+	}
+}
+
 // TestPanicInOnCloseDoesNotKeepOthersFromTheirs: streams that were to be told in
 // the same iteration were forgotten.
 func TestPanicInOnCloseDoesNotKeepOthersFromTheirs(t *testing.T) {

@@ -121,7 +121,7 @@ func (s *Stream) Flush() {
 func (s *Stream) Buffered() int { return s.queue.len() }
 
 // Congested reports whether Buffered has reached HighWater, or was in the way of a write, and has
-// not yet come down to LowWater: whoever produces should wait for OnDrain.
+// not yet come down to LowWater: whoever produces should wait for OnDrain. A closed stream is not.
 func (s *Stream) Congested() bool { return s.high }
 
 // Accepted is how many bytes Write and Commit have taken, ever.

@@ -58,3 +58,10 @@ func sysUnread(fd int) int {
 	}
 	return n
 }
+
+// isPtyMaster reports whether fd is the master of a pseudo-terminal: only masters have a number to tell. Where the
+// others read 0, Linux says EIO when the last who had the terminal open has closed it.
+func isPtyMaster(fd int) bool {
+	_, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	return err == nil
+}
