@@ -566,3 +566,19 @@ func TestWritevOfMoreThanAnIntCountsIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestFlushAfterCloseWriteWritesAndHalfCloses: it did nothing.
+func TestFlushAfterCloseWriteWritesAndHalfCloses(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		l.write("hello")
+		l.stream.CloseWrite()
+		l.stream.Flush()
+		data, eof := l.peer.Available(t)
+		if string(data) != "hello" || !eof {
+			t.Errorf("the other side got %q, the EOF %v", data, eof)
+		}
+		l.peer.CloseWrite()
+		l.pollUntil(func() bool { return l.saw("close") })
+		l.wantCalls("eof close")
+	})
+}

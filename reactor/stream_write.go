@@ -111,9 +111,12 @@ func (s *Stream) wrote(n int) {
 }
 
 // Flush writes what is queued now instead of at the end of the iteration, as
-// far as the kernel takes it.
+// far as the kernel takes it. If that was all, and CloseWrite was called, it half-closes the stream.
 func (s *Stream) Flush() {
-	for s.write == sideOpen && !s.blocked && s.queue.len() > 0 && s.uncork() {
+	for !s.blocked && s.queue.len() > 0 && s.uncork() {
+	}
+	if s.write == sideFlushing && s.queue.len() == 0 {
+		s.written() // which makes no callback either
 	}
 }
 
