@@ -76,7 +76,8 @@ func (p *Process) StopWith(ladder Ladder) error {
 
 // OnExit has fn called once when the process has exited and been reaped, after
 // its last output was delivered; or when the loop has ended before, with a state that
-// is not Known.
+// is not Known. Of a process that is gone already fn is posted to the loop, and so, after
+// the loop's end, never called.
 func (p *Process) OnExit(fn func(ExitState)) {
 	if !p.ended {
 		p.onExit = append(p.onExit, fn)
@@ -87,7 +88,7 @@ func (p *Process) OnExit(fn func(ExitState)) {
 
 // OnEnd has fn called once when the process is gone and everything it wrote has
 // been delivered. cause is a *ExitError, or reactor.ErrClosed if the loop was
-// closed, or has failed. Part of rpc.Transport.
+// closed, or has failed. It is like OnExit otherwise. Part of rpc.Transport.
 func (p *Process) OnEnd(fn func(cause error)) {
 	if !p.ended {
 		p.onEnd = append(p.onEnd, fn)

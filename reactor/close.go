@@ -83,7 +83,7 @@ func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bo
 			limit = min(left, closeSlice)
 		}
 		start := l.clock()
-		if limit == 0 || l.iterate(limit) != nil {
+		if limit == 0 || l.iterate(limit, waiting) != nil {
 			return
 		}
 		left -= min(time.Duration(l.clock()-start), limit)

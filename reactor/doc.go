@@ -13,8 +13,8 @@
 //
 //  1. prepare hooks are called,
 //  2. bytes that were queued outside an iteration, or by 1, are written,
-//  3. the timeout is found: none while work is pending or an idle hook is active,
-//     else the first timer,
+//  3. the timeout is found: none while work is pending or an idle hook is active, or,
+//     except in Poll, if nothing is left that keeps Run running; else the first timer,
 //  4. the loop waits (see below),
 //  5. Now is read from the clock,
 //  6. what has happened becomes pending: watchers that were fed, timers that are

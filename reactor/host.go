@@ -148,8 +148,8 @@ func (l *Loop) rearmHosted() {
 	}
 }
 
-// armHosted sets the timers that are for the loops hosted in this one. It comes after the
-// prepare hooks, which may start timers of those loops, or stop them.
+// armHosted sets the timers that are for the loops hosted in this one. It comes after all that is called before the
+// wait, which may start timers of those loops, or stop them: prepare hooks, and OnWriteError.
 func (l *Loop) armHosted() {
 	for _, h := range l.hosted {
 		h.arm()

@@ -6,13 +6,17 @@ import (
 	"github.com/evfork/evfork/internal/poller"
 )
 
-// iterate is one iteration, as the package documentation numbers it.
-func (l *Loop) iterate(limit time.Duration) error {
+// iterate is one iteration, as the package documentation numbers it. It does not block if waiting says that nothing
+// is waited for any more; nil: it may always block.
+func (l *Loop) iterate(limit time.Duration, waiting func() bool) error {
 	l.stats.Iterations++
-	l.runPrepare()               // 1.
-	l.armHosted()                //    timers for what runs inside this loop
-	l.guarded((*Loop).flush)     // 2. what was queued outside an iteration
-	l.timers.trim()              //    and room that timers have left
+	l.runPrepare()           // 1.
+	l.guarded((*Loop).flush) // 2. what was queued outside an iteration
+	l.armHosted()            //    timers for what runs inside this loop
+	l.timers.trim()          //    and room that timers have left
+	if waiting != nil && !waiting() {
+		limit = 0 // what 1 or 2 has called, a hook or OnWriteError, has ended the last
+	}
 	events, err := l.wait(limit) // 3. 4.
 	if err != nil {
 		return err

@@ -1,10 +1,12 @@
 package reactor_test
 
 import (
+	"context"
 	"runtime"
 	"testing"
 	"time"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
 )
@@ -103,4 +105,64 @@ func TestCloseFromElsewhereWhileTheLoopFails(t *testing.T) {
 	must(t, err)
 	<-left
 	verify(t, loop)
+}
+
+// TestInnerTimerOfAWriteErrorBeforeTheWaitIsNotMissed: what a prepare hook writes is written when the
+// timer for the inner loop had been set, and OnWriteError's timer there was not waited for.
+func TestInnerTimerOfAWriteErrorBeforeTheWaitIsNotMissed(t *testing.T) {
+	h := newHosted(t)
+	release := h.inner.Hold()
+	settled := false
+	l := newLink(t, h.outer, fdtest.Transports()[0], func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnWriteError: func(error) { h.inner.AfterFunc(time.Millisecond, release) }}
+	})
+	must(t, l.stream.Pause()) // it must not keep the outer loop running
+	h.outer.OnPrepare(func() {
+		if settled {
+			settled = false
+			l.peer.CloseRead()
+			must(t, l.stream.Write([]byte("x")))
+		}
+	}).Unref()
+	h.outer.AfterFunc(time.Millisecond, func() { settled = true })
+	run(t, h.outer)
+	h.wantEnd(t, nil)
+}
+
+// TestRunReturnsWhenAPrepareHookStopsTheLastWatcher: whether anything was left was asked before the
+// hooks, and Run blocked for ever.
+func TestRunReturnsWhenAPrepareHookStopsTheLastWatcher(t *testing.T) {
+	loop := newLoop(t)
+	last := loop.AfterFunc(time.Hour, func() { t.Error("called") })
+	settled := false
+	loop.OnPrepare(func() {
+		if settled {
+			last.Stop()
+		}
+	}).Unref()
+	loop.AfterFunc(time.Millisecond, func() { settled = true })
+	run(t, loop)
+}
+
+// patientResident owes callbacks until somebody says otherwise.
+type patientResident struct {
+	resident
+	done bool
+}
+
+func (r *patientResident) Active() bool { return !r.done }
+
+// TestShutdownGoesOnWhenAPrepareHookEndsWhatItWaitsFor: likewise.
+func TestShutdownGoesOnWhenAPrepareHookEndsWhatItWaitsFor(t *testing.T) {
+	loop := newLoop(t)
+	r := &patientResident{}
+	_, err := loop.Resident(residentKey(1), func() reactor.Resident { return r })
+	must(t, err)
+	settled := false
+	loop.OnPrepare(func() { r.done = settled })
+	loop.AfterFunc(time.Millisecond, func() { settled = true })
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	must(t, loop.Shutdown(ctx))
+	r.wantCalls(t, "shutdown close release")
 }

@@ -73,6 +73,28 @@ func TestWriteErrorEndsCongestion(t *testing.T) {
 	l.wantCalls("write error drain")
 }
 
+// TestClosedStreamIsNotCongested: it was for ever, with nothing queued and no OnDrain to come.
+func TestClosedStreamIsNotCongested(t *testing.T) {
+	for how, end := range map[string]func(*reactor.Stream){
+		"Close":  (*reactor.Stream).Close,
+		"Detach": func(s *reactor.Stream) { s.Detach() },
+	} {
+		t.Run(how, func(t *testing.T) {
+			config := func(*link) reactor.StreamConfig { return reactor.StreamConfig{HighWater: 10_000} }
+			l := newLink(t, newLoop(t), fdtest.Transports()[0], config)
+			l.fill(10_000)
+			r, w := l.stream.FDs()
+			ours := &fdtest.End{Read: r, Write: w}
+			if end(l.stream); how == "Detach" {
+				ours.Close()
+			}
+			if l.stream.Congested() {
+				t.Error("congested with nothing queued")
+			}
+		})
+	}
+}
+
 // TestPanicInOnCloseDoesNotKeepOthersFromTheirs: streams that were to be told in
 // the same iteration were forgotten.
 func TestPanicInOnCloseDoesNotKeepOthersFromTheirs(t *testing.T) {
@@ -553,4 +575,20 @@ func TestWritevOfMoreThanAnIntCountsIsRefused(t *testing.T) {
 			t.Errorf("%d bytes were accepted", n)
 		}
 	}
+}
+
+// TestFlushAfterCloseWriteWritesAndHalfCloses: it did nothing.
+func TestFlushAfterCloseWriteWritesAndHalfCloses(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		l.write("hello")
+		l.stream.CloseWrite()
+		l.stream.Flush()
+		data, eof := l.peer.Available(t)
+		if string(data) != "hello" || !eof {
+			t.Errorf("the other side got %q, the EOF %v", data, eof)
+		}
+		l.peer.CloseWrite()
+		l.pollUntil(func() bool { return l.saw("close") })
+		l.wantCalls("eof close")
+	})
 }

@@ -63,3 +63,24 @@ func TestDeadlineAtTheEndOfTimeIsNotInThePast(t *testing.T) {
 	}
 	timer.Stop()
 }
+
+// TestNothingRemainsOfARepeatingTimerThatIsDue: when it was pending, Remaining told of the call after that.
+func TestNothingRemainsOfARepeatingTimerThatIsDue(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	var due, fed *reactor.Timer
+	loop.AfterFunc(time.Second, func() {
+		must(t, fed.Feed())
+		for _, timer := range []*reactor.Timer{due, fed} {
+			if left := timer.Remaining(); left != 0 || !timer.Pending() {
+				t.Errorf("%v remain, pending %v", left, timer.Pending())
+			}
+		}
+	})
+	due = loop.Every(time.Second, time.Second, func() {})
+	fed = loop.Every(time.Hour, time.Hour, func() {})
+	clock.now += time.Second
+	pollTimes(t, loop, 1)
+	if left := due.Remaining(); left != time.Second {
+		t.Errorf("%v remain after the call", left)
+	}
+}

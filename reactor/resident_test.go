@@ -20,6 +20,7 @@ type residentKey int
 type resident struct {
 	loop  *reactor.Loop
 	work  int
+	owed  bool
 	calls []string
 }
 
@@ -28,11 +29,13 @@ func (r *resident) Close()    { r.note("close") }
 func (r *resident) Release()  { r.note("release") }
 
 func (r *resident) Active() bool {
-	if r.work == 0 {
+	if r.work <= 0 {
 		return false
 	}
-	r.work--
-	r.loop.Post(func() {}) // the callback that is owed
+	if !r.owed {
+		r.owed = true
+		r.loop.Post(func() { r.work, r.owed = r.work-1, false })
+	}
 	return true
 }
 

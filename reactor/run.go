@@ -32,6 +32,7 @@ func (l *Loop) iterateUntil(ctx context.Context, cond func() bool, idle error) e
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, l.interrupt)()
 	}
+	waiting := l.alive
 	for {
 		switch {
 		case ctx.Err() != nil:
@@ -43,7 +44,7 @@ func (l *Loop) iterateUntil(ctx context.Context, cond func() bool, idle error) e
 		case !l.alive():
 			return idle
 		}
-		if err := l.iterate(forever); err != nil {
+		if err := l.iterate(forever, waiting); err != nil {
 			return err
 		}
 	}
@@ -52,7 +53,7 @@ func (l *Loop) iterateUntil(ctx context.Context, cond func() bool, idle error) e
 // Poll runs one iteration, waiting at most timeout for something to do: 0 does
 // not wait, a negative timeout waits as long as it takes.
 func (l *Loop) Poll(timeout time.Duration) error {
-	return l.within(func() error { return l.iterate(timeout) })
+	return l.within(func() error { return l.iterate(timeout, nil) })
 }
 
 // Stop makes Run return at the end of the current iteration; a Stop before Run

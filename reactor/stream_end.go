@@ -20,6 +20,7 @@ func (s *Stream) fail(err error) {
 	s.endRead()
 	s.endWrite(false)
 	s.queue.drop(&s.loop.chunks)
+	s.high = false // those whose sink it is are let go below
 	s.loop.streams.remove(s)
 	if s.extra != nil {
 		s.endExtra()

@@ -111,9 +111,12 @@ func (s *Stream) wrote(n int) {
 }
 
 // Flush writes what is queued now instead of at the end of the iteration, as
-// far as the kernel takes it.
+// far as the kernel takes it. If that was all, and CloseWrite was called, it half-closes the stream.
 func (s *Stream) Flush() {
-	for s.write == sideOpen && !s.blocked && s.queue.len() > 0 && s.uncork() {
+	for !s.blocked && s.queue.len() > 0 && s.uncork() {
+	}
+	if s.write == sideFlushing && s.queue.len() == 0 {
+		s.written() // which makes no callback either
 	}
 }
 
@@ -121,7 +124,7 @@ func (s *Stream) Flush() {
 func (s *Stream) Buffered() int { return s.queue.len() }
 
 // Congested reports whether Buffered has reached HighWater, or was in the way of a write, and has
-// not yet come down to LowWater: whoever produces should wait for OnDrain.
+// not yet come down to LowWater: whoever produces should wait for OnDrain. A closed stream is not.
 func (s *Stream) Congested() bool { return s.high }
 
 // Accepted is how many bytes Write and Commit have taken, ever.

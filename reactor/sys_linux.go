@@ -58,3 +58,10 @@ func sysUnread(fd int) int {
 	}
 	return int(n)
 }
+
+// isPtyMaster reports whether fd is the master of a pseudo-terminal: only masters have a number to tell. Where the
+// others read 0, Linux says EIO when the last who had the terminal open has closed it.
+func isPtyMaster(fd int) bool {
+	_, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
+	return err == nil
+}

@@ -96,7 +96,7 @@ func (t *Timer) Stop() {
 
 // Remaining is the time until the timer fires; zero if it is stopped or due.
 func (t *Timer) Remaining() time.Duration {
-	if t.index < 0 {
+	if t.index < 0 || t.pending != 0 { // a repeating one that is pending is in the heap for its next time
 		return 0
 	}
 	return time.Duration(max(t.loop.timers.entries[t.index].when-t.loop.clock(), 0))

@@ -108,7 +108,8 @@ func (w *world) changeTimer() {
 			m.timer.Ref()
 		}
 	}
-	if left := m.timer.Remaining(); m.waiting && left != max(m.due-w.clock.now, 0) || !m.waiting && left != 0 {
+	later := m.waiting && m.pending == notPending
+	if left := m.timer.Remaining(); later && left != max(m.due-w.clock.now, 0) || !later && left != 0 {
 		w.t.Errorf("%v remain at %v of a timer due at %v, waiting %v", left, w.clock.now, m.due, m.waiting)
 	}
 }

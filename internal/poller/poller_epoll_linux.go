@@ -167,10 +167,11 @@ func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
 	}
 	if timeout > 0 && !p.millis {
 		n, e := p.waitNanos(timeout)
-		if e != unix.ENOSYS && e != unix.EPERM {
+		if e == 0 || e == unix.EINTR {
 			return n, e
 		}
-		// Linux before 5.11, or a seccomp filter that has not heard of it.
+		// Linux before 5.11, or a seccomp filter that has not heard of it, whichever error its author has
+		// chosen. What else may be wrong, the older call will say as well.
 		p.millis = true
 	}
 	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(pollMillis(timeout)), 0, 0)

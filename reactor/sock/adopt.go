@@ -148,7 +148,10 @@ func connOf(s *reactor.Stream) (net.Conn, error) {
 	if s.Closed() || r < 0 || r != w {
 		return nil, reactor.ErrClosed // or it never was one socket
 	}
-	if s.Flush(); s.Buffered() > 0 {
+	switch s.Flush(); {
+	case s.Closed():
+		return nil, reactor.ErrClosed // its reading had ended, and its writing has with this
+	case s.Buffered() > 0:
 		return nil, ErrUnwritten
 	}
 	fd, err := unix.FcntlInt(uintptr(r), unix.F_DUPFD_CLOEXEC, 0)

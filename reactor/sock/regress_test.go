@@ -2,6 +2,7 @@ package sock_test
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -82,4 +83,39 @@ func TestWhatIsStoppedWhileTheLoopEndsIsNotCalledBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream of which CloseWrite had been called in the same iteration was detached without having been half-closed: whoever
+// then read the answer by the connection waited for one that waited for the EOF.
+func TestDetachAfterCloseWriteHasHalfClosed(t *testing.T) {
+	loop := newLoop(t)
+	a, b := connected(t, "tcp", "127.0.0.1:0")
+	s, err := sock.Adopt(loop, a, reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Write([]byte("the request")))
+	s.CloseWrite()
+	conn, _, err := sock.Detach(s)
+	must(t, err)
+	defer conn.Close()
+	if r := <-readAll(b); string(r.data) != "the request" || r.err != nil {
+		t.Errorf("the other side read %q, %v", r.data, r.err)
+	}
+}
+
+// Likewise of one that the half-close closes, which leaves nothing to detach.
+func TestDetachAfterCloseWriteOfWhatHasBeenRead(t *testing.T) {
+	loop := newLoop(t)
+	a, b := connected(t, "tcp", "127.0.0.1:0")
+	ended, closed := false, false
+	s, err := sock.Adopt(loop, a, reactor.StreamConfig{
+		OnEOF:   func() { ended = true },
+		OnClose: func(error) { closed = true },
+	})
+	must(t, err)
+	must(t, b.(*net.TCPConn).CloseWrite())
+	pollUntil(t, loop, func() bool { return ended })
+	s.CloseWrite()
+	_, _, err = sock.Detach(s)
+	wantErr(t, err, reactor.ErrClosed)
+	pollUntil(t, loop, func() bool { return closed })
 }

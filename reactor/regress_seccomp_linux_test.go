@@ -1,8 +1,10 @@
 package reactor_test
 
 import (
+	"context"
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +21,7 @@ func TestProcessIsWatchedHoweverAFilterRefusesPidfds(t *testing.T) {
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // it ends with its thread, which the filter is for
-		err := refusePidfds(unix.EACCES)
+		err := refuse(unix.SYS_PIDFD_OPEN, unix.EACCES)
 		if err == nil {
 			_, err = loop.WatchProcess(cat.Process.Pid, func() { exited = true })
 		}
@@ -34,11 +36,31 @@ func TestProcessIsWatchedHoweverAFilterRefusesPidfds(t *testing.T) {
 	must(t, cat.Wait())
 }
 
-// refusePidfds has the calling thread get an error from pidfd_open.
-func refusePidfds(errno unix.Errno) error {
+// Likewise epoll_pwait2, which Linux has since 5.11: the first wait for a timer failed, and with it Run.
+func TestTimersFireHoweverAFilterRefusesEpollPwait2(t *testing.T) {
+	loop := newLoopWith(t, reactor.Config{Backend: "epoll"})
+	fired := false
+	loop.AfterFunc(time.Millisecond, func() { fired = true })
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := refuse(unix.SYS_EPOLL_PWAIT2, unix.EACCES)
+		if err == nil {
+			err = loop.Run(context.Background())
+		}
+		result <- err
+	}()
+	must(t, <-result)
+	if !fired {
+		t.Error("the timer did not fire")
+	}
+}
+
+// refuse has the calling thread get an error from a system call.
+func refuse(call uint32, errno unix.Errno) error {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the system call
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_PIDFD_OPEN, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}

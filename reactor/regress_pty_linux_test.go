@@ -1,0 +1,33 @@
+package reactor_test
+
+import (
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/internal/fdtest"
+)
+
+// TestEndOfAPseudoTerminalIsAnEOF: the EIO by which Linux tells of it closed the stream with an
+// error, and without OnEOF.
+func TestEndOfAPseudoTerminalIsAnEOF(t *testing.T) {
+	open := func(t testing.TB) (ours, theirs *fdtest.End) {
+		master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		must(t, err)
+		must(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
+		number, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
+		must(t, err)
+		terminal, err := unix.Open(fmt.Sprintf("/dev/pts/%d", number), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		must(t, err)
+		return &fdtest.End{Read: master, Write: master}, &fdtest.End{Read: -1, Write: terminal}
+	}
+	l := newLink(t, newLoop(t), fdtest.Transport{Name: "a pseudo-terminal", Open: open}, nil)
+	l.peer.Send(t, []byte("the end"))
+	l.peer.Close()
+	l.pollUntil(func() bool { return l.saw("close") })
+	wantBytes(t, l.data, []byte("the end"))
+	if !l.saw("eof") || l.closeErr != nil {
+		t.Errorf("calls %q, closed with %v", l.calls, l.closeErr)
+	}
+}
