@@ -37,6 +37,8 @@ type Client struct {
 	stopping bool          // and nothing is in flight any more
 	broken   bool          // the child violated the protocol and is being put down
 	unable   error         // why no more calls can be made; nil while they can
+	writeErr error         // what writing has failed with: the child was going
+	failed   error         // what the stream has failed with otherwise
 	endErr   error         // it is gone
 	result   error         // what ShutdownWait returns
 	ended    chan struct{} // closed when result is final
