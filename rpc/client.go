@@ -45,7 +45,7 @@ type Client struct {
 }
 
 // NewClient opens the transport. The error is the transport's, and no callback
-// follows it.
+// follows it. Nor is the child stopped: whoever gives up stops it.
 func NewClient(transport Transport, config Config) (*Client, error) {
 	config = config.withDefaults()
 	c := &Client{
