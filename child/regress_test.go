@@ -261,3 +261,16 @@ func TestHandshakeThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
 		t.Errorf("it %v", k.cause)
 	}
 }
+
+// Start panicked in a program that leaves in os.Args what it has not parsed (os.Args = flag.Args()), if that was nothing.
+func TestProgramMayHaveTakenAllOfItsArguments(t *testing.T) {
+	f := newFixture(t)
+	args := os.Args
+	defer func() { os.Args = args }()
+	os.Args = nil
+	k := f.start(steps("say:hello"))
+	f.until(k.ended)
+	if k.data != "hello" || !k.state.Success() {
+		t.Errorf("it said %q and %v", k.data, k.state)
+	}
+}

@@ -69,7 +69,11 @@ func program(c *Config) (path string, argv []string, err error) {
 			return "", nil, err
 		}
 		path, err = self()
-		return path, append([]string{os.Args[0]}, c.Args...), err
+		argv0 := path
+		if len(os.Args) > 0 { // programs leave there what they have not parsed
+			argv0 = os.Args[0]
+		}
+		return path, append([]string{argv0}, c.Args...), err
 	}
 	if path = c.Path; !strings.Contains(path, "/") {
 		path, err = exec.LookPath(path)
