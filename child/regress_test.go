@@ -274,3 +274,21 @@ func TestProgramMayHaveTakenAllOfItsArguments(t *testing.T) {
 		t.Errorf("it said %q and %v", k.data, k.state)
 	}
 }
+
+// The lines that a Reader held when its child exited, because the stream was paused, were lost.
+func TestLinesOfAPausedStreamComeBeforeTheEnd(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(shell("echo a; echo b; echo c"))
+	s, err := k.Open(reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Reader().Each(reactor.Line(0), func(line []byte) {
+		k.data += string(line)
+		must(t, s.Pause()) // until there is room for more
+	}))
+	seen := ""
+	k.OnExit(func(child.ExitState) { seen = k.data })
+	f.until(k.ended)
+	if seen != "abc" {
+		t.Errorf("%q had come", seen)
+	}
+}
