@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -290,5 +291,20 @@ func TestLinesOfAPausedStreamComeBeforeTheEnd(t *testing.T) {
 	f.until(k.ended)
 	if seen != "abc" {
 		t.Errorf("%q had come", seen)
+	}
+}
+
+// What was missing had to be guessed: a folder, or what a worker is started by.
+func TestErrorOfStartNamesWhatIsMissing(t *testing.T) {
+	f := newFixture(t)
+	missing := filepath.Join(t.TempDir(), "missing")
+	config := steps()
+	config.Dir = missing
+	if _, err := child.Start(f.Loop, config); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), missing) {
+		t.Errorf("without its folder: %v", err)
+	}
+	config = steps(strings.Repeat("x", 8<<20)) // more than any system takes
+	if _, err := child.Start(f.Loop, config); !errors.Is(err, syscall.E2BIG) || !strings.Contains(err.Error(), "spawn /") {
+		t.Errorf("with too much for the program: %v", err)
 	}
 }

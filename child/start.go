@@ -45,7 +45,7 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	pid, err := home.spawn(path, argv, files.attr(&config))
 	if err != nil {
 		files.closeOurEnds()
-		return nil, err
+		return nil, notSpawned(path, config.Dir, err)
 	}
 	p := &Process{home: home, loop: loop, config: config, pid: pid, started: time.Now(), toChild: files.toChild, fromChild: files.fromChild}
 	if err := p.watch(files); err != nil {
@@ -55,6 +55,17 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	}
 	home.processes[p] = struct{}{}
 	return p, nil
+}
+
+// notSpawned names what is missing, which the system does not: the folder or the program, of which a worker's is not
+// what it was started by.
+func notSpawned(path, dir string, err error) error {
+	if dir != "" {
+		if _, missing := os.Stat(dir); missing != nil {
+			return missing
+		}
+	}
+	return fmt.Errorf("spawn %s: %w", path, err)
 }
 
 // program finds what to execute, and checks the configuration.
