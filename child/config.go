@@ -60,7 +60,9 @@ type Config struct {
 	StderrTail int
 
 	// DeathSignal is sent to the child by the kernel when this process dies,
-	// however it dies (Linux, FreeBSD). 0: SIGKILL for a Worker, none for a Path.
+	// however it dies (Linux, FreeBSD). 0: SIGKILL for a Worker, none for a Path. Linux forgets it when a
+	// set-user-ID program or one whose file has capabilities is executed, this one included, and when
+	// the child changes its user or group: then only the EOF tells the child.
 	DeathSignal syscall.Signal
 	// SharedGroup leaves the child in this process's group, where Ctrl-C reaches
 	// it, instead of giving it its own. Then only the child itself is signalled.

@@ -192,6 +192,7 @@ func (p *Process) end(loopEnded error) {
 
 func (p *Process) closeFiles() {
 	if p.protocol != nil {
+		p.protocol.CloseAfterFlush(0) // an EOF for whom it is piped to, and an end of reading for who is piped to it
 		p.protocol.Close()
 	}
 	closeAll(p.toChild, p.fromChild)

@@ -38,7 +38,7 @@ type Error struct {
 	Err  error
 }
 
-// Error is like `child: start "resize": no such file or directory`, with the pid
+// Error is like `child: start "resize": spawn /proc/self/exe: no such file or directory`, with the pid
 // once there is one.
 func (e *Error) Error() string {
 	if e.PID == 0 {

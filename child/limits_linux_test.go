@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,10 +92,16 @@ func TestPipeSizeIsTheKernels(t *testing.T) {
 
 func TestPipeSizeThatTheKernelRefusesIsAnError(t *testing.T) {
 	f := newFixture(t)
-	config := steps("wait")
-	config.PipeSize = math.MaxInt32
-	if _, err := child.Start(f.Loop, config); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EPERM) {
-		t.Errorf("Start returned %v", err)
+	sizes := []int{math.MaxInt32}
+	if bits := 32; strconv.IntSize > bits {
+		sizes = append(sizes, 1<<bits) // which became 4096
+	}
+	for _, size := range sizes {
+		config := steps("wait")
+		config.PipeSize = size
+		if _, err := child.Start(f.Loop, config); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EPERM) {
+			t.Errorf("with %d Start returned %v", size, err)
+		}
 	}
 }
 

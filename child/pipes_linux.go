@@ -1,6 +1,8 @@
 package child
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -11,7 +13,8 @@ func newPipe(size int) (r, w int, err error) {
 		return -1, -1, err
 	}
 	if size > 0 {
-		if _, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, size); err != nil {
+		// The kernel would look at the lower 32 bits only.
+		if _, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, min(size, math.MaxInt32)); err != nil {
 			unix.Close(fds[0])
 			unix.Close(fds[1])
 			return -1, -1, err

@@ -87,7 +87,7 @@ func (p *Process) OnExit(fn func(ExitState)) {
 }
 
 // OnEnd has fn called once when the process is gone and everything it wrote has
-// been delivered. cause is a *ExitError, or reactor.ErrClosed if the loop was
+// been delivered, except what a Reader has not been asked for. cause is a *ExitError, or reactor.ErrClosed if the loop was
 // closed, or has failed. It is like OnExit otherwise. Part of rpc.Transport.
 func (p *Process) OnEnd(fn func(cause error)) {
 	if !p.ended {

@@ -278,3 +278,43 @@ func TestErrorOfAStartNamesTheDirectoryThatIsNone(t *testing.T) {
 		t.Errorf("Start of no program returned %v", err)
 	}
 }
+
+// Start panicked in a program that leaves in os.Args what it has not parsed (os.Args = flag.Args()), if that was nothing.
+func TestProgramMayHaveTakenAllOfItsArguments(t *testing.T) {
+	f := newFixture(t)
+	args := os.Args
+	defer func() { os.Args = args }()
+	os.Args = nil
+	k := f.start(steps("say:hello"))
+	f.until(k.ended)
+	if k.data != "hello" || !k.state.Success() {
+		t.Errorf("it said %q and %v", k.data, k.state)
+	}
+}
+
+// The lines that a Reader held when its child exited, because the stream was paused, were lost.
+func TestLinesOfAPausedStreamComeBeforeTheEnd(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(shell("echo a; echo b; echo c"))
+	s, err := k.Open(reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Reader().Each(reactor.Line(0), func(line []byte) {
+		k.data += string(line)
+		must(t, s.Pause()) // until there is room for more
+	}))
+	seen := ""
+	k.OnExit(func(child.ExitState) { seen = k.data })
+	f.until(k.ended)
+	if seen != "abc" {
+		t.Errorf("%q had come", seen)
+	}
+}
+
+// What a worker is started by had to be guessed.
+func TestErrorOfAStartNamesTheProgram(t *testing.T) {
+	f := newFixture(t)
+	config := steps(strings.Repeat("x", 8<<20)) // more than any system takes
+	if _, err := child.Start(f.Loop, config); !errors.Is(err, syscall.E2BIG) || !strings.Contains(err.Error(), "spawn /") {
+		t.Errorf("with too much for the program: %v", err)
+	}
+}

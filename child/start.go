@@ -45,7 +45,7 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	pid, err := home.spawn(path, argv, files.attr(&config))
 	if err != nil {
 		files.closeOurEnds()
-		return nil, config.aboutDir(err)
+		return nil, notSpawned(path, config.Dir, err)
 	}
 	p := &Process{home: home, loop: loop, config: config, pid: pid, started: time.Now(), toChild: files.toChild, fromChild: files.fromChild}
 	if err := p.watch(files); err != nil {
@@ -55,6 +55,17 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	}
 	home.processes[p] = struct{}{}
 	return p, nil
+}
+
+// notSpawned names what could not be started, or the directory if that is none: the kernel's error may be about either, and a worker's
+// name is not that of its program.
+func notSpawned(path, dir string, err error) error {
+	if dir != "" {
+		if info, unknown := os.Stat(dir); unknown != nil || !info.IsDir() {
+			return fmt.Errorf("chdir %s: %w", dir, err)
+		}
+	}
+	return fmt.Errorf("spawn %s: %w", path, err)
 }
 
 // program finds what to execute, and checks the configuration.
@@ -69,23 +80,16 @@ func program(c *Config) (path string, argv []string, err error) {
 			return "", nil, err
 		}
 		path, err = self()
-		return path, append([]string{os.Args[0]}, c.Args...), err
+		argv0 := path
+		if len(os.Args) > 0 { // programs leave there what they have not parsed
+			argv0 = os.Args[0]
+		}
+		return path, append([]string{argv0}, c.Args...), err
 	}
 	if path = c.Path; !strings.Contains(path, "/") {
 		path, err = exec.LookPath(path)
 	} // else exec finds it, from Dir
 	return path, append([]string{c.Path}, c.Args...), err
-}
-
-// aboutDir says so if it is for Dir that nothing could be started: the kernel's error may as well be about the program.
-func (c *Config) aboutDir(err error) error {
-	if c.Dir == "" {
-		return err
-	}
-	if info, unknown := os.Stat(c.Dir); unknown == nil && info.IsDir() {
-		return err
-	}
-	return fmt.Errorf("chdir %s: %w", c.Dir, err)
 }
 
 // files are the descriptors of a child that is being started: ours, and those

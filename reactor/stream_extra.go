@@ -12,6 +12,7 @@ type streamExtra struct {
 	times     streamTimes
 	reader    *Reader
 	pump      bool // the reader may go on with what it holds
+	draining  bool // inside Drain: the reader delivers, paused or not
 	eofOwed   bool // the EOF has been read, but not all units before it are delivered
 	lingering bool // CloseAfterFlush
 
@@ -70,7 +71,14 @@ func (s *Stream) runExtra() {
 	}
 	pump := x.pump
 	x.pump = false
-	if pump && !x.forwards && (s.read == sideOpen || x.eofOwed) {
+	if pump {
+		s.goOnReading()
+	}
+}
+
+// goOnReading has the reader deliver what it holds and may deliver.
+func (s *Stream) goOnReading() {
+	if x := s.extra; !x.forwards && (s.read == sideOpen || x.eofOwed) {
 		s.feed(nil)
 	}
 }

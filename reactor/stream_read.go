@@ -16,13 +16,22 @@ const readsPerEvent = 2
 const drainMost = 1 << 20
 
 // Drain reads what the kernel has now, up to EAGAIN or the EOF, calling OnData
-// and OnEOF from inside this call, whether the stream is paused or not. It is for
+// and OnEOF, or the functions of a Reader, from inside this call, whether the stream is paused or not. It is for
 // taking the last bytes of a process that has exited, whose grandchildren may
 // hold the pipe open for ever, and go on writing: what is written to it after
 // the call need not be read.
 func (s *Stream) Drain() { s.loop.nested(s, (*Stream).drain) }
 
 func (s *Stream) drain() {
+	if x := s.extra; x != nil && x.reader != nil && !x.draining {
+		x.draining = true
+		defer func() {
+			x.draining = false
+			s.holdReader()
+		}()
+		s.holdReader()
+		s.goOnReading() // with the units that were held
+	}
 	left := drainMost
 	if s.read == sideOpen {
 		left += sysUnread(s.reader.fd)

@@ -6,7 +6,7 @@ import "io"
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
 // called by the stream. While nothing is asked for, the stream does not read,
 // which also means that an EOF is not noticed. While the stream is paused no unit
-// is delivered, nor the EOF, though some may have been read.
+// is delivered, nor the EOF, though some may have been read, except by Drain.
 //
 // The stream is closed, with that error, when a unit is too long or malformed and
 // when the EOF comes in the middle of one (a *PartialError); OnEOF is called when
@@ -110,7 +110,7 @@ func (s *Stream) holdReader() {
 	if r == nil {
 		return
 	}
-	held := s.pauses&^pauseUnwanted != 0
+	held := s.pauses&^pauseUnwanted != 0 && !s.extra.draining
 	if r.held && !held && !r.busy {
 		s.pumpReader()
 	}

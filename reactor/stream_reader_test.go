@@ -90,8 +90,8 @@ func TestPausedStreamDeliversNoUnitThatItHasRead(t *testing.T) {
 	})
 }
 
-// TestDrainedEOFComesBehindTheUnitsThatAreHeld: Drain reads a paused stream.
-func TestDrainedEOFComesBehindTheUnitsThatAreHeld(t *testing.T) {
+// TestDrainDeliversTheUnitsThatAreHeld: Drain reads a paused stream.
+func TestDrainDeliversTheUnitsThatAreHeld(t *testing.T) {
 	onLinks(t, nil, func(t *testing.T, l *link) {
 		var got []string
 		l.lines(&got)
@@ -99,16 +99,36 @@ func TestDrainedEOFComesBehindTheUnitsThatAreHeld(t *testing.T) {
 		l.peer.Send(t, []byte("one\ntwo\n"))
 		l.peer.CloseWrite()
 		l.stream.CloseWrite()
+		pollTimes(t, l.loop, 3)
+		wantStrings(t, got)
 		for range 3 {
 			l.stream.Drain()
 		}
-		pollTimes(t, l.loop, 3)
-		wantStrings(t, got)
-		l.wantCalls("")
-		must(t, l.stream.Resume())
-		l.pollUntil(func() bool { return l.closed > 0 })
 		wantStrings(t, got, "one", "two")
+		l.pollUntil(func() bool { return l.closed > 0 })
 		l.wantCalls("eof close")
+	})
+}
+
+// Also those that had been read before; and the stream is paused again afterwards.
+func TestDrainDeliversUnitsThatWereReadAndThenHeld(t *testing.T) {
+	onLinks(t, nil, func(t *testing.T, l *link) {
+		var got []string
+		must(t, l.stream.Reader().Each(reactor.Line(0), func(line []byte) {
+			got = append(got, string(line))
+			must(t, l.stream.Pause())
+		}))
+		l.peer.Send(t, []byte("one\ntwo\nthree\n"))
+		l.pollUntil(func() bool { return len(got) > 0 })
+		pollTimes(t, l.loop, 3)
+		wantStrings(t, got, "one")
+		l.stream.Drain()
+		wantStrings(t, got, "one", "two", "three")
+		l.peer.Send(t, []byte("four\n"))
+		pollTimes(t, l.loop, 3)
+		wantStrings(t, got, "one", "two", "three")
+		must(t, l.stream.Resume())
+		l.pollUntil(func() bool { return len(got) > 3 })
 	})
 }
 

@@ -38,13 +38,15 @@ type Client struct {
 	stopping bool          // and nothing is in flight any more
 	broken   bool          // the child violated the protocol and is being put down
 	unable   error         // why no more calls can be made; nil while they can
+	writeErr error         // what writing has failed with: the child was going
+	failed   error         // what the stream has failed with otherwise
 	endErr   error         // it is gone
 	result   error         // what ShutdownWait returns
 	ended    chan struct{} // closed when result is final
 }
 
 // NewClient opens the transport. The error is the transport's, or ErrTooLarge if our
-// own hello is longer than Config.MaxBuffered, and no callback follows it.
+// own hello is longer than Config.MaxBuffered, and no callback follows it. Nor is the child stopped: whoever gives up stops it.
 func NewClient(transport Transport, config Config) (*Client, error) {
 	config = config.withDefaults()
 	c := &Client{

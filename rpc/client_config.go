@@ -21,7 +21,8 @@ type Config struct {
 	MaxUpcalls int
 	// OnError is called if the child ends otherwise than in an orderly way, or
 	// with calls lost, after these have ended: until then, in their callbacks, Go returns
-	// the error of the child already, and InFlight is low. The error is a *LostError.
+	// the error of the child already, and InFlight is low. The error is a *LostError. An end after the
+	// connection has failed here, as by a callback's panic that the loop survives, is not orderly before Shutdown.
 	OnError func(err error)
 	// OnDestroy is called when every call has been answered and the child is
 	// gone, also if it has exited with code 0 before Shutdown. Exactly one of OnError and

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/evfork/evfork/internal/callback"
@@ -48,12 +49,16 @@ func (c *Client) end(cause error) {
 	if truncated {
 		cause = fmt.Errorf("%w; its output ended in the middle of a frame, after %d bytes", cause, n)
 	}
+	failed := c.failed != nil && !errors.Is(cause, c.failed)
+	if failed { // the child saw an EOF, and may have exited as if that were all
+		cause = fmt.Errorf("%w; its connection had failed here: %w", cause, c.failed)
+	}
 	c.stopTimer()
 	consumed := c.stream.Accepted() - uint64(c.stream.Unread())
 	lost := c.calls.drain()
 	c.endErr = &LostError{Cause: cause}
 	c.unable = c.endErr // a better reason than any before
-	if len(lost) > 0 || !c.closing && (truncated || !isClean(cause)) {
+	if len(lost) > 0 || !c.closing && (truncated || failed || !isClean(cause)) {
 		started := len(lost) > 0 && lost[0].end <= consumed // they are in the order of their ends
 		c.result = &LostError{Cause: cause, Started: started, idle: len(lost) == 0}
 	}

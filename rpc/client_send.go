@@ -135,6 +135,7 @@ func (c *Client) onDrain() {
 // onWriteError means that the child is going. Calls that wait for room learn from
 // its end why.
 func (c *Client) onWriteError(err error) {
+	c.writeErr = err
 	if c.unable == nil {
 		c.unable = &LostError{Cause: err}
 	}
@@ -142,6 +143,9 @@ func (c *Client) onWriteError(err error) {
 
 // onClose means the same, of a stream that has failed, or whose child was stopped and has closed its output.
 func (c *Client) onClose(err error) {
+	if err != c.writeErr && err != reactor.ErrClosed {
+		c.failed = err
+	}
 	if c.unable == nil && err != reactor.ErrClosed {
 		c.unable = &LostError{Cause: cmp.Or(err, errStopping)}
 	}

@@ -213,3 +213,30 @@ func TestShutdownGoesOnAlthoughAFunctionOfWaitReadyPanics(t *testing.T) {
 		t.Errorf("panics %v; OnDestroy %d times, OnError: %v", *heard, w.destroyed, w.err)
 	}
 }
+
+// A child that exits at the EOF which it sees when a callback of its connection has panicked was all that was told: calls
+// whose replies were not read for that were lost to a child that had exited with code 0, and if there were none, the end was an
+// orderly one.
+func TestEndOfAConnectionThatAPanicHasClosedIsNoOrderlyOne(t *testing.T) {
+	for others := range 2 {
+		f, panics := newSurvivor(t)
+		var w watched
+		c := f.connect(pipes("sync"), w.config(rpc.Config{}))
+		f.works(c)
+		must(t, c.Go(func(rpc.Payload, error) { panic("in a callback") }, "echo", "a"))
+		var lost []*result
+		for range others {
+			lost = append(lost, f.begin(c, "echo", "b"))
+		}
+		f.until(w.ended)
+		var cause *reactor.Panic
+		if *panics != 1 || w.destroyed != 0 || !errors.As(w.err, &cause) {
+			t.Errorf("with %d others and %d panics the client has ended with %v", others, *panics, w.err)
+		}
+		for _, r := range lost {
+			if !errors.As(r.err, &cause) {
+				t.Errorf("a call has ended with %v", r.err)
+			}
+		}
+	}
+}

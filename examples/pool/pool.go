@@ -130,7 +130,9 @@ func (s *slot) start() {
 	proc, err := child.Start(s.pool.loop, child.Config{Worker: "worker"})
 	if err == nil {
 		config := rpc.Config{MaxInFlight: perChild, AbandonTimeout: abandon, OnError: func(error) { s.restart() }, OnDestroy: s.restart}
-		s.client, err = rpc.NewClient(proc, config)
+		if s.client, err = rpc.NewClient(proc, config); err != nil {
+			proc.Kill() // nobody else knows of it
+		}
 	}
 	if err != nil {
 		log.Print(err)

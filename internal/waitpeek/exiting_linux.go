@@ -10,8 +10,12 @@ import (
 const pfExiting = 0x4
 
 // Exiting reports whether a process is on its way out: its descriptors may be
-// closed already, and its exit not yet be reported.
+// closed already, and its exit not yet be reported. It is not known, and false, if /proc
+// is missing or shows another PID namespace, in which the number is that of another process.
 func Exiting(pid int) bool {
+	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
+		return false
+	}
 	stat, err := os.ReadFile(StatPath(pid))
 	return err == nil && ExitingIn(stat)
 }

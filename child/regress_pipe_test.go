@@ -1,0 +1,61 @@
+package child_test
+
+import (
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evfork/evfork/reactor"
+)
+
+// What a child had written last was dropped if its stream was piped to another: in a proxy, whose directions are one each,
+// or if a grandchild held the pipe. Its exit closed the other stream, which had not written yet.
+func TestLastBytesReachTheStreamThatAChildIsPipedTo(t *testing.T) {
+	for _, script := range []string{"echo hello", "sleep 1000 & echo hello"} {
+		for _, proxy := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, a proxy: %v", script, proxy), func(t *testing.T) {
+				f := newFixture(t)
+				near, far := f.socketpair()
+				got, eof := "", false
+				_, err := f.NewStream(far, far, reactor.StreamConfig{
+					OnData: func(data []byte) { got += string(data) },
+					OnEOF:  func() { eof = true },
+				})
+				must(t, err)
+				client, err := f.NewStream(near, near, reactor.StreamConfig{})
+				must(t, err)
+				k := f.startPipedTo(client, script)
+				if proxy {
+					must(t, client.PipeTo(k.stream))
+				}
+				f.until(func() bool { return k.ended() && eof })
+				if got != "hello\n" {
+					t.Errorf("%q has come", got)
+				}
+			})
+		}
+	}
+}
+
+// startPipedTo starts a shell whose output is read, and written to another stream, only when it has exited.
+func (f *fixture) startPipedTo(to *reactor.Stream, script string) *kid {
+	f.t.Helper()
+	k := f.startUnclaimed(shell(script))
+	var err error
+	k.stream, err = k.Open(reactor.StreamConfig{})
+	must(f.t, err)
+	k.Ready()
+	must(f.t, k.stream.Pause())
+	must(f.t, k.stream.PipeTo(to))
+	return k
+}
+
+func (f *fixture) socketpair() (near, far int) {
+	f.t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(f.t, err)
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds[0], fds[1]
+}
