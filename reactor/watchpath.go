@@ -31,7 +31,7 @@ type PathWatcher struct {
 	fresh    bool     // cur was seen while another change could have got the same time
 	poll     Timer
 	hint     pathHint
-	modified bool // hinted: content, or a directory's list, was changed since the last look
+	modified bool // hinted: there was a change since the last look, which stat need not show
 	anyway   bool // to be called although nothing may have changed
 }
 
@@ -136,9 +136,10 @@ func (p *PathWatcher) look() {
 	p.loop.paths.hints.renew(p)
 	written := p.modified && p.fresh
 	p.modified = false
-	p.anyway = p.anyway || written
 	before := p.cur
-	if p.stat(); p.cur != before || written {
+	p.stat()
+	p.anyway = p.anyway || written && p.cur == before
+	if p.cur != before || written {
 		p.loop.pendLate(&p.watcher, p)
 	}
 }
