@@ -47,24 +47,35 @@ func (f *FanOut[Req, Resp]) begin() bool {
 	return true
 }
 
-// hasNobody reports whether all clients had ended before. Then the loop may not be run any more, for want of anything else to do.
+// hasNobody reports whether all clients have ended, and has no more jobs taken then. Of one that had nothing to do the dispatching
+// would hear with its next job, which there may not be. And the loop may not be run any more, if all had ended before.
 func (f *FanOut[Req, Resp]) hasNobody() bool {
+	for ; f.ended < len(f.team); f.ended++ {
+		select {
+		case <-f.team[f.ended].client.ended:
+		default:
+			return false
+		}
+	}
 	select {
 	case <-f.loop.Done():
 		return false // that is why
 	default:
 	}
-	var why error
-	for _, w := range f.team {
-		select {
-		case <-w.client.ended:
-			why = w.client.endErr
-		default:
-			return false
-		}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.fed {
+		f.stopLocked(fmt.Errorf("%w: %w", ErrNoWorkers, f.team[f.ended-1].client.endErr))
 	}
-	f.stop(fmt.Errorf("%w: %w", ErrNoWorkers, why))
 	return true
+}
+
+// nextEnd is closed when a client has ended that had not; nil if there is none.
+func (f *FanOut[Req, Resp]) nextEnd() <-chan struct{} {
+	if f.ended == len(f.team) {
+		return nil
+	}
+	return f.team[f.ended].client.ended
 }
 
 // yieldResults yields what there is, and returns false when nothing more can come
@@ -127,6 +138,8 @@ func (f *FanOut[Req, Resp]) wait() error {
 	select {
 	case <-f.ready:
 		return nil
+	case <-f.nextEnd():
+		return nil
 	case <-f.ctx.Done():
 		return f.ctx.Err()
 	case <-f.loop.Done():
@@ -140,6 +153,7 @@ func (f *FanOut[Req, Resp]) wait() error {
 var errFanStopped = errors.New("rpc: the loop was stopped before all jobs were done")
 
 func (f *FanOut[Req, Resp]) anything() bool {
+	f.hasNobody()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.results) > 0 || f.overLocked()
