@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Results does the jobs and yields their results; it can be ranged over once. It
@@ -57,10 +58,8 @@ func (f *FanOut[Req, Resp]) hasNobody() bool {
 			return false
 		}
 	}
-	select {
-	case <-f.loop.Done():
+	if f.loopEnds() {
 		return false // that is why
-	default:
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,6 +67,16 @@ func (f *FanOut[Req, Resp]) hasNobody() bool {
 		f.stopLocked(fmt.Errorf("%w: %w", ErrNoWorkers, f.team[f.ended-1].client.endErr))
 	}
 	return true
+}
+
+// loopEnds reports whether the loop has ended, or a client by its end. Then there are no workers for that reason.
+func (f *FanOut[Req, Resp]) loopEnds() bool {
+	select {
+	case <-f.loop.Done():
+		return true
+	default:
+		return slices.ContainsFunc(f.team, func(w *fanWorker) bool { return errors.Is(w.client.endErr, ErrClosed) })
+	}
 }
 
 // nextEnd is closed when a client has ended that had not; nil if there is none.
