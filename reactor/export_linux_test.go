@@ -1,6 +1,10 @@
 package reactor
 
-import "golang.org/x/sys/unix"
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
 
 // ExpireJumpNotice makes the timerfd that tells of jumps readable.
 func (l *Loop) ExpireJumpNotice() error {
@@ -22,10 +26,20 @@ func (l *Loop) OverflowPathHints() {
 
 // EntryWithinTick plays a hint on an entry that has come into a directory so soon that
 // stat(2) says nothing of it.
-func (p *PathWatcher) EntryWithinTick() {
+func (p *PathWatcher) EntryWithinTick() { p.hintWithinTick(p.hint.self, unix.IN_CREATE, "entry") }
+
+// ReplaceWithinTick is the same of another file that has got the name, and the inode that had become free.
+func (p *PathWatcher) ReplaceWithinTick() {
+	p.hintWithinTick(p.hint.parent, unix.IN_CREATE, filepath.Base(p.path))
+}
+
+// AttributeWithinTick is the same of an attribute that stat(2) does not show.
+func (p *PathWatcher) AttributeWithinTick() { p.hintWithinTick(p.hint.self, unix.IN_ATTRIB, "") }
+
+func (p *PathWatcher) hintWithinTick(wd int32, mask uint32, name string) {
 	hints := &p.loop.paths.hints
 	p.fresh = true
-	hints.take(p.hint.self, unix.IN_CREATE, "entry")
+	hints.take(wd, mask, name)
 	hints.look()
 }
 

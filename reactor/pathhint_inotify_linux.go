@@ -161,9 +161,9 @@ func (h *pathHints) take(wd int32, mask uint32, name string) {
 		case wd == p.hint.self && name != "" && mask&entryHints == 0: // in a directory, not of it
 		case wd == p.hint.self:
 			p.hint.given = true
-			p.modified = p.modified || name != "" || mask&unix.IN_MODIFY != 0
+			p.modified = p.modified || mask&unix.IN_CLOSE_WRITE == 0 // what was written has given hints of its own
 		case name == "" || name == filepath.Base(p.path):
-			p.hint.given = true
+			p.hint.given, p.modified = true, true // another file may have got the inode of the last
 		}
 	}
 }

@@ -15,8 +15,8 @@ const (
 	// changes of a file: one tick at 100 Hz, and some room. (Linux tells them
 	// apart since 6.13, on most local file systems.)
 	coarseTick = 20 * time.Millisecond
-	// wholeSecondTick is the same on file systems that keep no fractions: one second on old ones (ext3), two on FAT.
-	wholeSecondTick = 2*time.Second + coarseTick
+	// coarsestTick is the same on file systems that keep no fractions: one second on old ones (ext3), two on FAT.
+	coarsestTick = 2*time.Second + coarseTick
 )
 
 // A PathWatcher calls back when what a path refers to has changed: its content,
@@ -31,7 +31,7 @@ type PathWatcher struct {
 	fresh    bool     // cur was seen while another change could have got the same time
 	poll     Timer
 	hint     pathHint
-	modified bool // hinted: content, or a directory's list, was changed since the last look
+	modified bool // hinted: there was a change since the last look, which stat need not show
 	anyway   bool // to be called although nothing may have changed
 }
 
@@ -136,9 +136,10 @@ func (p *PathWatcher) look() {
 	p.loop.paths.hints.renew(p)
 	written := p.modified && p.fresh
 	p.modified = false
-	p.anyway = p.anyway || written
 	before := p.cur
-	if p.stat(); p.cur != before || written {
+	p.stat()
+	p.anyway = p.anyway || written && p.cur == before
+	if p.cur != before || written {
 		p.loop.pendLate(&p.watcher, p)
 	}
 }
@@ -157,7 +158,7 @@ func lookAt(path string, stat func(string) PathInfo) (info PathInfo, fresh bool)
 // comes from a file system that keeps them.
 func tickOf(t time.Time) time.Duration {
 	if t.Nanosecond() == 0 {
-		return wholeSecondTick
+		return coarsestTick
 	}
 	return coarseTick
 }

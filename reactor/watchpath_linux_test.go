@@ -79,20 +79,28 @@ func TestOverwritingWithinOneTickIsReported(t *testing.T) {
 	p.Stop()
 }
 
-// TestEntryWithinOneTickIsReported: of two entries that came into a directory within a tick the second went unseen.
-func TestEntryWithinOneTickIsReported(t *testing.T) {
-	loop := newLoop(t)
-	var changes []pathChange
-	p, err := loop.WatchPath(t.TempDir(), time.Hour, func(prev, cur reactor.PathInfo) {
-		changes = append(changes, pathChange{prev, cur})
-	})
-	must(t, err)
-	must(t, loop.Post(p.EntryWithinTick))
-	pollTimes(t, loop, 2)
-	if len(changes) != 1 || changes[0].prev != changes[0].cur {
-		t.Errorf("got %+v", changes)
+// TestChangeThatStatDoesNotShowIsReported: of two entries that came into a directory within a tick the second went unseen, and so did
+// a file that had replaced another, and got its inode, and an extended attribute.
+func TestChangeThatStatDoesNotShowIsReported(t *testing.T) {
+	for name, change := range map[string]func(*reactor.PathWatcher){
+		"entry": (*reactor.PathWatcher).EntryWithinTick, "replaced": (*reactor.PathWatcher).ReplaceWithinTick,
+		"attribute": (*reactor.PathWatcher).AttributeWithinTick,
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			var changes []pathChange
+			p, err := loop.WatchPath(t.TempDir(), time.Hour, func(prev, cur reactor.PathInfo) {
+				changes = append(changes, pathChange{prev, cur})
+			})
+			must(t, err)
+			must(t, loop.Post(func() { change(p) }))
+			pollTimes(t, loop, 2)
+			if len(changes) != 1 || changes[0].prev != changes[0].cur {
+				t.Errorf("got %+v", changes)
+			}
+			p.Stop()
+		})
 	}
-	p.Stop()
 }
 
 // TestNeighboursDoNotCauseCalls: neither of a file, nor what happens to the

@@ -96,6 +96,8 @@ type FanOut[Req, Resp any] struct {
 	queue jobList[Req, Resp]
 	gone  error // of the last client that went
 
+	ended int // so many of the team have ended, the first ones; Results' own
+
 	over atomic.Bool // no result is wanted any more but those that there are
 
 	mu        sync.Mutex

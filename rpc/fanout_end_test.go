@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,6 +105,35 @@ func TestFanOutEndsWithItsLoop(t *testing.T) {
 	y.complete(21)
 	if !errors.Is(y.errs[20], rpc.ErrClosed) {
 		t.Errorf("the job that hangs ended with %v", y.errs[20])
+	}
+}
+
+// While a loop is being closed its clients have ended before it has: that is no want of workers.
+func TestFanOutWithoutJobsEndsWithItsLoop(t *testing.T) {
+	f := newFixture(t)
+	clients := f.workers(2, "sync", rpc.Config{OnError: func(error) {
+		for range 1000 {
+			runtime.Gosched() // Results would see it
+		}
+	}})
+	over := make(chan struct{})
+	fan := double.FanOut(t.Context(), clients, func(func(job) bool) {
+		f.Stop()
+		<-over
+	}, rpc.FanOutConfig{})
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		for range fan.Results() {
+			t.Error("a result")
+		}
+	}()
+	must(t, f.Run(t.Context()))
+	must(t, f.Close())
+	<-left
+	close(over)
+	if err := fan.Err(); !errors.Is(err, rpc.ErrClosed) || errors.Is(err, rpc.ErrNoWorkers) {
+		t.Errorf("Err is %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Results does the jobs and yields their results; it can be ranged over once. It
@@ -47,24 +48,43 @@ func (f *FanOut[Req, Resp]) begin() bool {
 	return true
 }
 
-// hasNobody reports whether all clients had ended before. Then the loop may not be run any more, for want of anything else to do.
+// hasNobody reports whether all clients have ended, and has no more jobs taken then. Of one that had nothing to do the dispatching
+// would hear with its next job, which there may not be. And the loop may not be run any more, if all had ended before.
 func (f *FanOut[Req, Resp]) hasNobody() bool {
-	select {
-	case <-f.loop.Done():
-		return false // that is why
-	default:
-	}
-	var why error
-	for _, w := range f.team {
+	for ; f.ended < len(f.team); f.ended++ {
 		select {
-		case <-w.client.ended:
-			why = w.client.endErr
+		case <-f.team[f.ended].client.ended:
 		default:
 			return false
 		}
 	}
-	f.stop(fmt.Errorf("%w: %w", ErrNoWorkers, why))
+	if f.loopEnds() {
+		return false // that is why
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.fed {
+		f.stopLocked(fmt.Errorf("%w: %w", ErrNoWorkers, f.team[f.ended-1].client.endErr))
+	}
 	return true
+}
+
+// loopEnds reports whether the loop has ended, or a client by its end. Then there are no workers for that reason.
+func (f *FanOut[Req, Resp]) loopEnds() bool {
+	select {
+	case <-f.loop.Done():
+		return true
+	default:
+		return slices.ContainsFunc(f.team, func(w *fanWorker) bool { return errors.Is(w.client.endErr, ErrClosed) })
+	}
+}
+
+// nextEnd is closed when a client has ended that had not; nil if there is none.
+func (f *FanOut[Req, Resp]) nextEnd() <-chan struct{} {
+	if f.ended == len(f.team) {
+		return nil
+	}
+	return f.team[f.ended].client.ended
 }
 
 // yieldResults yields what there is, and returns false when nothing more can come
@@ -127,6 +147,8 @@ func (f *FanOut[Req, Resp]) wait() error {
 	select {
 	case <-f.ready:
 		return nil
+	case <-f.nextEnd():
+		return nil
 	case <-f.ctx.Done():
 		return f.ctx.Err()
 	case <-f.loop.Done():
@@ -140,6 +162,7 @@ func (f *FanOut[Req, Resp]) wait() error {
 var errFanStopped = errors.New("rpc: the loop was stopped before all jobs were done")
 
 func (f *FanOut[Req, Resp]) anything() bool {
+	f.hasNobody()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.results) > 0 || f.overLocked()

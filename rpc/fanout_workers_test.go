@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -113,6 +114,35 @@ func TestFanOutThatLosesItsLastWorkerWithTheLastJob(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of workers that had nothing to do when they went a fan-out heard with its next job, and its sequence may wait for ever.
+func TestFanOutThatLosesItsWorkersBetweenJobs(t *testing.T) {
+	fanModes(t, func(t *testing.T, f *fixture, config rpc.FanOutConfig) {
+		clients := f.workers(2, "sync", rpc.Config{})
+		f.elsewhere(config)
+		ctx, cancel := context.WithTimeout(t.Context(), guard)
+		defer cancel()
+		over, left := make(chan struct{}), make(chan struct{})
+		fan := double.FanOut(ctx, clients, func(yield func(job) bool) {
+			defer close(left)
+			yield(job{})
+			<-over
+		}, config)
+		y := newTally(t)
+		for r := range fan.Results() {
+			y.add(r)
+			for _, c := range clients {
+				must(t, f.Post(c.Shutdown))
+			}
+		}
+		close(over)
+		<-left
+		y.complete(1)
+		if err := fan.Err(); !errors.Is(err, rpc.ErrNoWorkers) || !isLost(err) || len(y.errs) > 0 {
+			t.Errorf("Err is %v, errors: %v", err, y.errs)
+		}
+	})
 }
 
 // A client that is full for other reasons than the fan-out's gets its jobs later.
