@@ -18,7 +18,8 @@ import (
 // and an exec, one or two milliseconds. An error (ErrNoMain, ErrUnknownWorker,
 // ErrConfig, reactor.ErrClosed, or what the OS said) means that nothing was
 // started and nothing will be called back; or that the child was killed at once, for
-// want of a descriptor to watch it by.
+// want of a descriptor to watch it by. The child is not forked by the calling thread: what Linux keeps for each thread, such as its
+// affinity or nice value, it does not have from that one.
 func Start(loop *reactor.Loop, config Config) (*Process, error) {
 	config.applyDefaults()
 	p, err := start(loop, config)

@@ -15,8 +15,8 @@ const (
 	// changes of a file: one tick at 100 Hz, and some room. (Linux tells them
 	// apart since 6.13, on most local file systems.)
 	coarseTick = 20 * time.Millisecond
-	// wholeSeconds is the same on file systems that keep no fractions: one second on old ones (ext3), two on FAT.
-	wholeSeconds = 2*time.Second + coarseTick
+	// wholeSecondTick is the same on file systems that keep no fractions: one second on old ones (ext3), two on FAT.
+	wholeSecondTick = 2*time.Second + coarseTick
 )
 
 // A PathWatcher calls back when what a path refers to has changed: its content,
@@ -157,7 +157,7 @@ func lookAt(path string, stat func(string) PathInfo) (info PathInfo, fresh bool)
 // comes from a file system that keeps them.
 func tickOf(t time.Time) time.Duration {
 	if t.Nanosecond() == 0 {
-		return wholeSeconds
+		return wholeSecondTick
 	}
 	return coarseTick
 }

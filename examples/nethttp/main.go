@@ -33,7 +33,7 @@ func main() {
 	s := &service{loop: loop}
 	s.start()
 	ran := make(chan error)
-	go func() { ran <- loop.Run(context.Background()) }()
+	go func() { ran <- errors.Join(loop.Run(context.Background()), loop.Close()) }() // Close ends the calls that are left
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	server := &http.Server{Handler: s}
 	go func() { log.Print(server.Serve(listener)); stop() }()
@@ -48,7 +48,7 @@ func main() {
 	defer cancel()
 	check(errors.Join(server.Shutdown(ctx), s.client.Load().ShutdownWait(ctx)))
 	loop.Stop()
-	check(errors.Join(<-ran, loop.Close()))
+	check(<-ran)
 }
 
 // check ends the program on an error; the worker ends with it.

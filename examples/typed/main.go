@@ -24,7 +24,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer loop.Close()
 	proc, err := child.Start(loop, child.Config{Worker: "resizer"})
 	if err != nil {
 		log.Fatal(err)
@@ -34,7 +33,7 @@ func main() {
 		log.Fatal(err)
 	}
 	ctx, ran := context.Background(), make(chan error, 1)
-	go func() { ran <- loop.Run(ctx) }() // from here on the loop is that goroutine's
+	go func() { ran <- errors.Join(loop.Run(ctx), loop.Close()) }() // the loop is that goroutine's now; Close ends calls that are left
 	fmt.Println(Resize.Call(ctx, client, Box{640, 480}))
 	fmt.Println(Resize.Call(ctx, client, Box{-1, 480}))
 	if err := errors.Join(client.ShutdownWait(ctx), <-ran); err != nil { // Run ends when the child is gone
