@@ -93,3 +93,22 @@ func TestDetachDoesNotReadOnBefore(t *testing.T) {
 	verify(t, sim.Loop)
 	to.Close()
 }
+
+// TestUnreadDoesNotCountWhatWasThereBefore: of a stream that was detached and made anew it counted the bytes of the first.
+func TestUnreadDoesNotCountWhatWasThereBefore(t *testing.T) {
+	l := newLink(t, newLoop(t), fdtest.Transports()[0], nil)
+	must(t, l.stream.Write([]byte("before")))
+	l.poll()
+	r, w, _, _ := l.stream.Detach()
+	again, err := l.loop.NewStream(r, w, reactor.StreamConfig{})
+	must(t, err)
+	defer again.Close()
+	if n := again.Unread(); n != 0 {
+		t.Errorf("%d bytes are unread though none was written", n)
+	}
+	must(t, again.Write([]byte("of it")))
+	l.poll()
+	if n, all := again.Unread(), len("of it"); n > all {
+		t.Errorf("%d bytes are unread of %d", n, all)
+	}
+}

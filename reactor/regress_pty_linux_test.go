@@ -10,9 +10,9 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
-// TestEndOfAPseudoTerminalIsAnEOF: the EIO by which Linux tells of it closed the stream with an
-// error, and without OnEOF.
-func TestEndOfAPseudoTerminalIsAnEOF(t *testing.T) {
+// newTerminalLink makes a link whose stream has the master of a pseudo-terminal.
+func newTerminalLink(t testing.TB) *link {
+	t.Helper()
 	loop := newLoop(t)
 	open := func(t testing.TB) (ours, theirs *fdtest.End) {
 		master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
@@ -30,12 +30,30 @@ func TestEndOfAPseudoTerminalIsAnEOF(t *testing.T) {
 		must(t, err)
 		return &fdtest.End{Read: master, Write: master}, &fdtest.End{Read: -1, Write: terminal}
 	}
-	l := newLink(t, loop, fdtest.Transport{Name: "a pseudo-terminal", Open: open}, nil)
+	return newLink(t, loop, fdtest.Transport{Name: "a pseudo-terminal", Open: open}, nil)
+}
+
+// TestEndOfAPseudoTerminalIsAnEOF: the EIO by which Linux tells of it closed the stream with an
+// error, and without OnEOF.
+func TestEndOfAPseudoTerminalIsAnEOF(t *testing.T) {
+	l := newTerminalLink(t)
 	l.peer.Send(t, []byte("the end"))
 	l.peer.Close()
 	l.pollUntil(func() bool { return l.saw("close") })
 	wantBytes(t, l.data, []byte("the end"))
 	if !l.saw("eof") || l.closeErr != nil {
 		t.Errorf("calls %q, closed with %v", l.calls, l.closeErr)
+	}
+}
+
+// TestUnreadOfATerminalIsNotWhatItHasToRead: bytes that had come were counted as written and not read.
+func TestUnreadOfATerminalIsNotWhatItHasToRead(t *testing.T) {
+	l := newTerminalLink(t)
+	must(t, l.stream.Pause())
+	l.peer.Send(t, []byte("theirs"))
+	master, _ := l.stream.FDs()
+	fdtest.Await(t, master, unix.POLLIN)
+	if n := l.stream.Unread(); n != 0 {
+		t.Errorf("%d bytes are unread though none was written", n)
 	}
 }

@@ -1,8 +1,11 @@
 package reactor_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
@@ -104,5 +107,35 @@ func TestBytesThatCameInTimePreventATimeoutThoughManyAreReady(t *testing.T) {
 		if len(timeouts) > 0 {
 			t.Errorf("%d of %d streams were taken for idle", len(timeouts), len(links))
 		}
+	}
+}
+
+// TestReadTimeoutOfAFIFOWithoutAWriterIsNoEOF: the look before the verdict read 0 bytes, which was taken for the
+// EOF, and whoever opened the FIFO for writing later found nobody.
+func TestReadTimeoutOfAFIFOWithoutAWriterIsNoEOF(t *testing.T) {
+	for _, set := range []func(*reactor.Stream, time.Duration){(*reactor.Stream).SetReadTimeout, (*reactor.Stream).SetIdleTimeout} {
+		var got []reactor.Timeout
+		path := filepath.Join(t.TempDir(), "fifo")
+		fifo := fdtest.Transport{Name: "a FIFO", Open: func(t testing.TB) (ours, theirs *fdtest.End) {
+			must(t, unix.Mkfifo(path, 0o600))
+			fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+			must(t, err)
+			return &fdtest.End{Read: fd, Write: -1}, &fdtest.End{Read: -1, Write: -1}
+		}}
+		l := newLink(t, newLoop(t), fifo, timeoutsOf(&got))
+		if r, _ := l.stream.FDs(); fdtest.Readable(t, r) {
+			t.Skip("to this system it is readable")
+		}
+		set(l.stream, time.Hour)
+		l.stream.Age(2 * time.Hour)
+		pollTimes(t, l.loop, 2)
+		if len(got) != 1 || len(l.calls) > 0 {
+			t.Fatalf("%v, calls %q", got, l.calls)
+		}
+		w, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		must(t, err)
+		l.peer.Write = w
+		l.peer.Send(t, []byte("late"))
+		l.pollUntil(func() bool { return string(l.data) == "late" })
 	}
 }

@@ -1,6 +1,11 @@
 package reactor
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	// A closed descriptor causes at most one stale event per batch, and none
@@ -19,6 +24,7 @@ const (
 type staleGuard struct {
 	streak  int   // iterations in a row that saw a stale event
 	rebuilt int64 // when last, loop time
+	wanting []int // descriptors that the rebuilt set had no room for
 }
 
 func (g *staleGuard) init() { g.rebuilt = -rebuildInterval }
@@ -44,13 +50,36 @@ func (l *Loop) rebuild() {
 		return // the old set goes on working, and spinning; tried again later
 	}
 	for fd := range l.slots {
-		s := &l.slots[fd]
-		if s.kernel == 0 {
-			continue
-		}
-		l.stats.Controls++
-		if err := l.poller.Add(fd, s.gen, s.kernel); err != nil {
+		if s := &l.slots[fd]; s.kernel != 0 {
 			s.kernel = 0
+			l.restore(fd)
 		}
 	}
+	l.restoreLater()
+}
+
+// restore registers a descriptor again for all of its watchers.
+func (l *Loop) restore(fd int) {
+	err := l.register(fd, l.slots[fd].asked())
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) {
+		l.stale.wanting = append(l.stale.wanting, fd)
+	}
+}
+
+// restoreLater tries again what there was no room for: others of the user may have taken what the old set had.
+func (l *Loop) restoreLater() {
+	if len(l.stale.wanting) > 0 {
+		l.AfterFunc(time.Duration(rebuildInterval), l.restoreWanting).Unref()
+	}
+}
+
+func (l *Loop) restoreWanting() {
+	wanting := l.stale.wanting
+	l.stale.wanting = nil
+	for _, fd := range wanting {
+		if l.slots[fd].kernel == 0 { // nobody has started a watcher of it meanwhile
+			l.restore(fd)
+		}
+	}
+	l.restoreLater()
 }

@@ -25,7 +25,8 @@ type StreamConfig struct {
 	// last OnData. The write side stays open until CloseWrite or Close.
 	OnEOF func()
 	// OnDrain is called when Buffered has come down to LowWater after it had
-	// reached HighWater, or a write was refused with ErrBufferFull because of what was queued.
+	// reached HighWater, or a write was refused with ErrBufferFull because of what was queued. A stream that
+	// is closed by then, as one that only writes is with its last byte, calls OnClose instead.
 	OnDrain func()
 	// OnWriteError is called once if the other side cannot be written to any
 	// more (EPIPE). What was queued is dropped; reading goes on to the EOF.

@@ -3,6 +3,8 @@ package reactor
 import (
 	"math"
 	"time"
+
+	"github.com/evfork/evfork/internal/poller"
 )
 
 // A Timeout is one of the three that a stream may have.
@@ -216,11 +218,14 @@ func (s *Stream) runTimeouts() {
 
 // lookAgain reads and writes once more before a timeout is held against the other
 // side: the poller reports a part of what is ready if that is much, and what was
-// found to have room is written at the end of the iteration only.
+// found to have room is written at the end of the iteration only. It reads nothing that is not
+// ready: of a FIFO that nobody has opened for writing yet that would be an EOF.
 func (s *Stream) lookAgain(now int64) {
 	idle := s.deadline(IdleTimeout) <= now
 	if (idle || s.deadline(ReadTimeout) <= now) && s.read == sideOpen && s.pauses == 0 {
-		s.onReadable(Read)
+		if poller.Look(s.reader.fd, Read) != 0 {
+			s.onReadable(Read)
+		}
 	}
 	if s.queue.len() > 0 && (idle || s.nextDeadline() <= now) {
 		s.blocked = false

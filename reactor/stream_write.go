@@ -141,12 +141,14 @@ func (s *Stream) Unread() int {
 	return s.queue.len() + s.inKernel()
 }
 
-// inKernel asks the pipe; a socket's answer would be about the other direction.
+// inKernel asks the pipe, in which there may be bytes of before the stream, too. The answer of anything else, a socket or
+// a terminal, would be about the other direction.
 func (s *Stream) inKernel() int {
-	if s.socket || s.writer.fd < 0 {
+	if s.writer.fd < 0 || !isPipe(s.writer.fd) {
 		return 0
 	}
-	return sysUnread(s.writer.fd)
+	written := s.accepted - uint64(s.queue.len())
+	return int(min(uint64(sysUnread(s.writer.fd)), written))
 }
 
 // CloseWrite half-closes the stream once everything queued has been written:

@@ -17,7 +17,8 @@ type Addr struct {
 	// if the socket is an IPv6 one that serves both. A zone is a number.
 	AddrPort netip.AddrPort
 	// Path is the path of a Unix socket. On Linux one that begins with "@" is
-	// the name of an abstract socket, which is in no file system.
+	// the name of an abstract socket, which is in no file system. Of one that contains zeros LocalAddr and
+	// RemoteAddr, as Go's net, tell what is before the first; OnPacket of a PacketConn gets all.
 	Path string
 }
 

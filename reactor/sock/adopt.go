@@ -129,7 +129,8 @@ func duplicate(x any) (int, error) {
 // it, for a goroutine to go on with, or for crypto/tls. It ends the stream as
 // Stream.Detach does: no callback is made any more, OnClose included. What the
 // stream's Reader had been given and not made into units is returned in unread: it
-// precedes what conn will read. If bytes are queued that the kernel does not take
+// precedes what conn will read. To a TCP connection package net does what it does to all: Nagle's algorithm is off, and
+// keep-alive on with net's times, whatever was chosen before. If bytes are queued that the kernel does not take
 // now, it returns ErrUnwritten: try again when Buffered is 0. OnDrain tells of that if
 // HighWater is 1; with other water marks it comes while bytes are left, or, of few, not
 // at all. If an error is returned, the stream goes on, but may have written what was queued.

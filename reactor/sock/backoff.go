@@ -91,7 +91,7 @@ func (l *Listener) retry() {
 }
 
 // shed accepts one connection with the descriptor kept in reserve, and closes it. If there is no such descriptor, or
-// another thread was faster to take it, the listener pauses. It reports whether there may be more to accept: Linux
+// another thread was faster to take it, or accepting fails for another reason, the listener pauses. It reports whether there may be more to accept: Linux
 // says that there is no descriptor before it looks for a connection.
 func (l *Listener) shed(cause error) (more bool) {
 	b := &l.backoff
@@ -110,8 +110,8 @@ func (l *Listener) shed(cause error) (more bool) {
 	switch {
 	case err == nil:
 		l.report(cause) // last: it may close the listener
-	case exhausted(err):
-		l.backOff(cause)
+	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
+		l.backOff(err)
 	}
 	return !errors.Is(err, unix.EAGAIN)
 }

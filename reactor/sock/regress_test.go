@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/sock"
 )
@@ -118,4 +120,20 @@ func TestDetachAfterCloseWriteOfWhatHasBeenRead(t *testing.T) {
 	_, _, err = sock.Detach(s)
 	wantErr(t, err, reactor.ErrClosed)
 	pollUntil(t, loop, func() bool { return closed })
+}
+
+// TestSheddingThatFailsDoesNotSpin: what cannot be accepted with the reserve either, as of a socket that was
+// shut down, was tried again and again.
+func TestSheddingThatFailsDoesNotSpin(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EINVAL, unix.EPERM, unix.ENFILE} {
+		loop := newLoop(t)
+		l := listen(t, loop, "tcp", "127.0.0.1:0", sock.ListenConfig{Shed: true}, ignore)
+		next := errno
+		l.SetAccept(func(func() (int, error)) (int, error) {
+			next = errno + unix.EMFILE - next // the other one
+			return -1, next
+		})
+		client(t, l.Addr())
+		pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
+	}
 }
