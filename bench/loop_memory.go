@@ -26,7 +26,8 @@ func addEvforkObjects(r *Registry) {
 	enter("M-stream", "goroutine with a 4 KiB buffer", memoryStreams, openStreamEnd, goroutineMaker)
 }
 
-// memoryPerObject makes that many. kept holds what the caller would hold.
+// memoryPerObject makes that many. The collector must not take the descriptors before the second look: their
+// slice would then be subtracted from what the objects hold.
 func memoryPerObject(count int, prepare func() (int, error), open func() (func(i, fd int) error, error)) (Result, error) {
 	fds := make([]int, count)
 	var err error
@@ -50,6 +51,7 @@ func memoryPerObject(count int, prepare func() (int, error), open func() (func(i
 	}
 	after, err := ownMemory()
 	runtime.KeepAlive(makeOne)
+	runtime.KeepAlive(fds)
 	return Result{
 		Value: (after.heap - before.heap) / float64(count),
 		Extra: map[string]float64{

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"embed"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -114,8 +116,12 @@ func cMemory(s Sample) (Result, error) {
 	if _, err := child.Write(call); err != nil {
 		return Result{}, err
 	}
-	if _, err := io.ReadFull(child, call); err != nil {
+	reply := make([]byte, len(call))
+	if _, err := io.ReadFull(child, reply); err != nil {
 		return Result{}, err
+	}
+	if !bytes.Equal(reply, call) {
+		return Result{}, errors.New("a reply differs from its call")
 	}
 	result, err := residentMemory(child.cmd.Process.Pid)
 	if err != nil {

@@ -95,17 +95,22 @@ func (p goPlugin) measured(s Sample) (measurement, error) {
 		return measurement{}, err
 	}
 	defer host.Kill()
+	call := pluginEcho(service, s)
+	return measure(s.Calls, func(calls int) error {
+		return inGoroutines(s.InFlight, calls, func() func() error { return call })
+	})
+}
+
+// pluginEcho makes a caller that sends bytes.
+func pluginEcho(service pluginecho.Echoer, s Sample) func() error {
 	echo := &echoCheck{request: payload(s.Size)}
-	call := func() error {
+	return func() error {
 		reply, err := service.Echo(echo.request)
 		if err != nil {
 			return err
 		}
 		return echo.check(reply)
 	}
-	return measure(s.Calls, func(calls int) error {
-		return inGoroutines(s.InFlight, calls, func() func() error { return call })
-	})
 }
 
 func (p goPlugin) memory(s Sample) (Result, error) {
@@ -114,7 +119,7 @@ func (p goPlugin) memory(s Sample) (Result, error) {
 		return Result{}, err
 	}
 	defer host.Kill()
-	if _, err := service.Echo(payload(s.Size)); err != nil {
+	if err := pluginEcho(service, s)(); err != nil {
 		return Result{}, err
 	}
 	pid, err := strconv.Atoi(host.ID())

@@ -137,8 +137,7 @@ func netRPCMemory(s Sample) (Result, error) {
 		return Result{}, err
 	}
 	client := rpc.NewClient(child)
-	var reply []byte
-	if err := client.Call("Echo.Echo", payload(s.Size), &reply); err != nil {
+	if err := netRPCEcho(client, s)()(); err != nil {
 		return Result{}, err
 	}
 	result, err := residentMemory(child.cmd.Process.Pid)

@@ -22,7 +22,7 @@ type entry struct {
 func runScenarios(ctx context.Context, scenarios []*Scenario, o options, progress io.Writer) []ScenarioReport {
 	var reports []ScenarioReport
 	for _, s := range scenarios {
-		entries := entriesOf(s, o)
+		entries := entriesOf(ctx, s, o)
 		for round := range o.rounds {
 			if ctx.Err() == nil {
 				fmt.Fprintf(progress, "%s: round %d of %d\n", s.ID, round+1, o.rounds)
@@ -39,16 +39,8 @@ func runScenarios(ctx context.Context, scenarios []*Scenario, o options, progres
 // entriesOf spreads a scenario's contestants over GOMAXPROCS and placement.
 // Rows of one placement stay together, and within it those of one GOMAXPROCS,
 // so that what is compared is also measured close together in time.
-func entriesOf(s *Scenario, o options) []*entry {
-	unavailable := map[string]string{}
-	for _, c := range s.Contestants {
-		if c.Available == nil {
-			continue
-		}
-		if err := c.Available(); err != nil {
-			unavailable[c.Name] = err.Error()
-		}
-	}
+func entriesOf(ctx context.Context, s *Scenario, o options) []*entry {
+	unavailable := s.unavailable(ctx)
 	var entries []*entry
 	add := func(c *Contestant, procs, cpus int) {
 		if !c.GoParent {
@@ -72,6 +64,21 @@ func entriesOf(s *Scenario, o options) []*entry {
 		}
 	}
 	return entries
+}
+
+// unavailable says by name who cannot run here, and why. When ctx is done nobody is asked, and what was said meanwhile says
+// nothing: Ctrl-C ends a compiler, too.
+func (s *Scenario) unavailable(ctx context.Context) map[string]string {
+	why := map[string]string{}
+	for _, c := range s.Contestants {
+		if c.Available == nil || ctx.Err() != nil {
+			continue
+		}
+		if err := c.Available(); err != nil && ctx.Err() == nil {
+			why[c.Name] = err.Error()
+		}
+	}
+	return why
 }
 
 func (s *Scenario) placements(o options) []int {

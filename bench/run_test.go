@@ -18,7 +18,7 @@ func TestEntriesSpreadOverPlacementAndGOMAXPROCS(t *testing.T) {
 		{Name: "none", Available: func() error { return errors.New("not here") }},
 	}}
 	var got []string
-	for _, e := range entriesOf(s, options{procs: []int{1, 2}, cpus: []int{0, 1}}) {
+	for _, e := range entriesOf(t.Context(), s, options{procs: []int{1, 2}, cpus: []int{0, 1}}) {
 		got = append(got, fmt.Sprintf("%s %d/%d%s", e.contestant.Name, e.procs, e.cpus, e.skipped))
 	}
 	want := []string{
@@ -78,6 +78,26 @@ func TestEveryContestantRuns(t *testing.T) {
 				t.Errorf("%s %s: samples %+v", s.ID, row.Contestant, row.Samples)
 			}
 		}
+	}
+}
+
+// All later workers were built before the run ended, and who was being built was listed as unable to run here.
+func TestInterruptedWhileWorkersAreBuilt(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	scenarios := []*Scenario{
+		{ID: "first", Contestants: []Contestant{{Name: "built", Available: func() error {
+			interrupt()
+			return errors.New("signal: interrupt")
+		}}}},
+		{ID: "second", Contestants: []Contestant{{Name: "x", Available: func() error {
+			t.Error("built after the interrupt")
+			return nil
+		}}}},
+	}
+	report := Report{Options: OptionsSummary{Rounds: 1}}
+	report.Scenarios = runScenarios(ctx, scenarios, options{rounds: 1, procs: []int{1}}, io.Discard)
+	if err := report.failure(); err == nil || report.Scenarios[0].Rows[0].Skipped != "" {
+		t.Errorf("failure %v, rows %+v", err, report.Scenarios[0].Rows)
 	}
 }
 

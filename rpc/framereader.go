@@ -12,8 +12,8 @@ type frameReader struct {
 	decoder decoder
 }
 
-func (s *Server) newReader() frameReader {
-	return frameReader{fd: s.readFD, buf: make([]byte, readSize), decoder: s.newDecoder()}
+func (s *Server) newReader(fd int) frameReader {
+	return frameReader{fd: fd, buf: make([]byte, readSize), decoder: s.newDecoder()}
 }
 
 // read reads once and feeds the decoder. false is the EOF; an EOF amid a frame

@@ -252,3 +252,42 @@ func TestCancelIsNotForTheAnsweredCallWhoseRunnerWrites(t *testing.T) {
 	must(t, in.Close())
 	readToEnd(out)
 }
+
+// A server that has ended by an error may leave a reader, whose descriptor's number can be another connection's when it reads
+// again: it took bytes of that. Here the number is the other's while the server runs.
+func TestReaderKeepsToItsConnection(t *testing.T) {
+	f := newFixture(t)
+	var r, w, other [2]int
+	for _, pipe := range []*[2]int{&r, &w, &other} {
+		must(t, unix.Pipe(pipe[:]))
+	}
+	f.servers.Go(func() {
+		echo := func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil }
+		if err := rpc.ServeGoroutines(twoFDs{r[0], w[1]}, echo, 0); err != nil {
+			t.Error(err)
+		}
+		unix.Close(r[0])
+		unix.Close(w[1])
+	})
+	in, out, others := fileOf(r[1]), fileOf(w[0]), fileOf(other[1])
+	defer out.Close()
+	defer in.Close() // also if it fails
+	defer others.Close()
+	call := func(id uint32) {
+		_, err := in.WriteString(frame(id, "x"))
+		must(t, err)
+		expect(t, out, frame(id, "x"))
+	}
+	_, err := in.WriteString(hello)
+	must(t, err)
+	expect(t, out, ourHello)
+	call(1)
+	_, err = others.WriteString(frame(0, "")) // which no server takes
+	must(t, err)
+	must(t, unix.Dup2(other[0], r[0]))
+	unix.Close(other[0])
+	call(2) // the read that was begun before
+	call(3)
+	must(t, in.Close())
+	readToEnd(out)
+}

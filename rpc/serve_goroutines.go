@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/internal/yield"
 )
 
@@ -31,6 +33,12 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	if limit <= 0 {
 		limit = defaultGoroutines
 	}
+	// One of the reader's own: whoever closes the other when this has returned, upon which it may be another file's, does not
+	// have a reader that is left over read from that.
+	fd, err := unix.FcntlInt(uintptr(s.readFD), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return &readError{err}
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	g := &goroutineServer{Server: s, handler: handler, limit: limit, ctx: ctx, cancel: cancel}
@@ -40,14 +48,13 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	g.runners.pace = newPace(s.config.FlushEach, nil)
 	read := make(chan error, 1)
 	go func() {
-		err := g.readCalls()
+		err := g.readCalls(fd)
 		if err != nil {
 			g.fail(err)
 		}
 		g.partsTable.breakOff(cmp.Or(err, errParentLeft))
 		read <- err
 	}()
-	var err error
 	select {
 	case err = <-read:
 	case <-ctx.Done():
@@ -92,8 +99,10 @@ type goroutineServer struct {
 // yieldsOnce is the reader's: with several CPUs another can have the runner that is left over.
 func yieldsOnce() bool { return !yield.OneCPU }
 
-func (g *goroutineServer) readCalls() error {
-	reader := g.newReader()
+// readCalls closes fd.
+func (g *goroutineServer) readCalls(fd int) error {
+	defer unix.Close(fd)
+	reader := g.newReader(fd)
 	for g.ctx.Err() == nil {
 		yield.ToOthers(yieldsOnce) // runners that have been woken
 		more, err := reader.read()

@@ -24,7 +24,7 @@ func ServeSync(fds FDs, handler Handler) error {
 
 // ServeSync is the function of the same name for a server with a configuration.
 func (s *Server) ServeSync(handler Handler) error {
-	y := &syncServer{Server: s, handler: handler, reader: s.newReader(), pace: newPace(s.config.FlushEach, s.writer.measure())}
+	y := &syncServer{Server: s, handler: handler, reader: s.newReader(s.readFD), pace: newPace(s.config.FlushEach, s.writer.measure())}
 	y.newContext()
 	s.upcalls.serves(servingOneGoroutine)
 	defer y.closeWaker()

@@ -24,8 +24,9 @@ type Transport interface {
 }
 
 // FDs is the child's side of a connection: blocking descriptors to read calls
-// from and to write replies to. *child.Worker is one. ServeAsync has closed them when it returns, unless its loop
-// was closed before; the other servers leave that to the caller.
+// from and to write replies to. *child.Worker is one. ServeAsync has closed them when it returns, unless NewServer has failed, or
+// its loop has not taken them: it was closed before, or cannot watch one, as epoll a regular file. The other servers leave that to
+// the caller.
 type FDs interface {
 	FDs() (readFD, writeFD int)
 }

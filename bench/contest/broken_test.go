@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,9 @@ type fault struct {
 	closes     int                                 // instead of 1 per connection; -1: none
 	skipTail   bool                                // closes with bytes unread once the client has ended
 	deafAtEOF  bool                                // closes at the client's EOF without answering
+	overshoots bool                                // sends a byte behind a whole answer
+	keepsOpen  bool                                // says that a connection is closed, and does not close it
+	oneReset   bool                                // accepts nobody after a reset
 	rstAtClose bool                                // drops what the kernel has not sent yet
 	hoard      bool                                // buffers without a bound, and keeps it
 	spin       bool
@@ -57,6 +62,9 @@ func faults() []fault {
 		{name: "closes-twice", closes: 2},
 		{name: "skips-tail", skipTail: true},
 		{name: "deaf-at-eof", deafAtEOF: true},
+		{name: "overshoots", overshoots: true},
+		{name: "keeps-open", keepsOpen: true},
+		{name: "one-reset", oneReset: true},
 		{name: "rst-at-close", rstAtClose: true},
 		{name: "hoards", hoard: true},
 		{name: "spins", spin: true},
@@ -85,6 +93,7 @@ type brokenServer struct {
 	binding  *Binding
 	listener net.Listener
 	wg       sync.WaitGroup
+	wasReset atomic.Bool
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -104,6 +113,9 @@ func (s *brokenServer) serve() (err error) {
 		}()
 	}
 	for {
+		if s.wasReset.Load() {
+			select {}
+		}
 		conn, err := s.listener.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -166,7 +178,9 @@ func (s *brokenServer) run(conn net.Conn, session *session) {
 	if s.rstAtClose {
 		conn.(*net.TCPConn).SetLinger(0)
 	}
-	conn.Close()
+	if !s.keepsOpen {
+		conn.Close()
+	}
 	switch {
 	case s.closes < 0:
 	default:
@@ -206,6 +220,9 @@ func (s *brokenServer) read(conn net.Conn, session *session, out chan<- answer) 
 				return
 			}
 		}
+		if s.oneReset && errors.Is(err, syscall.ECONNRESET) {
+			s.wasReset.Store(true)
+		}
 		if err == io.EOF && !s.deafAtEOF {
 			out <- session.eof()
 		}
@@ -228,6 +245,10 @@ func (s *brokenServer) write(conn net.Conn, out <-chan answer) {
 				if _, err := conn.Write(piece); err != nil && !errors.Is(err, os.ErrClosed) {
 					break
 				}
+			}
+			if s.overshoots && at == int64(s.binding.Size) {
+				time.Sleep(sinkPause) // until the client has read the answer
+				conn.Write([]byte{0})
 			}
 		}
 	}

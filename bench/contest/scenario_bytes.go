@@ -140,13 +140,17 @@ func vector(network string, buffers int) func(*Trial) (Verdict, error) {
 	}
 }
 
-// slowly reads what a server sends that stays open.
+// slowly reads what a server sends that stays open, and looks whether more comes.
 func (t *Trial) slowly(c net.Conn, size int) Verdict {
 	v := newVerifier(pattern{t.Seed})
 	ended := t.read(c, v, int64(size), pace{
 		delay: t.period(300 * time.Millisecond), most: 32 << 10, each: 256 << 10, pause: time.Millisecond,
 	})
-	return t.judge(v, int64(size), ended)
+	verdict := t.judge(v, int64(size), ended)
+	if ended != nil {
+		return verdict
+	}
+	return verdict.worse(t.trailing(c))
 }
 
 func push(t *Trial) (Verdict, error) {

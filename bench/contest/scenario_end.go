@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -31,7 +33,7 @@ func endingSizes(short bool) []int64 {
 
 // endings has the client send and end, once for each size, each on a server of
 // its own so that the ledger is about this connection. The worst of them counts.
-func endings(network string, end func(*Trial, net.Conn) error) func(*Trial) (Verdict, error) {
+func endings(network string, end func(*Trial, net.Conn) (Verdict, error)) func(*Trial) (Verdict, error) {
 	return func(t *Trial) (Verdict, error) {
 		worst := good("")
 		for _, size := range endingSizes(t.Short) {
@@ -45,7 +47,7 @@ func endings(network string, end func(*Trial, net.Conn) error) func(*Trial) (Ver
 	}
 }
 
-func (t *Trial) oneEnding(network string, size int64, end func(*Trial, net.Conn) error) (Verdict, error) {
+func (t *Trial) oneEnding(network string, size int64, end func(*Trial, net.Conn) (Verdict, error)) (Verdict, error) {
 	p, err := t.start(Order{Role: roleSink, Network: network, Size: int(size)})
 	if err != nil {
 		return Verdict{}, err
@@ -57,35 +59,42 @@ func (t *Trial) oneEnding(network string, size int64, end func(*Trial, net.Conn)
 	if err := t.send(c, t.fork(), pattern{t.Seed}, size); err != nil {
 		return badIO(fmt.Sprintf("sending %s bytes", group(size)), err), nil
 	}
-	if err := end(t, c); err != nil {
+	seen, err := end(t, c)
+	if err != nil {
 		return Verdict{}, err
 	}
 	s, err := t.awaitSummary(p, size, func(s Summary) bool { return s.Opened == 1 && s.Closed == 1 })
 	if err != nil {
 		return Verdict{}, err
 	}
-	return s.Stream.worse(closes(s, 1)), nil
+	if verdict := s.Stream.worse(closes(s, 1)); verdict.Kind != fine {
+		return verdict, nil
+	}
+	return seen, nil
 }
 
-func closeAll(_ *Trial, c net.Conn) error { return c.Close() }
+func closeAll(_ *Trial, c net.Conn) (Verdict, error) { return good(""), c.Close() }
 
-// halfCloseAndWait returns when the server has closed too, or will not.
-func halfCloseAndWait(t *Trial, c net.Conn) error {
+// halfCloseAndWait returns when the server has closed too, or will not. What else there is to say of the end is in the ledger,
+// which is before the verdict.
+func halfCloseAndWait(t *Trial, c net.Conn) (Verdict, error) {
 	if err := closeWrite(c); err != nil {
-		return err
+		return Verdict{}, err
 	}
-	_, _ = t.readSome(c, make([]byte, 1)) // how it ends is in the ledger
-	return nil
+	if _, err := t.readSome(c, make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		return bad(leaks, "says that the connection is closed, and leaves it open"), nil
+	}
+	return good(""), nil
 }
 
 // resetWhenAcknowledged leaves the server's kernel with every byte: Linux hands
 // them out before it reports the reset.
-func resetWhenAcknowledged(t *Trial, c net.Conn) error {
+func resetWhenAcknowledged(t *Trial, c net.Conn) (Verdict, error) {
 	const look = time.Millisecond
 	for waited := time.Duration(0); waited < t.Stall; waited += look {
 		n, err := unacknowledged(c)
 		if err != nil {
-			return err
+			return Verdict{}, err
 		}
 		if n == 0 {
 			break
@@ -93,7 +102,7 @@ func resetWhenAcknowledged(t *Trial, c net.Conn) error {
 		time.Sleep(look)
 		t.awaken()
 	}
-	return reset(c)
+	return good(""), reset(c)
 }
 
 // closes is the verdict about a ledger in which every connection is to have
@@ -147,10 +156,13 @@ func resetStorm(t *Trial) (Verdict, error) {
 		return Verdict{}, err
 	}
 	verdict := closes(s, 1) // one that was reset before it was accepted may never have been opened
-	if verdict.Kind == fine {
-		verdict = good("%d closes", s.Closed)
+	if verdict.Kind != fine {
+		return verdict, nil
 	}
-	return verdict, nil
+	if recovered := t.recovers(p); recovered.Kind != fine {
+		return bad(hangs, "hangs: serves nobody after %d closes", s.Closed), nil
+	}
+	return good("%d closes", s.Closed), nil
 }
 
 func stormOnce(p *Process, random *rand.Rand) error {

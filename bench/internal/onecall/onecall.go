@@ -42,7 +42,11 @@ func parent() error {
 	}
 	answered := false
 	var failed error
-	err = client.Go(func(_ rpc.Payload, err error) { answered, failed = true, err }, request)
+	err = client.Go(func(reply rpc.Payload, err error) {
+		if answered, failed = true, err; err == nil && string(reply) != string(rpc.Strings(request)) {
+			failed = fmt.Errorf("a reply differs from its call")
+		}
+	}, request)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func parent() error {
 	if err != nil {
 		return err
 	}
-	c := &crowd{loop: loop, payload: make([]byte, size)}
+	c := &crowd{loop: loop, payload: bytes.Repeat([]byte{'a'}, size)}
 	if err := c.start(idle + 1); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ type crowd struct {
 const startsAtOnce = 8
 
 // start starts workers and makes one call to each, so that none is still about to
-// do something.
+// do something. The bytes of these replies are compared, and the length of all others.
 func (c *crowd) start(workers int) error {
 	answered := 0
 	for n := range workers {
@@ -110,7 +111,10 @@ func (c *crowd) add(answered func()) error {
 		return err
 	}
 	c.clients = append(c.clients, client)
-	return client.GoBytes(func(_ rpc.Payload, err error) {
+	return client.GoBytes(func(reply rpc.Payload, err error) {
+		if err == nil && !bytes.Equal(reply, c.payload) {
+			err = errors.New("a reply differs from its call")
+		}
 		if err != nil {
 			c.fail(err)
 		}
