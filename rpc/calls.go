@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"cmp"
-	"slices"
-)
+import "sort"
 
 // Completion receives the end of a call: an interface on the caller's own
 // struct, so that a call needs no closure. It runs on the loop; the reply is a
@@ -135,9 +132,17 @@ func (t *callTable) drain() []call {
 	}
 	t.count = 0
 	t.times = deadlines{}
-	slices.SortFunc(all, func(a, b call) int { return cmp.Compare(a.end, b.end) })
+	sort.Sort(byEnd(all))
 	return all
 }
+
+// byEnd sorts calls. Package slices would make code for this type, nine kB of each worker's memory; that of package sort is there
+// already, for package bytebufferpool.
+type byEnd []call
+
+func (s byEnd) Len() int           { return len(s) }
+func (s byEnd) Less(i, j int) bool { return s[i].end < s[j].end }
+func (s byEnd) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 // takeOldest removes the call that was made first. The table must not be used
 // with take as well: then ids in flight are consecutive, because nothing in a

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"errors"
-	"maps"
 	"slices"
 )
 
@@ -15,9 +14,10 @@ type Sentinels map[string]error
 
 // namesOf are the names of the sentinels that err is, sorted.
 func (s Sentinels) namesOf(err error) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(s)) {
-		if sentinel := s[name]; sentinel != nil && errors.Is(err, sentinel) {
-			names = append(names, name)
+	for name, sentinel := range s {
+		if sentinel != nil && errors.Is(err, sentinel) {
+			at, _ := slices.BinarySearch(names, name) // they are few
+			names = slices.Insert(names, at, name)
 		}
 	}
 	return names
