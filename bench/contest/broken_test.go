@@ -247,8 +247,10 @@ func (s *brokenServer) write(conn net.Conn, out <-chan answer) {
 				}
 			}
 			if s.overshoots && at == int64(s.binding.Size) {
-				time.Sleep(sinkPause) // until the client has read the answer
-				conn.Write([]byte{0})
+				time.Sleep(sinkPause) // so that it mostly comes by itself: the verdict is the same if the client reads it with the answer
+				more := make([]byte, 1)
+				s.binding.pattern().fill(more, at)
+				conn.Write(more)
 			}
 		}
 	}

@@ -67,7 +67,7 @@ func TestDriverFindsWhatIsBroken(t *testing.T) {
 		{"vector-tcp", "loses", loses, "lost 1 of 4,194,304 bytes"},
 		{"vector-unix", "repeats", repeats, ""},
 		{"vector-tcp", "overshoots", repeats, "1 bytes too many"},
-		{"write-close", "overshoots", repeats, "more than the answer"},
+		{"write-close", "overshoots", repeats, "1 bytes too many"},
 		{"end-shutdown", "keeps-open", leaks, "leaves it open"},
 		{"reset-storm", "one-reset", hangs, "serves nobody after"},
 		{"write-close", "rst-at-close", resets, "reset"},

@@ -173,7 +173,9 @@ func (v *verifier) verdict(total int64) Verdict {
 		return Verdict{Kind: corrupts, Text: fmt.Sprintf("corrupts: %s foreign bytes among %s", group(foreign), group(total))}
 	case lost > 0:
 		return Verdict{Kind: loses, Text: fmt.Sprintf("lost %s of %s bytes", group(lost), group(total)), Weight: lost}
-	case v.duplicated > 0 || at > total:
+	case v.duplicated == 0 && at > total:
+		return bad(repeats, "sends %s bytes too many", group(at-total))
+	case v.duplicated > 0:
 		return Verdict{Kind: repeats, Text: fmt.Sprintf("repeated %s bytes beyond %s", group(v.duplicated+max(0, at-total)), group(total))}
 	}
 	return good("")

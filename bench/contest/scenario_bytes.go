@@ -118,7 +118,7 @@ func (t *Trial) wholeAnswer(c net.Conn, size int, speed pace) Verdict {
 	n, err := t.readSome(c, make([]byte, 1))
 	switch {
 	case n > 0:
-		return bad(repeats, "sends more than the answer")
+		return bad(repeats, "sends %d bytes too many, or more", n)
 	case !errors.Is(err, io.EOF):
 		return verdict.worse(badIO("after the whole answer", err))
 	}
