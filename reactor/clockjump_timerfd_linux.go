@@ -43,7 +43,7 @@ func (n *jumpNotice) close() {
 // set all the same; whoever arms it looks at the clock afterwards.
 func (n *jumpNotice) arm() error {
 	at := unix.NsecToTimespec(time.Now().Add(noticeYear).UnixNano())
-	err := unix.TimerfdSettime(n.w.fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &unix.ItimerSpec{Value: at}, nil)
+	err := unix.TimerfdSettime(n.w.FD(), unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &unix.ItimerSpec{Value: at}, nil)
 	if errors.Is(err, unix.ECANCELED) {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (n *jumpNotice) arm() error {
 func (n *jumpNotice) expired(Ready) {
 	l := n.w.loop
 	var count [8]byte
-	_, err := sysRead(n.w.fd, count[:])
+	_, err := sysRead(n.w.FD(), count[:])
 	if errors.Is(err, unix.EAGAIN) {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 
 // ExpireJumpNotice makes the timerfd that tells of jumps readable.
 func (l *Loop) ExpireJumpNotice() error {
-	return unix.TimerfdSettime(l.walls.notice.w.fd, 0, &unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}, nil)
+	return unix.TimerfdSettime(l.walls.notice.w.FD(), 0, &unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}, nil)
 }
 
 // DropPathHints makes the kernel forget what it was to give hints on.

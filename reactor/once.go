@@ -124,7 +124,7 @@ func (o *Once) expired() {
 	case e != nil:
 		ready = e.ready & o.fd.interest
 	case o.fd.active && l.config.Poller == nil:
-		ready = poller.Look(o.fd.fd, o.fd.interest)
+		ready = poller.Look(o.fd.FD(), o.fd.interest)
 	}
 	o.finish(ready)
 }

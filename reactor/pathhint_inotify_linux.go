@@ -78,7 +78,7 @@ func (h *pathHints) renew(p *PathWatcher) {
 // move sets one of the two watch descriptors. IN_MASK_ADD keeps what other paths
 // to the same inode want to hear.
 func (h *pathHints) move(p *PathWatcher, place *int32, path string, mask uint32) {
-	wd, err := unix.InotifyAddWatch(h.w.fd, path, mask|unix.IN_MASK_ADD)
+	wd, err := unix.InotifyAddWatch(h.w.FD(), path, mask|unix.IN_MASK_ADD)
 	if err != nil {
 		wd = 0 // nothing there, not allowed, or too many
 	}
@@ -112,7 +112,7 @@ func (h *pathHints) forget(p *PathWatcher, place *int32) {
 	if h.watched[wd] = list; len(list) == 0 {
 		delete(h.watched, wd)
 		// EINVAL: the inode is gone, and the kernel's watch with it.
-		_, _ = unix.InotifyRmWatch(h.w.fd, uint32(wd))
+		_, _ = unix.InotifyRmWatch(h.w.FD(), uint32(wd))
 	}
 }
 
@@ -120,7 +120,7 @@ func (h *pathHints) forget(p *PathWatcher, place *int32) {
 // does not fit is read in the next iteration.
 func (h *pathHints) read(Ready) {
 	var buf [4096]byte
-	n, err := sysRead(h.w.fd, buf[:])
+	n, err := sysRead(h.w.FD(), buf[:])
 	if err != nil {
 		return // EAGAIN
 	}

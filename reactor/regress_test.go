@@ -171,6 +171,22 @@ func TestNumberBeyondAllDescriptorsIsRefused(t *testing.T) {
 	}
 }
 
+// TestNumberIsNotCutOff: watchers keep a descriptor in 32 bits, and what is above these must not make it another one.
+func TestNumberIsNotCutOff(t *testing.T) {
+	loop := newLoop(t)
+	readFD := pipe(t).Read
+	beyond := readFD + 1<<(strconv.IntSize/2) // where int has 32 bits, merely not open
+	if _, err := loop.WatchFD(beyond, reactor.Read, func(reactor.Ready) {}); err == nil {
+		t.Errorf("fd %d is watched, as %d", beyond, readFD)
+	}
+	if _, err := loop.NewStream(beyond, -1, reactor.StreamConfig{}); err == nil {
+		t.Errorf("fd %d is a stream, of %d", beyond, readFD)
+	}
+	if _, err := loop.Once(beyond, reactor.Read, -1, func(reactor.Ready) {}); err == nil {
+		t.Errorf("fd %d is waited for, as %d", beyond, readFD)
+	}
+}
+
 // TestCloseReleasesProcessWatchers: their descriptors were left open, which the
 // check for leaks would tell.
 func TestCloseReleasesProcessWatchers(t *testing.T) {

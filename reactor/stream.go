@@ -79,8 +79,8 @@ type Stream struct {
 	reader FDWatcher
 	writer FDWatcher // for HangUp, and for Write while the kernel's buffer is full
 	queue  writeQueue
-	cork   int // so much of small pieces is held back
-	notice int // below this many bytes queued, Commit has nothing to look at
+	cork   int32 // so much of small pieces is held back
+	notice int32 // below this many bytes queued, Commit has nothing to look at
 
 	socket    bool
 	wideRead  bool // the pipes have been full, and are as large as they will be
@@ -99,10 +99,10 @@ type Stream struct {
 	deferred bool // in loop.deferred
 	drained  bool // OnDrain is owed
 
-	accepted uint64 // bytes taken by Write and Commit
-	unread   int    // of these, known to lie in the kernel when the write side ended
-	writeErr error  // why the write side ended, if not by CloseWrite or Close
-	err      error  // for OnClose
+	accepted uint64   // bytes taken by Write and Commit
+	unread   int      // of these, known to lie in the kernel when the write side ended
+	writeErr *OpError // why the write side ended, if not by CloseWrite or Close
+	err      error    // for OnClose
 
 	extra      *streamExtra // nil until one of the features in it is used
 	prev, next *Stream      // in loop.streams
@@ -146,7 +146,7 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 func (s *Stream) start() (blocked []int, err error) {
 	if s.reader.fd >= 0 {
 		s.read = sideOpen
-		if s.config.EdgeTriggered && isPipe(s.reader.fd) {
+		if s.config.EdgeTriggered && isPipe(s.reader.FD()) {
 			s.reader.edge, s.reader.interest = true, Read|HangUp
 		}
 		if blocked, err = s.begin(&s.reader, blocked); err != nil {
@@ -164,14 +164,15 @@ func (s *Stream) start() (blocked []int, err error) {
 
 // begin watches one side, and adds its descriptor to blocked if that was blocking.
 func (s *Stream) begin(w *FDWatcher, blocked []int) ([]int, error) {
-	s.socket = isSocket(w.fd)
-	flags, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETFL, 0)
+	fd := w.FD()
+	s.socket = isSocket(fd)
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err == nil && flags&unix.O_NONBLOCK == 0 {
-		blocked = append(blocked, w.fd)
-		err = unix.SetNonblock(w.fd, true)
+		blocked = append(blocked, fd)
+		err = unix.SetNonblock(fd, true)
 	}
 	if err != nil {
-		return blocked, opError("set non-blocking", w.fd, err)
+		return blocked, opError("set non-blocking", fd, err)
 	}
 	return blocked, w.Start()
 }
@@ -187,14 +188,14 @@ func isPipe(fd int) bool {
 	return unix.Fstat(fd, &st) == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFIFO
 }
 
-func (s *Stream) describe() (string, int) { return "stream", max(s.reader.fd, s.writer.fd) }
+func (s *Stream) describe() (string, int) { return "stream", max(s.reader.FD(), s.writer.FD()) }
 
 // Loop returns the stream's loop.
 func (s *Stream) Loop() *Loop { return s.loop }
 
 // FDs returns the descriptors; -1 for a side that is absent or closed. A socket is
 // both of them until the stream is closed, also if one side has ended. They stay the stream's.
-func (s *Stream) FDs() (readFD, writeFD int) { return s.reader.fd, s.writer.fd }
+func (s *Stream) FDs() (readFD, writeFD int) { return s.reader.FD(), s.writer.FD() }
 
 // Closed reports whether the stream is closed for good.
 func (s *Stream) Closed() bool { return s.closed }

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"math"
 
 	"github.com/evfork/evfork/internal/yield"
 	"golang.org/x/sys/unix"
@@ -35,16 +36,16 @@ func (s *Stream) SetCork(n int) {
 	if n <= 0 {
 		n = defaultCork(yield.OneCPU)
 	}
-	s.cork = n
-	s.notice = min(n, s.config.HighWater)
+	notice := min(n, s.config.HighWater)
 	if s.config.MaxBuffered > 0 {
-		s.notice = min(s.notice, s.config.MaxBuffered)
+		notice = min(notice, s.config.MaxBuffered)
 	}
+	s.cork, s.notice = int32(min(n, math.MaxInt32)), int32(min(notice, math.MaxInt32))
 }
 
 // corked reports whether what is queued waits for more; its last piece has n bytes.
 func (s *Stream) corked(n int) bool {
-	limit := s.cork
+	limit := int(s.cork)
 	if n >= smallPiece {
 		limit = max(limit, corkMost)
 	}
@@ -58,7 +59,7 @@ func (s *Stream) corked(n int) bool {
 // error is left for the flush, which will meet it again.
 func (s *Stream) uncork() (ok bool) {
 	want := s.queue.transfer()
-	n, err := s.queue.writeTo(s.writer.fd)
+	n, err := s.queue.writeTo(s.writer.FD())
 	s.loop.stats.Writes++
 	if err == nil {
 		s.wrote(n)

@@ -23,7 +23,7 @@ func (s *Stream) Detach() (readFD, writeFD int, unread, unwritten []byte) {
 	// Unwatching cannot fail in a way that matters: the descriptors are open.
 	s.reader.Stop()
 	s.writer.Stop()
-	readFD, writeFD = s.reader.fd, s.writer.fd
+	readFD, writeFD = s.FDs()
 	s.reader.fd, s.writer.fd = -1, -1
 	s.read, s.write = ended(s.read), ended(s.write)
 	if s.extra != nil {

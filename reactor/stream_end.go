@@ -40,7 +40,7 @@ func (s *Stream) CloseRead() {
 	if s.read == sideOpen {
 		if s.socket {
 			// An error means that the other side is gone: nothing will come either.
-			_ = unix.Shutdown(s.reader.fd, unix.SHUT_RD)
+			_ = unix.Shutdown(s.reader.FD(), unix.SHUT_RD)
 		}
 		s.endRead()
 	}
@@ -86,9 +86,9 @@ func (s *Stream) endWrite(readerGone bool) {
 }
 
 // closeFD closes *fd, unless it is also other and closed with that one.
-func closeFD(fd *int, other int) {
+func closeFD[N int | int32](fd *N, other N) {
 	if *fd >= 0 && *fd != other {
-		unix.Close(*fd)
+		unix.Close(int(*fd))
 	}
 	*fd = -1
 }

@@ -78,7 +78,7 @@ func (s *Stream) lingering() bool { return s.extra != nil && s.extra.lingering &
 // lingeredOut closes the stream because linger has passed.
 func (s *Stream) lingeredOut() {
 	if s.queue.len() > 0 {
-		s.fail(opError("linger", s.writer.fd, ErrTimeout))
+		s.fail(opError("linger", s.writer.FD(), ErrTimeout))
 		return
 	}
 	s.fail(nil)

@@ -34,7 +34,7 @@ func (s *Stream) drain() {
 	}
 	left := drainMost
 	if s.read == sideOpen {
-		left += sysUnread(s.reader.fd)
+		left += sysUnread(s.reader.FD())
 	}
 	for s.read == sideOpen && left >= 0 {
 		n, more := s.readOnce()
@@ -71,13 +71,13 @@ func (s *Stream) readOnce() (n int, more bool) {
 	if buf == nil {
 		buf = make([]byte, readBufferSize) // lent out: Drain inside an OnData
 	}
-	n, err := sysRead(s.reader.fd, buf)
+	n, err := sysRead(s.reader.FD(), buf)
 	l.stats.Reads++
 	switch {
 	case err == nil && n > 0:
 		l.stats.BytesRead += uint64(n)
 		if n >= defaultPipe {
-			s.widen(s.reader.fd, &s.wideRead)
+			s.widen(s.reader.FD(), &s.wideRead)
 		}
 		l.readBuf = nil
 		s.deliver(buf[:n])
@@ -90,10 +90,10 @@ func (s *Stream) readOnce() (n int, more bool) {
 	case errors.Is(err, unix.EAGAIN):
 	case s.socket && errors.Is(err, unix.ECONNRESET):
 		s.readEOF() // the data came first; a peer that closes with our bytes unread resets
-	case errors.Is(err, unix.EIO) && isPtyMaster(s.reader.fd):
+	case errors.Is(err, unix.EIO) && isPtyMaster(s.reader.FD()):
 		s.readEOF() // nobody has the terminal open any more
 	default:
-		s.fail(opError("read", s.reader.fd, err))
+		s.fail(opError("read", s.reader.FD(), err))
 	}
 	return 0, false
 }

@@ -223,7 +223,7 @@ func (s *Stream) runTimeouts() {
 func (s *Stream) lookAgain(now int64) {
 	idle := s.deadline(IdleTimeout) <= now
 	if (idle || s.deadline(ReadTimeout) <= now) && s.read == sideOpen && s.pauses == 0 {
-		if poller.Look(s.reader.fd, Read) != 0 {
+		if poller.Look(s.reader.FD(), Read) != 0 {
 			s.onReadable(Read)
 		}
 	}
@@ -250,7 +250,7 @@ func (s *Stream) timedOut(which Timeout) {
 		s.config.OnTimeout(which)
 		return
 	}
-	s.fail(opError(which.String(), max(s.reader.fd, s.writer.fd), ErrTimeout))
+	s.fail(opError(which.String(), max(s.reader.FD(), s.writer.FD()), ErrTimeout))
 }
 
 func (t *streamTimes) stop() {

@@ -36,7 +36,7 @@ func (s *Stream) Commit(buf []byte) error {
 	// The common case, another small piece behind the first of this iteration,
 	// is kept short: it is made millions of times a second.
 	n := len(buf) - len(s.queue.last.B)
-	if n <= 0 || s.queue.size+n >= s.notice {
+	if n <= 0 || s.queue.size+n >= int(s.notice) {
 		return s.commit(buf)
 	}
 	s.queue.commit(buf, n)
@@ -144,11 +144,11 @@ func (s *Stream) Unread() int {
 // inKernel asks the pipe, in which there may be bytes of before the stream, too. The answer of anything else, a socket or
 // a terminal, would be about the other direction.
 func (s *Stream) inKernel() int {
-	if s.writer.fd < 0 || !isPipe(s.writer.fd) {
+	if s.writer.fd < 0 || !isPipe(s.writer.FD()) {
 		return 0
 	}
 	written := s.accepted - uint64(s.queue.len())
-	return int(min(uint64(sysUnread(s.writer.fd)), written))
+	return int(min(uint64(sysUnread(s.writer.FD())), written))
 }
 
 // CloseWrite half-closes the stream once everything queued has been written:
@@ -201,7 +201,7 @@ func (s *Stream) onWritable(ready Ready) {
 func (s *Stream) flush() {
 	for s.queue.len() > 0 && !s.closed {
 		want := s.queue.transfer()
-		n, err := s.queue.writeTo(s.writer.fd)
+		n, err := s.queue.writeTo(s.writer.FD())
 		s.loop.stats.Writes++
 		switch {
 		case err == nil:
@@ -229,7 +229,7 @@ func (s *Stream) await() {
 		return
 	}
 	s.blocked = true
-	s.widen(s.writer.fd, &s.wideWrite)
+	s.widen(s.writer.FD(), &s.wideWrite)
 	if s.extra != nil {
 		s.waitsForRoom()
 	}
@@ -261,7 +261,7 @@ func (s *Stream) written() {
 	if s.write == sideFlushing {
 		if s.socket {
 			// An error means that the other side is gone, which reading will tell.
-			_ = unix.Shutdown(s.writer.fd, unix.SHUT_WR)
+			_ = unix.Shutdown(s.writer.FD(), unix.SHUT_WR)
 		}
 		s.endWrite(false)
 		s.flushed()
@@ -293,7 +293,7 @@ func (s *Stream) writeFailed(err error) {
 	if s.write != sideOpen && s.write != sideFlushing {
 		return
 	}
-	s.writeErr = opError("write", s.writer.fd, err)
+	s.writeErr = &OpError{Op: "write", FD: s.writer.FD(), Err: err}
 	if s.queue.len() > 0 && s.err == nil {
 		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
 	}

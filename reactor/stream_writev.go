@@ -79,7 +79,7 @@ func (s *Stream) writeDirect(bufs [][]byte) (written int, full bool) {
 		if n == 0 {
 			return written, false
 		}
-		w, err := sysWritev(s.writer.fd, vectors[:n])
+		w, err := sysWritev(s.writer.FD(), vectors[:n])
 		s.loop.stats.Writes++
 		switch {
 		case errors.Is(err, unix.EINTR):

@@ -42,7 +42,7 @@ func (l *Loop) verifySlots(refs *int) error {
 		s := &l.slots[fd]
 		for w := s.first; w != nil; w = w.next {
 			switch {
-			case w.fd != fd:
+			case w.FD() != fd:
 				return fmt.Errorf("reactor: watcher of fd %d is listed under fd %d", w.fd, fd)
 			case !w.active:
 				return fmt.Errorf("reactor: a stopped watcher is listed under fd %d", fd)

@@ -34,7 +34,7 @@ type slot struct {
 // until the condition is gone. All methods belong to the loop's goroutine.
 type FDWatcher struct {
 	watcher
-	fd         int
+	fd         int32
 	interest   Ready
 	edge       bool // it takes everything when it is called, and need not be called again for what was there
 	fn         func(Ready)
@@ -56,13 +56,16 @@ func (l *Loop) WatchFD(fd int, interest Ready, fn func(ready Ready)) (*FDWatcher
 	return w, nil
 }
 
+// noDescriptor stands for all numbers that are too large for a descriptor; no kernel gives this one.
+const noDescriptor = math.MaxInt32
+
 // init prepares a watcher that is part of another struct.
 func (w *FDWatcher) init(l *Loop, fd int, interest Ready, fn func(Ready)) {
-	*w = FDWatcher{watcher: newWatcher(l), fd: fd, interest: interest, fn: fn}
+	*w = FDWatcher{watcher: newWatcher(l), fd: int32(min(max(fd, -1), noDescriptor)), interest: interest, fn: fn}
 }
 
 // FD returns the watched descriptor.
-func (w *FDWatcher) FD() int { return w.fd }
+func (w *FDWatcher) FD() int { return int(w.fd) }
 
 // Start starts a stopped watcher, behind those that watch the descriptor already. It
 // does nothing to an active one. Errors are those of WatchFD.
@@ -73,7 +76,7 @@ func (w *FDWatcher) Start() error {
 		return nil
 	case l.closing:
 		return ErrClosed
-	case w.fd < 0 || w.fd > math.MaxInt32 || w.interest == 0 || w.interest > Read|Write|HangUp:
+	case w.fd < 0 || w.fd == noDescriptor || w.interest == 0 || w.interest > Read|Write|HangUp:
 		return ErrInvalid
 	}
 	if err := l.enlist(w); err != nil {
@@ -88,7 +91,7 @@ func (w *FDWatcher) Start() error {
 // highest descriptor, so for a higher one the poller comes first: it knows
 // whether there is such a descriptor.
 func (l *Loop) enlist(w *FDWatcher) error {
-	fd := w.fd
+	fd := w.FD()
 	if fd < len(l.slots) {
 		want := w.alone()
 		if s := &l.slots[fd]; s.first != nil {
@@ -118,7 +121,7 @@ func (w *FDWatcher) Stop() error {
 	w.loop.unpend(&w.watcher)
 	w.unlink(s)
 	w.setActive(false)
-	return w.loop.register(w.fd, s.asked())
+	return w.loop.register(w.FD(), s.asked())
 }
 
 // SetInterest changes what an active or stopped watcher asks for. On an error, which
@@ -132,7 +135,7 @@ func (w *FDWatcher) SetInterest(interest Ready) error {
 	if !w.active || old == interest {
 		return nil
 	}
-	err := w.loop.register(w.fd, w.loop.slots[w.fd].asked())
+	err := w.loop.register(w.FD(), w.loop.slots[w.fd].asked())
 	if err != nil {
 		w.interest = old
 	}
@@ -165,7 +168,7 @@ func (w *FDWatcher) invoke(ready Ready) {
 	}
 }
 
-func (w *FDWatcher) describe() (string, int) { return "fd", w.fd }
+func (w *FDWatcher) describe() (string, int) { return "fd", w.FD() }
 
 // alone is what the poller is asked for if the watcher is the only one of its descriptor.
 func (w *FDWatcher) alone() Ready {

@@ -49,7 +49,7 @@ func (s *pidfdSource) unwatch(w *ProcessWatcher) {
 	pidfd := s.pidfds[w]
 	delete(s.pidfds, w)
 	pidfd.Stop() // of an open descriptor: no error is possible
-	unix.Close(pidfd.fd)
+	unix.Close(pidfd.FD())
 }
 
 func (s *pidfdSource) close() {}
