@@ -27,8 +27,8 @@ type Codec interface {
 // A MethodlessCodec is a Codec that tells for which values it runs code of its own only. Of
 // these it must encode and decode small ones in a few microseconds, without waiting for anything, and without runtime.Goexit, and what it
 // has decoded must be copies: a view would be one of memory that is soon used for the replies to others.
-// Method.Call then has requests encoded on the loop, and replies that come together decoded by one of
-// the goroutines that wait for them, which is cheaper the more there are. With other codecs and
+// Method.Call then has requests encoded on the loop, and replies decoded there with one processor, and with several those that
+// come together by one of the goroutines that wait for them, which is cheaper the more there are. With other codecs and
 // values each goroutine encodes and decodes its own.
 type MethodlessCodec interface {
 	Codec

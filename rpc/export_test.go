@@ -262,19 +262,17 @@ const (
 	LongTurn   = longTurn
 )
 
-// CrowdOf is to how many the loop gives way, with so many processors.
-func CrowdOf(processors int) int {
-	var r wokenRow
-	r.begin(time.Now(), func() int { return processors })
-	return r.crowd()
-}
-
-// SmallReply, BatchReplies and BatchBytes are the limits of what is decoded together.
+// SmallReply and BatchReplies are the limits of what is decoded together.
 const (
 	SmallReply   = smallReply
 	BatchReplies = batchReplies
-	BatchBytes   = batchBytes
 )
+
+// DecodeTogether has a client take it that there are several processors, and that the loop should not give way to goroutines.
+func DecodeTogether(c *Client) {
+	c.queue.row.processors, c.queue.row.counted = 2, time.Now().Add(time.Hour)
+	c.queue.turns.rest = c.queue.row.counted
+}
 
 // ChunkSize is how large the pieces are in which a server that blocks writes.
 const ChunkSize = chunkSize
@@ -327,7 +325,7 @@ func WakesInRow(after time.Duration, processors int) bool {
 // IsBacklogFull reports whether an async server begins to let the pipe push back for want of calls that may begin. It belongs to the loop.
 func IsBacklogFull(s *Server) bool { return s.out.(*asyncServer).backlog.calls.full() }
 
-// ParkLate has goroutines that call a client with payloads park late from now on, as with one processor, whatever comes of it.
+// ParkLate has goroutines that call a client park late from now on, as with one processor, whatever comes of it.
 func ParkLate(c *Client) {
 	q := &c.queue
 	q.switchLate(true)

@@ -14,8 +14,7 @@ import (
 const (
 	// crowd is how many goroutines are woken before the loop gives way to them.
 	crowd = 128
-	// smallCrowd is crowd with several processors if their calls are typed: those who decode replies work at the same time as the loop, and
-	// begin sooner.
+	// smallCrowd is crowd for goroutines that decode replies: they work at the same time as the loop, and begin sooner.
 	smallCrowd = 24
 	// manyCalls is how many calls must be in flight for the loop to give way to goroutines whose calls are not typed. With fewer
 	// the child would run out of calls meanwhile.

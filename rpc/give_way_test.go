@@ -2,7 +2,6 @@ package rpc_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -56,10 +55,10 @@ func TestCallsOfACrowdAreTakenBetweenReplies(t *testing.T) {
 		call                   func(*rpc.Client) error
 		prepare                func(*rpc.Client)
 	}{
-		"typed":                          {1, rpc.Crowd, callTyped, func(*rpc.Client) {}},
-		"typed, with several processors": {2, rpc.SmallCrowd, callTyped, func(*rpc.Client) {}},
-		"late":                           {1, rpc.Crowd, callUntyped, rpc.ParkLate},
-		"many":                           {2, rpc.ManyCalls, callUntyped, rpc.WithAnotherCPU},
+		"typed":       {2, rpc.SmallCrowd, callTyped, func(*rpc.Client) {}},
+		"typed, late": {1, rpc.Crowd, callTyped, rpc.ParkLate},
+		"late":        {1, rpc.Crowd, callUntyped, rpc.ParkLate},
+		"many":        {2, rpc.ManyCalls, callUntyped, rpc.WithAnotherCPU},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.processors))
@@ -130,12 +129,16 @@ func callsTakenBeforeAnEvent(t *testing.T, goroutines int, call func(*rpc.Client
 
 // A function that panics when the loop gives way keeps no reply back.
 func TestPanicBetweenRepliesKeepsNoneBack(t *testing.T) {
-	for processors, crowd := range map[int]int{1: rpc.Crowd, 2: rpc.SmallCrowd} {
-		t.Run(fmt.Sprintf("GOMAXPROCS=%d", processors), func(t *testing.T) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-			panicBehindACrowd(t, crowd)
-		})
-	}
+	t.Run("late", func(t *testing.T) {
+		goroutinesParkLate = true
+		defer func() { goroutinesParkLate = false }()
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		panicBehindACrowd(t, rpc.Crowd)
+	})
+	t.Run("with several processors", func(t *testing.T) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+		panicBehindACrowd(t, rpc.SmallCrowd)
+	})
 }
 
 // panicBehindACrowd has the replies to so many goroutines come together, and a function called that panics, when the loop takes
@@ -155,16 +158,6 @@ func panicBehindACrowd(t *testing.T, crowd int) {
 	for i, e := range g.ends {
 		if e != (ending[string]{resp: "a reply"}) {
 			t.Errorf("call %d has ended: %+v", i, e)
-		}
-	}
-}
-
-// With several processors, those who decode replies begin before the others of the same read have been looked at: crowds are
-// small.
-func TestCrowdsAreSmallWithSeveralProcessors(t *testing.T) {
-	for _, c := range []struct{ processors, crowd int }{{1, rpc.Crowd}, {2, rpc.SmallCrowd}, {64, rpc.SmallCrowd}} {
-		if crowd := rpc.CrowdOf(c.processors); crowd != c.crowd {
-			t.Errorf("with %d processors the loop gives way to crowds of %d, want %d", c.processors, crowd, c.crowd)
 		}
 	}
 }

@@ -3,14 +3,15 @@ package rpc
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 )
 
 // A typed call of a goroutine is handed over if its values are small and the codec runs no code but its
-// own: the request is encoded on the loop, at its place in the stream, and replies that come together
-// are decoded by one of the goroutines that wait for them. If each did all that itself, it would
-// touch much of a stack that is not in the cache, because there may be thousands; and that has to grow for
-// it, and shrinks again with each collection of garbage. The loop does not decode: other processors can do that meanwhile.
+// own: the request is encoded on the loop, at its place in the stream. So are replies decoded with one processor; with
+// several, which can do that while the loop goes on, those that come together are decoded by one of the goroutines that wait for them. If
+// each did all that itself, it would touch much of a stack that is not in the cache, because there may be thousands; and that has to grow for
+// it, and shrinks again with each collection of garbage.
 
 // handing says which calls of a method are handed over; see handed.go.
 type handing struct {
@@ -50,7 +51,7 @@ type typedWaiter struct {
 	values   typedValues
 	led      uint32 // how many batches it has decoded
 	handed   bool   // the call is handed over
-	decoded  bool   // by another goroutine
+	decoded  bool   // by another goroutine, or the loop
 	waiter
 }
 
@@ -114,9 +115,31 @@ func (t *typedWaiter) Complete(reply Payload, err error) {
 		return
 	}
 	q := &t.client.queue
-	if !t.patient && !t.state.CompareAndSwap(waiting, completed) {
+	if !t.patient && !t.end() {
 		q.letGo(&t.waiter)
 		return
 	}
-	q.gather(t, reply)
+	switch {
+	case t.late:
+		t.decodeOnLoop(reply)
+		q.endLate(&t.waiter)
+	case q.row.processors == 1:
+		t.decodeOnLoop(reply)
+		q.wake(&t.waiter)
+	default:
+		q.gather(t, reply)
+	}
+}
+
+// decodeOnLoop decodes the reply. If the codec panics, the goroutine decodes it once more: the panic is its own.
+func (t *typedWaiter) decodeOnLoop(reply Payload) {
+	defer func() {
+		if !t.decoded {
+			_ = recover()
+			t.values.zeroReply()
+			t.reply = slices.Clone(reply)
+		}
+	}()
+	t.err = t.values.decodeReply(reply)
+	t.decoded = true
 }

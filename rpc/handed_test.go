@@ -89,6 +89,9 @@ func newCallers[Req, Resp any](f *fixture, m *rpc.Method[Req, Resp], config rpc.
 	f.t.Helper()
 	transport, file := f.stranger()
 	g := &callers[Req, Resp]{f: f, c: f.client(transport, peer{}, config), peer: file, method: m, ends: make([]ending[Resp], len(requests), len(requests)+1)}
+	if goroutinesParkLate {
+		rpc.ParkLate(g.c)
+	}
 	for i, req := range requests {
 		g.call(i, req)
 		f.until(func() bool { return g.c.InFlight() == i+1 })
@@ -123,8 +126,12 @@ func cborReply(t *testing.T, id int, value any) string {
 }
 
 func TestRepliesThatComeTogetherReachTheirCallers(t *testing.T) {
+	eachProcessors(t, repliesReachTheirCallers)
+}
+
+func repliesReachTheirCallers(t *testing.T) {
 	f := newFixture(t)
-	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, rpc.BatchReplies+70))
+	g := newCallers(f, handedStrings, rpc.Config{}, make([]string, 5*rpc.BatchReplies+70))
 	var frames []string
 	kind := func(i int) int { return i % 5 }
 	for i := range g.ends {
@@ -160,6 +167,10 @@ func TestRepliesThatComeTogetherReachTheirCallers(t *testing.T) {
 
 // A codec that panics as it decodes does so in the Call whose reply it is, whoever that is in the batch.
 func TestPanicOfDecodeIsItsCallersOnly(t *testing.T) {
+	eachProcessors(t, panicOfDecodeIsItsCallersOnly)
+}
+
+func panicOfDecodeIsItsCallersOnly(t *testing.T) {
 	const calls = rpc.BatchReplies
 	for _, at := range [][]int{{0}, {calls / 2}, {calls - 1}, {1, 2, calls / 2}, {0, calls - 1}} {
 		f := newFixture(t)

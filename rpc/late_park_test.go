@@ -216,6 +216,58 @@ func callUntilLost(t *testing.T, c payloadCaller, goroutine int) {
 	}
 }
 
+// Typed calls that park late end once: with their own reply, with the end of their ctx, or with the child's.
+func TestTypedCallsThatParkLateEndOnce(t *testing.T) {
+	for _, server := range []string{"async", "sync", "goroutines"} {
+		t.Run(server, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			f := newFixture(t)
+			c := f.typed(pipes(server), false, rpc.Config{OnError: func(error) {}})
+			rpc.ParkLate(c)
+			f.background()
+			var callers sync.WaitGroup
+			for g := range 2 * rpc.LateCrowd {
+				callers.Go(func() { callTypedUntilLost(t, c, g) })
+			}
+			for range 20 {
+				runtime.GOMAXPROCS(1 + rand.IntN(2))
+				if _, err := cborNumbers.Call(context.Background(), c, pair{}); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := crashing.Call(context.Background(), c, ""); err == nil {
+				t.Error("the child has survived")
+			}
+			callers.Wait()
+		})
+	}
+}
+
+// callTypedUntilLost makes calls, of which some are cancelled, until the child is lost.
+func callTypedUntilLost(t *testing.T, c *rpc.Client, goroutine int) {
+	for i := 0; ; i++ {
+		ctx, cancel := context.Background(), context.CancelFunc(func() {})
+		if i%2 == 1 {
+			ctx, cancel = context.WithCancel(ctx)
+		}
+		if i%8 == 1 {
+			go cancel()
+		}
+		want := pair{A: goroutine, B: float64(i)}
+		got, err := cborNumbers.Call(ctx, c, want)
+		cancel()
+		lost := new(rpc.LostError)
+		switch {
+		case err == nil && got == want, i%8 == 1 && errors.Is(err, rpc.ErrCanceled):
+		case errors.As(err, &lost):
+			return
+		default:
+			t.Errorf("call %v has ended: %v, %v", want, got, err)
+			return
+		}
+	}
+}
+
 // Calls that park late and are cancelled, or late, at any time end once: with their own reply, or with the end of their ctx.
 func TestCallsThatParkLateEndWithTheirContext(t *testing.T) {
 	for _, server := range []string{"async", "sync"} {

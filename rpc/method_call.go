@@ -50,9 +50,16 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 		return resp, err
 	}
 	// Not in a function: see waiter.wait.
-	if w.patient {
+	ended := true
+	switch {
+	case w.late:
+		ended = w.parkLate(done)
+	case w.patient:
 		<-w.ready
-	} else if !w.waiter.wait(done) {
+	default:
+		ended = w.waiter.wait(done)
+	}
+	if !ended {
 		client.queue.giveUp(&w.waiter) // it belongs to others now
 		return resp, endOf(ctx)
 	}

@@ -2,33 +2,22 @@ package rpc
 
 import "slices"
 
-// Replies that come together are decoded by one goroutine as long as they are no
+// With several processors replies that come together are decoded by one goroutine as long as they are no
 // more than that: it has its own reply only after them, and other processors may have nothing to do.
-const (
-	batchReplies = 128
-	batchBytes   = 16 << 10
-)
-
-// wokenTogether is how many of a batch are woken one after the other. Between two of them nothing else is done, and
-// the processor looks for the memory of several goroutines at once; but other processors may have nothing to do until then.
-const wokenTogether = 32
+const batchReplies = smallCrowd
 
 // replyBatch is replies that have come together, and the waiters whose they are.
 type replyBatch struct {
-	bytes  [batchBytes]byte
+	bytes  [batchReplies * smallReply]byte
 	used   int
 	first  *typedWaiter // to be woken: who has decoded most, since a stack that has grown is in the cache
 	others [batchReplies - 1]*typedWaiter
 	count  int // of the others
 }
 
-// gather adds a reply to those that have come before, which are handed out if it does not fit.
+// gather adds a small reply to those that have come before, which are handed out when they are many enough.
 func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 	b := q.batch
-	if b != nil && (b.count == len(b.others) || len(reply) > len(b.bytes)-b.used) {
-		q.handOut()
-		b = nil
-	}
 	if b == nil {
 		b = q.batches.Get().(*replyBatch)
 		q.batch = b
@@ -45,7 +34,10 @@ func (q *callQueue) gather(t *typedWaiter, reply Payload) {
 		b.others[b.count] = t
 		b.count++
 	}
-	q.giveWay(q.row.crowd())
+	q.giveWay(smallCrowd)
+	if b = q.batch; b != nil && b.count == len(b.others) {
+		q.handOut()
+	}
 }
 
 // handOut wakes the first of those whose replies have been gathered; it wakes the others.
@@ -80,23 +72,19 @@ func (t *typedWaiter) finish() error {
 	return t.err
 }
 
-// decode decodes all replies but that of the goroutine it is called by. If the codec panics, each
+// decode decodes all replies but that of the goroutine it is called by, and wakes those whose they are. Between two of these nothing else is
+// done, so that the processor looks for the memory of several at once. If the codec panics, each
 // goroutine decodes its own: the panic is that of the one whose reply it was.
 func (b *replyBatch) decode() {
-	left := b.others[:b.count]
-	defer clear(left)
-	for len(left) > 0 {
-		n := min(len(left), wokenTogether)
-		if !decodeEach(left[:n]) {
-			n = len(left)
-			for _, t := range left {
-				t.reply = slices.Clone(t.reply) // the batch goes on
-			}
+	others := b.others[:b.count]
+	defer clear(others)
+	if !decodeEach(others) {
+		for _, t := range others {
+			t.reply = slices.Clone(t.reply) // the batch goes on
 		}
-		for _, t := range left[:n] {
-			t.ready <- struct{}{}
-		}
-		left = left[n:]
+	}
+	for _, t := range others {
+		t.ready <- struct{}{}
 	}
 }
 

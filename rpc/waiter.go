@@ -75,12 +75,12 @@ func (w *waiter) isStale() bool { return w.seen || w.stream != nil && w.stream.h
 
 // giveUp reports whether the call had not ended.
 func (w *waiter) giveUp() bool {
-	if w.late {
-		return w.state.CompareAndSwap(parked, givenUp)
-	}
 	if w.typed != nil {
 		w.typed.encoding.Lock()
 		defer w.typed.encoding.Unlock()
+	}
+	if w.late {
+		return w.state.CompareAndSwap(parked, givenUp)
 	}
 	return w.state.CompareAndSwap(waiting, givenUp)
 }

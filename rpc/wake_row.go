@@ -40,14 +40,6 @@ func (q *callQueue) beginReplies() {
 	q.row.many = inFlight >= manyCalls && q.row.processors > 1 && !q.late.oneCPU
 }
 
-// crowd is how many are woken before the loop gives way to them, if their calls are typed.
-func (r *wokenRow) crowd() int {
-	if r.processors > 1 {
-		return smallCrowd
-	}
-	return crowd
-}
-
 func processors() int { return runtime.GOMAXPROCS(0) }
 
 // endReplies is called when what has been read has been acted on.
