@@ -123,6 +123,7 @@ func (p *Process) bury() {
 	}()
 	if p.protocol != nil {
 		p.protocol.Drain()
+		p.endUnits()
 	}
 	p.stdout.finish()
 	p.stderr.finish()
@@ -132,6 +133,13 @@ func (p *Process) bury() {
 	p.reap(0)
 	buried = true
 	p.end(nil)
+}
+
+// endUnits ends a unit that an EOF would end (reactor.Unit.OrEOF): while a grandchild holds the pipe there is none.
+func (p *Process) endUnits() {
+	if fd, _ := p.protocol.FDs(); fd >= 0 { // else it came, or nobody wants to read
+		_ = p.protocol.Reader().End() // any other beginning of a unit is lost
+	}
 }
 
 // reap takes the exit status and reports whether it has. Without WNOHANG it waits,

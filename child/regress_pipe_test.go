@@ -2,6 +2,7 @@ package child_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -58,4 +59,25 @@ func (f *fixture) socketpair() (near, far int) {
 	unix.CloseOnExec(fds[0])
 	unix.CloseOnExec(fds[1])
 	return fds[0], fds[1]
+}
+
+// The last line of a child, without its "\n", was dropped if a grandchild held the pipe: no EOF came that would have ended it.
+func TestLastLineIsDeliveredWhenTheChildHasExited(t *testing.T) {
+	for _, script := range []string{"printf 'one\ntwo'", "sleep 1000 & printf 'one\ntwo'"} {
+		t.Run(script, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.startUnclaimed(shell(script))
+			s, err := k.Open(reactor.StreamConfig{})
+			must(t, err)
+			k.Ready()
+			var got []string
+			must(t, s.Reader().Each(reactor.Line(0).OrEOF(), func(line []byte) { got = append(got, string(line)) }))
+			var atTheEnd []string
+			k.OnEnd(func(error) { atTheEnd = got })
+			f.until(k.ended)
+			if want := []string{"one", "two"}; !slices.Equal(atTheEnd, want) {
+				t.Errorf("%q has come", atTheEnd)
+			}
+		})
+	}
 }

@@ -45,3 +45,23 @@ func TestPanicInsideDrainFailsTheStreamAroundIt(t *testing.T) {
 		t.Errorf("the outer stream goes on, with %d bytes that nobody gets", outer.Reader().Buffered())
 	}
 }
+
+// TestWriteTellsWhatTheStreamHasFailedWith: until OnClose had told, Write had nothing better to say than that the stream was closed.
+func TestWriteTellsWhatTheStreamHasFailedWith(t *testing.T) {
+	ours, theirs := fdtest.Sockets(t)
+	t.Cleanup(theirs.Close)
+	var s *reactor.Stream
+	var refused error
+	told := make(chan error, 1)
+	loop := newLoopWith(t, reactor.Config{OnPanic: func(*reactor.Panic) { refused = s.Write([]byte("x")) }})
+	s, err := loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
+		OnData:  func([]byte) { panic("in OnData") },
+		OnClose: func(err error) { told <- err },
+	})
+	must(t, err)
+	theirs.Send(t, []byte("x"))
+	pollTimes(t, loop, 3)
+	if err := <-told; refused == nil || refused != err {
+		t.Errorf("Write has returned %v, and OnClose got %v", refused, err)
+	}
+}

@@ -9,7 +9,7 @@ import (
 // Write queues a copy of p. It leaves at the end of the iteration, together with
 // whatever else is queued until then; of a large batch, the beginning leaves
 // earlier. It returns ErrBufferFull if p does not fit in MaxBuffered, ErrClosed
-// after CloseWrite or Close, and the write error if the other side is gone; then
+// after CloseWrite or Close, the write error if the other side is gone, and what the stream has failed with otherwise; then
 // nothing of p was queued.
 func (s *Stream) Write(p []byte) error {
 	if len(p) >= directSize {
@@ -71,8 +71,11 @@ func (s *Stream) commit(buf []byte) error {
 
 // refusal is why nothing can be written any more.
 func (s *Stream) refusal() error {
-	if s.writeErr != nil {
+	switch {
+	case s.writeErr != nil:
 		return s.writeErr
+	case s.closed && s.err != nil: // OnClose, which tells, may have yet to be called
+		return s.err
 	}
 	return ErrClosed
 }
@@ -162,7 +165,7 @@ func (s *Stream) CloseWrite() {
 }
 
 // CloseWriteAfter is CloseWrite after a last piece, of which a copy is queued beyond MaxBuffered, too. It returns
-// ErrClosed after CloseWrite or Close, and the write error if the other side is gone; then
+// ErrClosed after CloseWrite or Close, else an error as Write; then
 // nothing was queued.
 func (s *Stream) CloseWriteAfter(last []byte) error {
 	if s.write != sideOpen {

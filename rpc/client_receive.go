@@ -1,6 +1,9 @@
 package rpc
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // What comes from the child: its hello, replies, parts of them, and events.
 
@@ -74,7 +77,11 @@ func (c *Client) otherFrame(k kind, id uint32, payload Payload) error {
 // takeHello takes the child's hello.
 func (c *Client) takeHello(word uint32, payload Payload) error {
 	theirs, err := parseHello(word, payload)
-	if err == nil {
+	switch {
+	case err != nil:
+	case bytes.Equal(payload, c.hello.append(nil)[headerSize:]): // a child that has as much to say states a window
+		err = violation("the child sends back what it was sent")
+	default:
 		err = c.hello.conflict(&theirs)
 	}
 	if err != nil {

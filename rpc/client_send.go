@@ -94,20 +94,21 @@ func (c *Client) send(k kind, buf []byte, start int, to Completion) (id uint32, 
 	return id, nil
 }
 
-// errStopping is why nothing can be sent: the child was given its EOF, and not by us. It has yet to end.
+// errStopping is why nothing can be sent: the child was given its EOF, and not by us, or the connection was closed. The end has yet to come.
 var errStopping = errors.New("the child is being stopped")
 
-// notMade is notQueued for a call.
+// notMade is notQueued for a call. Whatever else has happened to the stream, onClose may have yet to be told of it.
 func (c *Client) notMade(err error) error {
-	if err = c.notQueued(err); err == errStopping {
-		err = &LostError{Cause: err}
+	switch err = c.notQueued(err); err {
+	case nil, ErrFull, ErrTooLarge, ErrClosed:
+		return err
 	}
-	return err
+	return &LostError{Cause: err}
 }
 
 // notQueued translates the stream's refusal of a frame, if it is one.
 func (c *Client) notQueued(err error) error {
-	if err == reactor.ErrClosed && !c.closing && !c.stream.Closed() {
+	if err == reactor.ErrClosed && !c.closing && !c.loopEnds() {
 		return errStopping
 	}
 	if err != reactor.ErrBufferFull {
@@ -117,6 +118,15 @@ func (c *Client) notQueued(err error) error {
 		return ErrTooLarge // waiting would not help
 	}
 	return ErrFull
+}
+
+// loopEnds reports whether the loop has closed the stream, and not its transport; the client's end, which tells, may have yet to come.
+func (c *Client) loopEnds() bool {
+	if !c.stream.Closed() {
+		return false
+	}
+	_, err := c.loop.NewStream(-1, -1, reactor.StreamConfig{}) // the loop refuses that before it looks at the descriptors
+	return err == reactor.ErrClosed
 }
 
 // control queues a frame that is no call. ErrFull means that it must be tried

@@ -155,6 +155,29 @@ func TestCallsDeadlineTravels(t *testing.T) {
 	})
 }
 
+// The deadline of a call that was made before the child's hello does not travel: at it, or with the hello, a cancel does.
+func TestDeadlineOfACallMadeBeforeTheHelloIsACancel(t *testing.T) {
+	for _, when := range []string{"before it", "after it"} {
+		t.Run(when, func(t *testing.T) {
+			f := newFixture(t)
+			transport, file := f.stranger()
+			c := f.client(transport, peer{}, rpc.Config{})
+			r, _ := f.beginWith(c, within(5*time.Millisecond), "echo")
+			if when == "before it" {
+				f.until(r.ended)
+			}
+			_, err := file.WriteString(strangersHello)
+			must(t, err)
+			f.until(func() bool { return r.ended() && rpc.Greeted(c) })
+			must(t, f.Poll(0))
+			want := clientHello + frame(1, "\x04echo") + frame(cancelKind|1, "")
+			if got := readBytes(file, len(want)); got != want || r.err != rpc.ErrDeadline {
+				t.Errorf("the call ended with %v, and the child was told %q", r.err, got)
+			}
+		})
+	}
+}
+
 func TestCallReturnsTheCauseOfItsContext(t *testing.T) {
 	f := newFixture(t)
 	c := f.connect(pipes("async"), rpc.Config{})

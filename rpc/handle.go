@@ -21,8 +21,8 @@ func (m *Method[Req, Resp]) Handle(mux *Mux, fn func(ctx context.Context, req Re
 // the call's ctx ends first, its error is the answer. Answer.Context and Answer.OnCancel
 // tell of that. ServeSync, which begins no other call meanwhile, reads on for the sake of a cancel: a
 // Handler that wraps mux.Sync() must not return before that has. It ends the ctx also when it finds
-// that the parent is gone, which it cannot find if it reads and writes the same descriptor, a
-// socket.
+// that the parent is gone. If it reads and writes the same descriptor, a socket, it finds that only where poll(2) tells: on Linux,
+// and over TCP not before the connection is reset, because one that was closed looks like one that is half-closed.
 func (m *Method[Req, Resp]) HandleAsync(mux *Mux, fn func(req Req, answer Answer[Resp])) {
 	mux.register(m.name, &asyncMethodHandler[Req, Resp]{m, fn})
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/rpc"
 )
 
@@ -108,5 +109,19 @@ func TestWorkerWithoutFeaturesIsSentPlainCallsOnly(t *testing.T) {
 	}
 	if early.ends != 1 || early.err != nil || late.err != rpc.ErrCanceled || streamed.err != rpc.ErrNoStreams {
 		t.Errorf("the calls ended with %v, %v and %v", early.err, late.err, streamed.err)
+	}
+}
+
+// A program that sends back what it was sent answered each call with its arguments.
+func TestChildThatSendsBackWhatItWasSentIsNoServer(t *testing.T) {
+	f := newFixture(t)
+	proc, err := child.Start(f.Loop, child.Config{Path: "cat", Transport: child.Stdio, StartTimeout: guard})
+	must(t, err)
+	var w watched
+	c := f.client(proc, peer{}, w.config(rpc.Config{}))
+	r := f.begin(c, "echo", "a")
+	f.until(w.ended)
+	if r.err == nil || !strings.Contains(r.err.Error(), "the child sends back what it was sent") {
+		t.Errorf("the call ended with %v", r.err)
 	}
 }

@@ -153,11 +153,11 @@ func (q *callQueue) serveWaiting() {
 	}
 }
 
-// room reports whether a waiting call should be made now. After the end there
-// is room: everybody gets the error.
+// room reports whether a waiting call should be made now. After the end, for which those wait whose stream has been closed,
+// there is room: everybody gets the error.
 func (c *Client) room() bool {
 	return c.endErr != nil || c.closing ||
-		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.holdsBack() && !c.streams.full && !c.stream.Congested()
+		c.unable == nil && c.calls.count < c.config.MaxInFlight && !c.holdsBack() && !c.streams.full && !c.stream.Congested() && !c.stream.Closed()
 }
 
 // refuse ends what waits with err, and everything that comes later.

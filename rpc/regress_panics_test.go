@@ -1,8 +1,10 @@
 package rpc_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -238,5 +240,62 @@ func TestEndOfAConnectionThatAPanicHasClosedIsNoOrderlyOne(t *testing.T) {
 				t.Errorf("a call has ended with %v", r.err)
 			}
 		}
+	}
+}
+
+// In the moment between the end of the connection and that of the client a call was refused as if the loop had ended.
+func TestCallBetweenTheEndOfTheConnectionAndThatOfTheClient(t *testing.T) {
+	for way, end := range map[string]func(transport *rpc.StreamTransport, file *os.File) error{
+		"panic": func(_ *rpc.StreamTransport, file *os.File) error {
+			_, err := file.WriteString(frame(helloWord, helloPayload) + frame(0, "an event"))
+			return err
+		},
+		"violation": func(_ *rpc.StreamTransport, file *os.File) error {
+			_, err := file.WriteString("not a hello at all")
+			return err
+		},
+		"EOF": func(_ *rpc.StreamTransport, file *os.File) error { return file.Close() },
+		"abort": func(transport *rpc.StreamTransport, _ *os.File) error {
+			transport.Abort(errors.New("no more"))
+			return nil
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			f, _ := newSurvivor(t)
+			transport, file := f.stranger()
+			var w watched
+			c := f.client(transport, peer{}, w.config(rpc.Config{OnEvent: func(rpc.Payload) { panic("in a callback") }}))
+			var refused error
+			last := f.AfterFunc(0, func() { refused = cmp.Or(refused, c.Go(nil, "echo")) }) // after what is read
+			must(t, last.SetPriority(reactor.MinPriority))
+			must(t, end(transport, file))
+			must(t, f.Poll(time.Millisecond))
+			var lost *rpc.LostError
+			var cause *reactor.Panic
+			if !errors.As(refused, &lost) || way == "panic" && !errors.As(refused, &cause) {
+				t.Errorf("the call was refused with %v", refused)
+			}
+			f.until(w.ended)
+		})
+	}
+}
+
+// A call that had waited for room, and got that with the last that the child said before a violation, ended as if the loop had.
+func TestCallThatWaitedForRoomUntilAViolationEndsWithThat(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{MaxInFlight: 1}))
+	must(t, c.Go(nil, "echo"))
+	var err error
+	f.servers.Go(func() { _, err = c.Call(t.Context(), "echo") })
+	f.until(func() bool { return rpc.Waiting(c) == 1 })
+	_, failed := file.WriteString(frame(helloWord, helloPayload) + frame(1, "") + frame(1, ""))
+	must(t, failed)
+	f.until(w.ended)
+	f.servers.Wait()
+	var cause *rpc.ProtocolError
+	if !errors.As(err, &cause) {
+		t.Errorf("the call has ended with %v", err)
 	}
 }

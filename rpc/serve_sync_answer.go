@@ -47,13 +47,13 @@ func (y *syncServer) awaitEndOf(ctx context.Context) error {
 	return nil
 }
 
-// output is what poll is asked about the parent: nothing of the descriptor that is read, too,
-// because not all systems say the same of a socket that is half-closed.
+// output is what poll is asked about the parent. Of a socket that is read, too, nothing is asked: then macOS, to which one that
+// is half-closed has hung up, does not tell of it, and Linux tells when both directions have ended.
 func (y *syncServer) output() unix.PollFd {
-	if y.writeFD == y.reader.fd {
-		return unix.PollFd{Fd: -1}
-	}
 	fd := unix.PollFd{Fd: int32(y.writeFD)}
+	if y.writeFD == y.reader.fd {
+		return fd
+	}
 	flags, err := unix.FcntlInt(uintptr(y.writeFD), unix.F_GETFL, 0)
 	if err == nil && flags&unix.O_ACCMODE == unix.O_WRONLY {
 		// macOS tells nothing where nothing is asked. To it this is the question for input, of which

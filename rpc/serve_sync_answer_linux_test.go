@@ -24,3 +24,18 @@ func TestSyncServerThatWaitsForAnAnswerEndsWithItsParentOnDarwin(t *testing.T) {
 		t.Error("the server says that all is well")
 	}
 }
+
+// A sync server whose input and output are one socket waited on when its parent was gone.
+func TestSyncServerOnASocketThatWaitsForAnAnswerEndsWithItsParent(t *testing.T) {
+	for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+		t.Run(wire.String(), func(t *testing.T) {
+			p := newPatientOnASocket(t, wire)
+			receive(t, p.begun, 1)
+			must(t, p.in.Close())
+			receive(t, p.told, 1)
+			if err := receive(t, p.served, 1)[0]; err == nil {
+				t.Error("the server says that all is well")
+			}
+		})
+	}
+}

@@ -34,23 +34,44 @@ func newPatientOf(t *testing.T, wire rpc.Wire, poll func([]unix.PollFd, int) (in
 	var in, out [2]int
 	must(t, unix.Pipe(in[:]))
 	must(t, unix.Pipe(out[:]))
-	p := &patient{t: t, in: fileOf(in[1]), out: fileOf(out[0]), begun: make(chan rpc.Answer[int], 1), told: make(chan error, 1), served: make(chan error, 1)}
+	p := &patient{t: t, in: fileOf(in[1]), out: fileOf(out[0])}
+	p.serve(f, wire, twoFDs{in[0], out[1]}, poll, around)
+	return p
+}
+
+// newPatientOnASocket makes one that reads and writes the same descriptor.
+func newPatientOnASocket(t *testing.T, wire rpc.Wire) *patient {
+	t.Helper()
+	f := newFixture(t)
+	ours, theirs := socketpair(t)
+	p := &patient{t: t, in: fileOf(ours)}
+	p.out = p.in
+	p.serve(f, wire, twoFDs{theirs, theirs}, unix.Poll, func(handler rpc.Handler) rpc.Handler { return handler })
+	return p
+}
+
+// serve has the server begin a call.
+func (p *patient) serve(f *fixture, wire rpc.Wire, fds twoFDs, poll func([]unix.PollFd, int) (int, error), around func(rpc.Handler) rpc.Handler) {
+	p.t.Helper()
+	p.begun, p.told, p.served = make(chan rpc.Answer[int], 1), make(chan error, 1), make(chan error, 1)
 	mux := rpc.NewMux()
 	double.HandleAsync(mux, func(j job, answer rpc.Answer[int]) {
 		answer.OnCancel(func(err error) { p.told <- err })
 		p.begun <- answer
 	})
 	f.servers.Go(func() {
-		defer unix.Close(in[0])
-		defer unix.Close(out[1])
-		s, err := rpc.NewServer(twoFDs{in[0], out[1]}, rpc.ServerConfig{Wire: wire})
+		defer unix.Close(fds.r)
+		if fds.w != fds.r {
+			defer unix.Close(fds.w)
+		}
+		s, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: wire})
 		if err == nil {
 			rpc.SetPoll(s, poll)
 			err = s.ServeSync(around(mux.Sync()))
 		}
 		p.served <- err
 	})
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		p.in.Close()
 		p.out.Close()
 	})
@@ -60,9 +81,8 @@ func newPatientOf(t *testing.T, wire rpc.Wire, poll func([]unix.PollFd, int) (in
 	}
 	p.say(greeting + frame(1, string(rpc.Strings(double.Name(), "{}", "json"))))
 	if got := readBytes(p.out, len(heard)); got != heard {
-		t.Errorf("the server says %q", got)
+		p.t.Errorf("the server says %q", got)
 	}
-	return p
 }
 
 // twoFDs is a pair of pipe ends as rpc.FDs.
@@ -90,6 +110,24 @@ func TestSyncServerThatWaitsForAnAnswerEndsWithItsParent(t *testing.T) {
 			}
 			if err := answer.Reply(1); err != rpc.ErrDone {
 				t.Errorf("a late answer: %v", err)
+			}
+		})
+	}
+}
+
+// Of a socket that is input and output, too, the end of the input alone is not the parent's.
+func TestSyncServerOnASocketGivesAnAnswerAfterTheEndOfTheInput(t *testing.T) {
+	for _, wire := range []rpc.Wire{rpc.Evfork, rpc.AnyEventAsync} {
+		t.Run(wire.String(), func(t *testing.T) {
+			p := newPatientOnASocket(t, wire)
+			answer := receive(t, p.begun, 1)[0]
+			must(t, unix.Shutdown(int(p.in.Fd()), unix.SHUT_WR))
+			must(t, answer.Reply(7))
+			if got := readToEnd(p.out); len(got) < 8 || got[3] != 1 {
+				t.Errorf("the server says %q", got)
+			}
+			if err := receive(t, p.served, 1)[0]; err != nil || len(p.told) > 0 {
+				t.Errorf("the server returned %v, the handler was told %d times", err, len(p.told))
 			}
 		})
 	}

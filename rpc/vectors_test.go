@@ -287,3 +287,42 @@ func (f *vectorFrame) follow(t *testing.T, out []byte) (rest []byte) {
 	}
 	return rest
 }
+
+// What a worker had answered before its parent violated the protocol was lost if the pipe had not taken it: that in JavaScript ended at
+// once. No worker here has streamed calls, which come with frames of the kinds 4 and 2.
+func TestWorkersAnswerWhatCameBeforeAViolation(t *testing.T) {
+	const calls = 100
+	value := strings.Repeat("x", 10_000) // more than a pipe holds, all together
+	for _, w := range vectorWorkers(t) {
+		if strings.HasPrefix(w.name, "go, ") {
+			continue
+		}
+		t.Run(w.name, func(t *testing.T) {
+			newFixture(t) // skips without a poller
+			if _, err := exec.LookPath(w.argv[0]); err != nil {
+				t.Skipf("there is no %s here", w.argv[0])
+			}
+			wire, _, _ := strings.Cut(w.wires, " ")
+			in, hello, skip := "", hello, 0
+			if wire == rpc.AnyEventSync.String() {
+				hello, skip = "", 4
+			}
+			for id := range uint32(calls) {
+				in += frame(id+1, string(rpc.Strings("echo", value)))[skip:]
+			}
+			for says, violation := range map[string]string{"truncated frame": frame(1, "cut")[skip:10], "kind 4": metaCall(1, "", "x"), "kind 2": frame(partKind|1, "x")} {
+				if wire == rpc.AnyEventSync.String() && says != "truncated frame" {
+					continue
+				}
+				out, stderr, err := w.run(t, wire, []byte(hello+in+violation))
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.ExitCode() <= 0 || !strings.Contains(stderr, says) {
+					t.Errorf("the worker ended with %v: %s", err, stderr)
+				}
+				if n := strings.Count(string(out), value); n != calls {
+					t.Errorf("%s: %d of %d calls were answered", says, n, calls)
+				}
+			}
+		})
+	}
+}

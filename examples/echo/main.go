@@ -96,7 +96,9 @@ func clients(loop *reactor.Loop, network, address string) error {
 		return err
 	}
 	for i, n := range got {
-		fmt.Printf("client %d: %d bytes came back\n", i, n)
+		if _, err := fmt.Printf("client %d: %d bytes came back\n", i, n); err != nil {
+			return err
+		}
 	}
 	return nil
 }

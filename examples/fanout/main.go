@@ -63,7 +63,7 @@ func run(jobs, workers int, die bool) error {
 		lost, err = t.add(clients, slices.Values(lost))
 	}
 	if err == nil && interrupted.Err() == nil {
-		fmt.Printf("%d checksums, their sum is %x\n", t.done, t.sum)
+		_, err = fmt.Printf("%d checksums, their sum is %x\n", t.done, t.sum)
 	}
 	return errors.Join(err, loop.Shutdown(context.Background()))
 }

@@ -62,9 +62,8 @@ func calculate(client *rpc.Client) error {
 	if err := errors.Join(sumErr, productErr); err != nil {
 		return err
 	}
-	fmt.Println("add 1 3 →", sum)
-	fmt.Println("mul 3 2 →", product)
-	return nil
+	_, err := fmt.Printf("add 1 3 → %d\nmul 3 2 → %d\n", sum, product)
+	return err
 }
 
 // remote makes a function of the child look like a local one.

@@ -49,7 +49,6 @@ func parked(count, rounds int) error {
 				pass(to + 1)
 				return
 			}
-			fmt.Println(turns, "turns on", count, "goroutines")
 			for _, loop := range loops {
 				loop.Stop()
 			}
@@ -58,8 +57,8 @@ func parked(count, rounds int) error {
 	pass(0)
 	running.Wait()
 	threads := pprof.Lookup("threadcreate").Count() - runtime.GOMAXPROCS(0) // which Go runs goroutines on
-	fmt.Println("threads for a quarter of them or less:", threads <= count/4)
-	return errors.Join(errs...)
+	_, err := fmt.Printf("%d turns on %d goroutines\nthreads for a quarter of them or less: %v\n", turns, count, threads <= count/4)
+	return errors.Join(append(errs, err)...)
 }
 
 // nested runs one loop inside another. Each keeps its own timers; both see what
@@ -76,19 +75,24 @@ func nested() error {
 	}
 	defer inner.Close()
 
-	if _, err := outer.Host(inner, func(err error) { fmt.Println("inner: nothing left,", err) }); err != nil {
+	var failed error
+	say := func(words ...any) {
+		_, err := fmt.Println(words...)
+		failed = errors.Join(failed, err)
+	}
+	if _, err := outer.Host(inner, func(err error) { say("inner: nothing left,", err) }); err != nil {
 		return err
 	}
 	release := inner.Hold() // else it would end with its first timer
 	inner.AfterFunc(10*time.Millisecond, func() {
-		fmt.Println("inner: a timer")
+		say("inner: a timer")
 		outer.AfterFunc(10*time.Millisecond, func() {
-			fmt.Println("outer: a timer that the inner loop started")
+			say("outer: a timer that the inner loop started")
 			inner.Post(func() {
-				fmt.Println("inner: a post of the outer loop")
+				say("inner: a post of the outer loop")
 				release()
 			})
 		})
 	})
-	return outer.Run(context.Background())
+	return errors.Join(outer.Run(context.Background()), failed)
 }

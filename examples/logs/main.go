@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -25,9 +26,20 @@ func main() {
 		return a
 	}
 	options := slog.HandlerOptions{ReplaceAttr: withoutTime} // every run prints the same
-	if err := parent(slog.New(slog.NewTextHandler(os.Stdout, &options))); err != nil {
+	var out output
+	err := parent(slog.New(slog.NewTextHandler(&out, &options)))
+	if err := errors.Join(err, out.err); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// output is stdout. A slog.Logger tells nobody that it cannot write.
+type output struct{ err error }
+
+func (o *output) Write(p []byte) (n int, err error) {
+	n, err = os.Stdout.Write(p)
+	o.err = cmp.Or(o.err, err)
+	return n, err
 }
 
 // parent has three letters delivered.

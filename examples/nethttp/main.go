@@ -117,10 +117,14 @@ func show(url string) {
 		resp.Body.Close()
 		return "GET " + path + ": " + resp.Status
 	}
+	say := func(status string) {
+		_, err := fmt.Println(status)
+		check(err)
+	}
 	held := make(chan string)
-	fmt.Println(get("/before"))
+	say(get("/before"))
 	go func() { held <- get("/hold") }()
-	fmt.Println(get("/crash"))
-	fmt.Println(<-held)
-	fmt.Println(get("/after"))
+	say(get("/crash"))
+	say(<-held)
+	say(get("/after"))
 }

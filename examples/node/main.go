@@ -38,7 +38,7 @@ func main() {
 		log.Fatal(err)
 	}
 	for job, to := range []string{"3", "2", "1"} {
-		fmt.Println("starting to count up to", to)
+		say("starting to count up to " + to)
 		if err := client.Go(show, "count", strconv.Itoa(job+1), to, "100"); err != nil {
 			log.Fatal(err)
 		}
@@ -56,5 +56,11 @@ func show(list rpc.Payload, err error) {
 		return
 	}
 	text, _, _ := list.Next()
-	fmt.Printf("%s\n", text)
+	say(string(text))
+}
+
+func say(text string) {
+	if _, err := fmt.Println(text); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -1,6 +1,8 @@
 // A worker for evfork in Node's standard library. docs/protocol.md has the format.
 const CALL = 0, ERROR = 1, EXTENSION = 14, HELLO = 15; // kinds of frames; a call's answer is of kind 0, too
+const { stdin, stdout } = process, { setTimeout } = require("timers/promises");
 console.log = console.error; // what somebody prints must not come between the frames
+const die = (text) => (console.error(text), stdin.destroy(), stdout.write("", () => process.exit(1))); // behind all answers
 
 function pack(values) {
   return Buffer.concat(values.flatMap((value) => {
@@ -24,23 +26,21 @@ function unpack(data) {
 function send(kind, id, values) {
   const payload = pack(values), header = Buffer.alloc(8);
   header.writeUInt32BE(payload.length, header.writeUInt32BE((kind << 28 | id) >>> 0));
-  process.stdout.write(Buffer.concat([header, payload]));
+  stdout.write(Buffer.concat([header, payload]));
 }
 
-const tick = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const functions = {
   echo: (values) => values,
   event: (values) => (send(CALL, 0, values), ["sent"]),
   fail: ([message]) => { throw new Error(message); },
   async count([job, to, ms]) { // an event per tick
-    for (let i = 1; i <= to; i++, send(CALL, 0, [`count ${i - 1} of ${to}`])) await tick(Number(ms));
+    for (let i = 1; i <= to; i++, send(CALL, 0, [`count ${i - 1} of ${to}`])) await setTimeout(Number(ms));
     return [`job ${job} finished`];
   },
 };
 
 async function frame(word, payload) {
-  if ([HELLO, EXTENSION].includes(word >>> 28)) return;
-  if (word >>> 28 !== CALL) throw new Error(`a frame of kind ${word >>> 28}`);
+  if (word >>> 28 !== CALL) return [HELLO, EXTENSION].includes(word >>> 28) || die(`a frame of kind ${word >>> 28}`);
   try {
     const [name, ...args] = unpack(payload), reply = functions[name](args);
     send(CALL, word, reply.then ? await reply : reply); // at once, if it is one
@@ -49,12 +49,12 @@ async function frame(word, payload) {
 
 send(HELLO, 0, ["evfork", "1", "codec", "string"]);
 let unread = [], length = 0, wanted = 8; // pieces, their bytes, and how many the next frame has
-process.stdin.on("data", (data) => {
+stdin.on("data", (data) => {
   unread.push(data);
   if ((length += data.length) < wanted) return; // pieces of a long frame are put together once
   let frames = Buffer.concat(unread);
-  for (; frames.length >= (wanted = frames.length < 8 ? 8 : 8 + frames.readUInt32BE(4)); frames = frames.subarray(wanted))
+  for (; frames.length >= (wanted = frames.length < 8 ? 8 : 8 + frames.readUInt32BE(4)) && !stdin.destroyed; frames = frames.subarray(wanted))
     frame(frames.readUInt32BE(0), frames.subarray(8, wanted));
   [unread, length] = [[frames], frames.length];
 });
-process.stdin.on("end", () => { if (length) throw new Error("truncated frame"); });
+stdin.on("end", () => length && die("truncated frame"));

@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evfork/evfork/child"
@@ -59,11 +60,9 @@ func run(jobs int) error {
 	}
 	err = loop.Run(context.Background())
 	slices.Sort(failures)
-	for _, text := range failures {
-		fmt.Println(text)
-	}
-	fmt.Println(answered, "calls were answered")
-	return err
+	results := append(failures, fmt.Sprint(answered, " calls were answered"))
+	_, printErr := fmt.Println(strings.Join(results, "\n"))
+	return errors.Join(err, printErr)
 }
 
 // cause is the part of an error that is the same each time.

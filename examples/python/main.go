@@ -30,7 +30,7 @@ func main() {
 	}
 	var lost error
 	client, err := rpc.NewClient(proc, rpc.Config{
-		OnEvent: func(event rpc.Payload) { fmt.Println("event:", text(event)) },
+		OnEvent: func(event rpc.Payload) { say("event: %s\n", text(event)) },
 		OnError: func(err error) { lost = err },
 	})
 	if err != nil {
@@ -55,11 +55,17 @@ func show(call []string, reply rpc.Payload, err error) {
 	var failed *rpc.RemoteError
 	switch {
 	case errors.As(err, &failed):
-		fmt.Printf("%s: failed: %s\n", strings.Join(call, " "), failed.Message)
+		say("%s: failed: %s\n", strings.Join(call, " "), failed.Message)
 	case err != nil:
 		log.Print(err)
 	default:
-		fmt.Printf("%s: %s\n", strings.Join(call, " "), text(reply))
+		say("%s: %s\n", strings.Join(call, " "), text(reply))
+	}
+}
+
+func say(format string, values ...any) {
+	if _, err := fmt.Printf(format, values...); err != nil {
+		log.Fatal(err)
 	}
 }
 

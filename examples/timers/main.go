@@ -62,7 +62,9 @@ func show(payload rpc.Payload, err error) {
 		log.Print(err)
 		return
 	}
-	fmt.Println(string(text))
+	if _, err := fmt.Println(string(text)); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // countdown is the child: each call counts up once a second and is answered at

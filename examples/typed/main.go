@@ -34,9 +34,9 @@ func main() {
 	}
 	ctx, ran := context.Background(), make(chan error, 1)
 	go func() { ran <- errors.Join(loop.Run(ctx), loop.Close()) }() // the loop is that goroutine's now; Close ends calls that are left
-	fmt.Println(Resize.Call(ctx, client, Box{640, 480}))
-	fmt.Println(Resize.Call(ctx, client, Box{-1, 480}))
-	if err := errors.Join(client.ShutdownWait(ctx), <-ran); err != nil { // Run ends when the child is gone
+	_, err1 := fmt.Println(Resize.Call(ctx, client, Box{640, 480}))
+	_, err2 := fmt.Println(Resize.Call(ctx, client, Box{-1, 480}))
+	if err := errors.Join(err1, err2, client.ShutdownWait(ctx), <-ran); err != nil { // Run ends when the child is gone
 		log.Fatal(err)
 	}
 }

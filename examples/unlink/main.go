@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -52,10 +53,10 @@ func parent(ctx context.Context, worker, dir string) error {
 	if err != nil {
 		return err
 	}
-	var lost error
+	var failed error // of the child, or of printing; the first
 	client, err := rpc.NewClient(proc, rpc.Config{
-		OnEvent: func(event rpc.Payload) { show("", event, nil) },
-		OnError: func(err error) { lost = err },
+		OnEvent: func(event rpc.Payload) { failed = cmp.Or(failed, show("", event, nil)) },
+		OnError: func(err error) { failed = cmp.Or(failed, err) },
 	})
 	if err != nil {
 		return err
@@ -64,24 +65,27 @@ func parent(ctx context.Context, worker, dir string) error {
 		{"rmdir", "empty"}, {"rmdir", "full"}, {"rmdir", "nowhere"},
 		{"unlink", "file"}, {"unlink", "missing"}, {"unlink", "link"},
 	} {
-		done := func(reply rpc.Payload, err error) { show(r.function+" "+r.name+": ", reply, err) }
+		done := func(reply rpc.Payload, err error) {
+			failed = cmp.Or(failed, show(r.function+" "+r.name+": ", reply, err))
+		}
 		if err := client.Go(done, r.function, at(r.name)); err != nil {
 			return err
 		}
 	}
 	client.Shutdown() // no more calls: the child answers these six and exits
 	err = loop.Run(ctx)
-	return errors.Join(err, lost)
+	return errors.Join(err, failed)
 }
 
 // show prints an event, or a reply behind the path it is about.
-func show(path string, payload rpc.Payload, err error) {
+func show(path string, payload rpc.Payload, err error) error {
 	if err != nil {
 		log.Print(path, err)
-		return
+		return nil
 	}
 	text, _, _ := payload.Next()
-	fmt.Printf("%s%s\n", path, text)
+	_, err = fmt.Printf("%s%s\n", path, text)
+	return err
 }
 
 // serve is the child, with the server that its name asks for.

@@ -37,6 +37,10 @@
 //		…
 //	})
 //
+// The loop, and whoever waits for something of it (Loop.Do, Loop.Done, an rpc.Client's calls), must be in the same bubble or all
+// outside of any: a goroutine that waits in a bubble may not be woken from outside, and the runtime ends the process for
+// it ("send on synctest channel from outside bubble").
+//
 // # What is real
 //
 // Only waiting is replaced. A Stream reads and writes its descriptors, so these

@@ -2,9 +2,11 @@ package sock
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -66,10 +68,7 @@ type place struct {
 // parse takes an address apart. missing tells what no host means.
 func (n network) parse(address string, missing func(network) netip.Addr) (p place, err error) {
 	if n.family == unix.AF_UNIX {
-		if address == "" || address == "@" {
-			return p, reactor.ErrInvalid
-		}
-		return place{path: address}, nil
+		return place{path: address}, checkPath(address)
 	}
 	if p.host, p.service, err = net.SplitHostPort(address); err != nil {
 		return p, err
@@ -93,6 +92,22 @@ func (n network) parse(address string, missing func(network) netip.Addr) (p plac
 		return p, &net.AddrError{Err: "address is not of network " + n.name, Addr: address}
 	}
 	return p, nil
+}
+
+// maxPath is how long the path of a Unix socket may be, in bytes; a zero follows it: 107 on Linux, 103 on the BSDs and macOS.
+const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+// checkPath tells what is wrong with the path of a Unix socket.
+func checkPath(path string) error {
+	switch {
+	case path == "" || path == "@":
+		return fmt.Errorf("%w: no path", reactor.ErrInvalid)
+	case len(path) > maxPath:
+		return fmt.Errorf("the path has %d bytes, and may have %d: %w", len(path), maxPath, unix.EINVAL)
+	case strings.IndexByte(path, 0) >= 0 && !abstract(path): // the kernel would take what is before it
+		return fmt.Errorf("the path contains a zero: %w", unix.EINVAL)
+	}
+	return nil
 }
 
 // nameLike reports whether a port could be the name of a service: a number that

@@ -2,8 +2,11 @@ package sock_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -135,5 +138,26 @@ func TestSheddingThatFailsDoesNotSpin(t *testing.T) {
 		})
 		client(t, l.Addr())
 		pollUntil(t, loop, func() bool { return l.Stats().Backoffs == 1 })
+	}
+}
+
+// A path of a Unix socket that is too long was just an invalid argument, and of one with a zero in it what is before that was taken.
+func TestPathThatNoUnixSocketHasIsToldAsSuch(t *testing.T) {
+	loop := newLoop(t)
+	p, _ := listenPacket(t, loop, "unixgram", filepath.Join(shortDir(t), "r"), sock.PacketConfig{})
+	long := "/tmp/" + strings.Repeat("x", 200)
+	for path, says := range map[string]string{
+		long:          long + ": the path has 205 bytes, and may have ",
+		"/tmp/a\x00b": "the path contains a zero",
+		"":            "no path",
+	} {
+		_, listened := sock.Listen(loop, "unix", path, sock.ListenConfig{}, func(*sock.Conn) {})
+		_, dialled := sock.Dial(loop, "unix", path, sock.DialConfig{}, func(*sock.Conn, error) {})
+		_, bound := sock.ListenPacket(loop, "unixgram", path, sock.PacketConfig{})
+		for op, err := range map[string]error{"Listen": listened, "Dial": dialled, "ListenPacket": bound, "SendToPath": p.SendToPath(nil, path)} {
+			if err == nil || !strings.Contains(err.Error(), says) || !errors.Is(err, unix.EINVAL) && !errors.Is(err, reactor.ErrInvalid) {
+				t.Errorf("%s of %q: %v", op, path, err)
+			}
+		}
 	}
 }

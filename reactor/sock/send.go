@@ -36,8 +36,12 @@ func (p *PacketConn) SendTo(data []byte, to netip.AddrPort) error {
 
 // SendToPath is Send to the path of a Unix socket.
 func (p *PacketConn) SendToPath(data []byte, path string) error {
-	if p.family != unix.AF_UNIX || path == "" {
-		return &Error{Op: "send", Network: p.network.name, Address: path, Err: reactor.ErrInvalid}
+	err := reactor.ErrInvalid
+	if p.family == unix.AF_UNIX {
+		err = checkPath(path)
+	}
+	if err != nil {
+		return &Error{Op: "send", Network: p.network.name, Address: path, Err: err}
 	}
 	return p.send(data, destination{path: path})
 }

@@ -27,6 +27,11 @@
 // Transport was killed goes on until it notices the end of its input, or that it
 // cannot write. The test waits for it, and fails if it does not return.
 //
+// # Bubbles
+//
+// The loop of a Client, whoever makes the Client, and its callers must be in the same bubble of testing/synctest, or all outside of
+// any: see package reactortest.
+//
 // # Faults
 //
 // Each direction is cut into pieces, delayed, and subjected to a list of Faults,
