@@ -59,14 +59,8 @@ func (c *Client) goEncoded(to Completion, options CallOptions, encode func(buf [
 	return c.made(id, options, due), nil
 }
 
-// now is the time that deadlines are measured by. It is read from the machine's clock,
-// if that is the loop's: the loop's Now may be old.
-func (c *Client) now() time.Time {
-	if start := c.timebase.start; start == start.Round(0) {
-		return c.loop.Now()
-	}
-	return time.Now()
-}
+// now is the time that deadlines are measured by.
+func (c *Client) now() time.Time { return c.timebase.now(c.loop) }
 
 // due is a call's deadline since the client's timebase began, if it has one.
 func (c *Client) due(options CallOptions) time.Duration {
@@ -97,7 +91,7 @@ func (c *Client) frameOf(options CallOptions, due time.Duration) (k kind, buf []
 
 // boundedBy is the metadata of a call whose deadline is at due.
 func (c *Client) boundedBy(due time.Duration) metadata {
-	return metadata{bounded: true, absolute: c.timebase.absolute(due), left: due - c.timebase.at(c.loop.Now())}
+	return metadata{bounded: true, absolute: c.timebase.absolute(due), left: due - c.timebase.at(c.now())}
 }
 
 // made schedules the deadline of the call that was sent last.

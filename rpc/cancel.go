@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evfork/evfork/internal/callback"
+	"github.com/evfork/evfork/reactor"
 )
 
 // Cancel ends a call of GoWith with ErrCanceled: its Completion is called on the
@@ -69,7 +70,7 @@ func (c *Client) abandonCall(id uint32) {
 // startAbandonTimeout limits the time that the child may take to answer an abandoned call.
 func (c *Client) startAbandonTimeout(id uint32) {
 	if c.config.AbandonTimeout > 0 {
-		c.calls.schedule(id, c.timebase.at(c.loop.Now())+min(c.config.AbandonTimeout, distant))
+		c.calls.schedule(id, c.timebase.at(c.now())+min(c.config.AbandonTimeout, distant))
 		c.armTimer()
 	}
 }
@@ -87,7 +88,7 @@ func (c *Client) armTimer() {
 	if !any || c.armed && c.armedFor <= first.at {
 		return // if it comes too early, it is armed again
 	}
-	d := max(first.at-c.timebase.at(c.loop.Now()), 0)
+	d := max(first.at-c.timebase.at(c.now()), 0)
 	if c.timer == nil {
 		c.timer = c.loop.AfterFunc(d, c.expire)
 		c.timer.Unref() // the stream keeps the loop running
@@ -114,10 +115,40 @@ func (c *Client) endDue() {
 		e := c.calls.entry(first.id)
 		if e.isAbandoned() {
 			c.calls.unschedule(e)
-			c.violated(fmt.Errorf("%w (for %v)", ErrUnresponsive, c.config.AbandonTimeout))
+			c.suspect(e.id)
 			continue
 		}
 		c.abandon(e).Complete(nil, ErrDeadline)
+	}
+}
+
+// suspect has judge called for an abandoned call whose time is over, behind all that happens in the next iteration.
+func (c *Client) suspect(id uint32) {
+	c.overdue = append(c.overdue, id)
+	if len(c.overdue) > 1 {
+		return
+	}
+	timer := c.loop.AfterFunc(0, func() { callback.InTurn(c.readBeforeJudging, c.judge) })
+	_ = timer.SetPriority(reactor.MinPriority) // a timer that was just made is not pending
+	timer.Unref()
+}
+
+// readBeforeJudging takes what the child has written before the timeout is held against it. If the loop was busy, the answer,
+// or the child's end, may have been there in time.
+func (c *Client) readBeforeJudging() {
+	if c.endErr == nil {
+		c.stream.Drain()
+	}
+}
+
+// judge puts a child down that has not answered an abandoned call.
+func (c *Client) judge() {
+	overdue := c.overdue
+	c.overdue = nil
+	for _, id := range overdue {
+		if e := c.calls.find(id); e != nil && e.isAbandoned() {
+			c.violated(fmt.Errorf("%w (for %v)", ErrUnresponsive, c.config.AbandonTimeout))
+		}
 	}
 }
 

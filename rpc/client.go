@@ -28,6 +28,7 @@ type Client struct {
 	armedFor    time.Duration
 	canceled    []Completion // of calls that Cancel has ended, and that have not been told
 	untold      []uint32     // calls whose cancel has not been sent
+	overdue     []uint32     // abandoned calls that the child has taken too long to answer, until judge has looked again
 	understands struct{ metadata, cancel, credits bool }
 	peerWindow  int64 // the credit for the parts of each call's request, the child says
 	streams     streams

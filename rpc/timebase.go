@@ -3,6 +3,8 @@ package rpc
 import (
 	"math"
 	"time"
+
+	"github.com/evfork/evfork/reactor"
 )
 
 // timebase relates times of this process to the monotonic clock that it may
@@ -43,6 +45,15 @@ func relateClocks(since func() time.Duration, monotonic func() int64) (clock int
 		}
 	}
 	return clock, slack
+}
+
+// now is the time that deadlines are measured by, on the loop whose Now was given. It is read from the machine's clock, if that
+// is the loop's: the loop's Now may be old.
+func (b *timebase) now(loop *reactor.Loop) time.Time {
+	if b.start == b.start.Round(0) {
+		return loop.Now()
+	}
+	return time.Now()
 }
 
 // distant is as far from start as times are told apart, 146 years: no sum or difference of two, nor of

@@ -137,7 +137,7 @@ func (u *upcalls) armTimer() {
 		return
 	}
 	loop := u.async.loop
-	d := max(first.at-u.loop.base.at(loop.Now()), 0)
+	d := max(first.at-u.loop.base.at(u.loop.base.now(loop)), 0)
 	if u.loop.timer == nil {
 		u.loop.timer = loop.AfterFunc(d, u.expire)
 		u.loop.timer.Unref() // the stream keeps the loop running

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -72,7 +73,7 @@ func (tr *Transport) Stop() error {
 		tr.protocol.CloseWrite()
 	}
 	if tr.patience == nil {
-		tr.patience = tr.loop.AfterFunc(tr.config.StopWait, func() { tr.kill(child.AskedByStop) })
+		tr.bePatient(tr.config.StopWait, func() { tr.kill(child.AskedByStop) })
 	}
 	tr.passStop()
 	return nil
@@ -99,10 +100,33 @@ func (tr *Transport) Abort(reason error) {
 // suspect kills a child that has closed a side, or whose stream has failed, and does not end.
 func (tr *Transport) suspect(offence error) {
 	if tr.patience == nil && !tr.ended {
-		tr.patience = tr.loop.AfterFunc(tr.config.EOFWait, func() {
+		tr.bePatient(tr.config.EOFWait, func() {
 			tr.reason = errors.Join(tr.reason, offence)
 			tr.kill(child.AskedByAbort)
 		})
+	}
+}
+
+// bePatient calls end if the child has not ended in time: if the loop was busy, its end may be seen together with the timeout.
+func (tr *Transport) bePatient(d time.Duration, end func()) {
+	tr.patience = tr.loop.AfterFunc(d, func() {
+		if !tr.hasReturned() { // else that is on its way
+			end()
+		}
+	})
+	_ = tr.patience.SetPriority(reactor.MinPriority) // a timer that was just made is not pending
+}
+
+// hasReturned reports whether the server function of Start has.
+func (tr *Transport) hasReturned() bool {
+	if tr.alone || tr.inner != nil {
+		return false
+	}
+	select {
+	case <-tr.returned:
+		return true
+	default:
+		return false
 	}
 }
 

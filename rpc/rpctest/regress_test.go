@@ -10,6 +10,7 @@ import (
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
 	"github.com/evfork/evfork/rpc"
 	"github.com/evfork/evfork/rpc/rpctest"
 )
@@ -80,6 +81,32 @@ func TestChildWhoseStreamHasFailedIsPutDown(t *testing.T) {
 	}
 	if _, blamed := errors.AsType[*reactor.Panic](cause); !blamed || errors.Is(cause, child.ErrClosedPipe) {
 		t.Errorf("the reason is %v", exit.Reason)
+	}
+}
+
+// A child that had ended in time was said to have been killed, if its test was busy until the time was over.
+func TestChildThatHasEndedInTimeIsNotKilled(t *testing.T) {
+	for name, end := range map[string]func(*rpctest.Transport){
+		"output": (*rpctest.Transport).CloseOutput,
+		"stop":   func(tr *rpctest.Transport) { _ = tr.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := reactortest.NewClock()
+			loop := newLoopWith(t, reactor.Config{Clock: clock})
+			quit := make(chan struct{})
+			tr := rpctest.Start(t, loop, func(rpc.FDs) error { <-quit; return nil })
+			newLog(t, loop, tr)
+			var cause error
+			tr.OnEnd(func(err error) { cause = err })
+			end(tr)
+			close(quit)
+			must(t, tr.Wait())
+			clock.Advance(time.Minute)
+			until(t, loop, func() bool { return cause != nil })
+			if exit, ok := errors.AsType[*child.ExitError](cause); !ok || !exit.Clean() {
+				t.Errorf("it ended with %v", cause)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,151 @@
+package rpc_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/waitpeek"
+	"github.com/evfork/evfork/reactor"
+	"github.com/evfork/evfork/reactor/reactortest"
+	"github.com/evfork/evfork/rpc"
+)
+
+// aged returns when the loop's Now is a while old, as behind a callback that has computed. What has a time within that while
+// comes before any timer that is started for its end.
+func (f *fixture) aged() (while time.Duration) {
+	while = 20 * time.Millisecond
+	time.Sleep(time.Until(f.Now().Add(2 * while)))
+	return while
+}
+
+// The deadline of a call came late by as much as the loop's Now was old: of one made in a callback that had computed for a
+// second, or before Run, a second.
+func TestDeadlineIsNotLateByTheAgeOfTheLoopsTime(t *testing.T) {
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	while := f.aged()
+	r, _ := f.beginWith(c, within(time.Millisecond), "echo")
+	over := false
+	f.expect(r.ended, while, func() { over = true })
+	f.until(func() bool { return over })
+	if !errors.Is(r.err, rpc.ErrDeadline) {
+		t.Errorf("the call ended with %v", r.err)
+	}
+}
+
+// expect fails the test unless a call has ended before a timer that is started now.
+func (f *fixture) expect(ended func() bool, d time.Duration, then func()) {
+	f.AfterFunc(d, func() {
+		if !ended() {
+			f.t.Errorf("a call that was to end before comes after %v", d)
+		}
+		then()
+	})
+}
+
+// So did that of a call to the parent.
+func TestDeadlineOfAnUpcallIsNotLateByTheAgeOfTheLoopsTime(t *testing.T) {
+	f := newFixture(t)
+	r := &result{}
+	serveAsker(f, rpc.ServerConfig{}, helloTaking("1")+frame(1, ""), func(a *asker, _ rpc.Payload, done rpc.Done) {
+		while := f.aged()
+		_, err := a.GoParentWith(r, within(time.Millisecond), nil)
+		must(t, err)
+		must(t, done.Reply())
+		f.expect(r.ended, while, func() { a.endInput(t) })
+	})
+	if !errors.Is(r.err, rpc.ErrDeadline) {
+		t.Errorf("the call ended with %v", r.err)
+	}
+}
+
+// The time left that travels was too long by that.
+func TestTimeLeftIsThatOfTheCall(t *testing.T) {
+	f := newFixture(t)
+	transport, theirs := f.stranger()
+	ready := false
+	c := f.client(transport, peer{}, rpc.Config{OnEvent: func(rpc.Payload) { ready = true }})
+	_, err := theirs.WriteString(ourHello + frame(0, ""))
+	must(t, err)
+	f.until(func() bool { return ready })
+	f.aged()
+	const most = time.Hour
+	f.beginWith(c, within(most), "echo")
+	must(t, f.Poll(0))
+	readOneFrame(t, theirs, 8)
+	call := readOneFrame(t, theirs, 8)
+	value := len(metaCall(1, "\x08deadline\x10", ""))
+	left := time.Duration(binary.BigEndian.Uint64([]byte(call[value+8:])))
+	if left > most || left <= 0 {
+		t.Errorf("%v were left of %v", left, most)
+	}
+}
+
+// A child was put down for an answer that it had given in time, and that the loop, being busy, had not read.
+func TestAbandonTimeoutSparesAChildThatHasAnswered(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	transport, theirs := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{AbandonTimeout: time.Second}))
+	r, id := f.beginWith(c, rpc.CallOptions{}, "echo")
+	c.Cancel(id)
+	f.until(r.ended)
+	_, err := theirs.WriteString(hello + frame(1, "an answer"))
+	must(t, err)
+	clock.Advance(time.Minute)
+	f.until(func() bool { return c.InFlight() == 0 || w.ended() })
+	if w.err != nil {
+		t.Errorf("OnError got %v", w.err)
+	}
+}
+
+// A child that had ended by itself meanwhile was said to have been put down.
+func TestAbandonTimeoutIsNotHeldAgainstAChildThatHasEnded(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	var w watched
+	proc := f.spawn(pipes("async"), child.Config{})
+	c := f.client(proc, peer{}, w.config(rpc.Config{AbandonTimeout: time.Second}))
+	f.works(c)
+	r, id := f.beginWith(c, rpc.CallOptions{}, "hold")
+	c.Cancel(id)
+	f.until(r.ended)
+	must(t, proc.Signal(syscall.SIGKILL))
+	for exited := false; !exited; runtime.Gosched() {
+		var err error
+		if exited, err = waitpeek.Exited(proc.PID()); err != nil {
+			t.Skip(err)
+		}
+	}
+	clock.Advance(time.Minute)
+	f.until(w.ended)
+	if errors.Is(w.err, rpc.ErrUnresponsive) {
+		t.Errorf("OnError got %v", w.err)
+	}
+}
+
+// A child was put down at once for a call that was abandoned in a callback which had computed for longer than AbandonTimeout, if another
+// call's time came.
+func TestAbandonTimeoutBeginsWhenTheCallIsAbandoned(t *testing.T) {
+	const patience = 20 * time.Millisecond
+	f := newFixture(t)
+	transport, _ := f.stranger()
+	var w watched
+	c := f.client(transport, peer{}, w.config(rpc.Config{AbandonTimeout: patience}))
+	_, abandoned := f.beginWith(c, rpc.CallOptions{}, "echo")
+	f.beginWith(c, rpc.CallOptions{Deadline: f.Now()}, "echo")
+	_ = f.aged()
+	begun := time.Now()
+	c.Cancel(abandoned)
+	f.until(w.ended)
+	if took := time.Since(begun); took < patience {
+		t.Errorf("after %v OnError got %v", took, w.err)
+	}
+}
