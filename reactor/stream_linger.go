@@ -13,7 +13,9 @@ const defaultLinger = 30 * time.Second
 //
 // A socket that is closed while input lies unread, or is still coming, resets the
 // connection, which may destroy what was just sent. So sockets are half-closed
-// first, and closed when the other side has ended, too, or after linger. That
+// first, and closed when the other side has ended, too, or after linger. That cannot be
+// done for one that the stream does not read, as it was given to it for writing only, or CloseRead was
+// called: it is closed when all has been written, and what was just sent may be destroyed. That
 // the other side has read everything is not promised; only an answer can tell.
 //
 // A linger of zero is 30 s; a negative one has no limit. Another call sets linger

@@ -30,6 +30,11 @@ func pidfdExits(l *Loop) exitSource {
 
 func (s *pidfdSource) watch(w *ProcessWatcher) error {
 	fd, err := unix.PidfdOpen(w.pid, 0)
+	if err == unix.ENOENT || err == unix.EINVAL {
+		// The number is in use, but not by a process: by a thread, or by the group of a process that has been reaped. Linux 6.18 has
+		// ENOENT for the first, and ESRCH for the second; older kernels have EINVAL for both (pidfd_create, pidfd_prepare).
+		err = unix.ESRCH
+	}
 	if err != nil {
 		return os.NewSyscallError("pidfd_open", err)
 	}
