@@ -95,9 +95,16 @@ func (c watchedCodec) Append(buf []byte, value any) ([]byte, error) {
 
 // A goroutine that gives up while the loop encodes its request has to wait for that: then the request is its own again.
 func TestCallDoesNotReturnWhileItsRequestIsEncoded(t *testing.T) {
+	eachProcessors(t, callDoesNotReturnWhileItsRequestIsEncoded)
+}
+
+func callDoesNotReturnWhileItsRequestIsEncoded(t *testing.T) {
 	f := newFixture(t)
 	transport, file := f.stranger()
 	c := f.client(transport, peer{}, rpc.Config{})
+	if goroutinesParkLate {
+		rpc.ParkLate(c)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	encoded := false // the race detector tells if one does not come before the other
 	m := rpc.NewMethod[string, string]("strings", watchedCodec{meanwhile: func() {

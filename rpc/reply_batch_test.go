@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -134,4 +135,45 @@ func TestReplyBehindABatchIsDecodedMeanwhile(t *testing.T) {
 			t.Errorf("call %d has ended: %+v", i, e)
 		}
 	}
+}
+
+// With one processor replies are decoded where they come: before anything else that the same read has brought, and before any goroutine runs.
+func TestLoopDecodesWithOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late %v", late), func(t *testing.T) {
+			goroutinesParkLate = late
+			defer func() { goroutinesParkLate = false }()
+			decoded, before := 0, 0
+			codec := countingCodec{decoded: &decoded}
+			g := newCallers(newStanding(t), rpc.NewMethod[string, string]("count", codec), rpc.Config{OnEvent: func(rpc.Payload) { before = decoded }}, make([]string, many))
+			greet(g.f, g.peer)
+			var frames strings.Builder
+			for i := range g.ends {
+				frames.WriteString(cborReply(t, i+1, "a reply"))
+			}
+			say(g.f, g.peer, frames.String()+frame(0, "an event"))
+			g.f.until(func() bool { return g.c.InFlight() == 0 })
+			g.all.Wait()
+			if before != many || decoded != many {
+				t.Errorf("of %d replies %d were decoded before the event behind them, and %d in all", many, before, decoded)
+			}
+			for i, e := range g.ends {
+				if e != (ending[string]{resp: "a reply"}) {
+					t.Errorf("call %d has ended: %+v", i, e)
+				}
+			}
+		})
+	}
+}
+
+// countingCodec is CBOR, and counts on one goroutine, as the race detector sees.
+type countingCodec struct {
+	cborcodec.Codec
+	decoded *int
+}
+
+func (c countingCodec) Decode(data []byte, value any) error {
+	*c.decoded++
+	return c.Codec.Decode(data, value)
 }
