@@ -76,7 +76,8 @@ type total struct {
 
 // add has jobs done and adds up what comes, in whatever order it does.
 func (t *total) add(clients []*rpc.Client, jobs iter.Seq[string]) (lost []string, err error) {
-	fan := checksum.FanOut(context.Background(), clients, jobs, rpc.FanOutConfig{RunLoop: true})
+	const window = 128 // calls in flight to each: the jobs are short
+	fan := checksum.FanOut(context.Background(), clients, jobs, rpc.FanOutConfig{RunLoop: true, Window: window})
 	for r := range fan.Results() {
 		var gone *rpc.LostError
 		switch n, err := strconv.ParseUint(r.Resp, 16, 32); {
