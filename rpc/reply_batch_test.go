@@ -32,15 +32,20 @@ func (c twiceCodec) Decode(data []byte, value any) error {
 	return c.Codec.Decode(data, value)
 }
 
-// The reply that a codec could not decode for another goroutine is its own goroutine's, and stays
-// what it is while those that come later are gathered.
+// The reply that a codec could not decode on the loop, or for another goroutine, is its own goroutine's, and stays
+// what it is while those that come later are read.
 func TestReplyIsKeptForItsGoroutineAfterAPanicElsewhere(t *testing.T) {
+	t.Run("on the loop", func(t *testing.T) { replyIsKept(t, func(*rpc.Client) {}) })
+	t.Run("on another goroutine", func(t *testing.T) { replyIsKept(t, rpc.DecodeTogether) })
+}
+
+func replyIsKept(t *testing.T, prepare func(*rpc.Client)) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has what was put into it on the same processor
 	f := newFixture(t)
 	codec := twiceCodec{times: new(atomic.Int32), second: make(chan struct{}), goOn: make(chan struct{})}
 	const calls = 10
 	g := newCallers(f, rpc.NewMethod[string, string]("twice", codec), rpc.Config{}, make([]string, calls))
-	rpc.DecodeTogether(g.c)
+	prepare(g.c)
 	say := func(frames ...string) {
 		t.Helper()
 		left := g.c.InFlight() - len(frames)
