@@ -81,3 +81,27 @@ func TestLastLineIsDeliveredWhenTheChildHasExited(t *testing.T) {
 		})
 	}
 }
+
+// What a Reader holds, because nobody has asked for it, can still be asked for when the child has exited.
+func TestLinesThatNobodyHasAskedForCanBeAskedForAtTheEnd(t *testing.T) {
+	for _, script := range []string{"printf 'one\ntwo\n'", "sleep 1000 & printf 'one\ntwo\n'"} {
+		t.Run(script, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.startUnclaimed(shell(script))
+			s, err := k.Open(reactor.StreamConfig{})
+			must(t, err)
+			k.Ready()
+			var got []string
+			take := func(line []byte) { got = append(got, string(line)) }
+			must(t, s.Reader().Push(reactor.Line(0), take))
+			k.OnEnd(func(error) {
+				must(t, s.Reader().Push(reactor.Line(0), take))
+				s.Drain()
+			})
+			f.until(k.ended)
+			if want := []string{"one", "two"}; !slices.Equal(got, want) {
+				t.Errorf("%q has come", got)
+			}
+		})
+	}
+}

@@ -279,13 +279,16 @@ func (r *Reader) release() {
 // beginning of another unit, or a Push that has not been answered, the error is a
 // *PartialError, except that a unit with OrEOF is delivered as it is. Afterwards
 // the reader refuses everything with io.EOF. Called from a function that gets a
-// unit it does nothing and returns ErrNested.
+// unit it does nothing and returns ErrNested; and a stream's reader waits for somebody to ask for what it holds.
 func (r *Reader) End() error {
 	if r.busy {
 		return ErrNested
 	}
 	if err := r.Feed(nil); err != nil { // there may be units that need no bytes
 		return err
+	}
+	if r.owner != nil && r.Buffered() > 0 && !r.wanted() {
+		return nil
 	}
 	if r.Buffered() > 0 && r.wanted() && r.request().unit.orEOF {
 		r.deliverLast()

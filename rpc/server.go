@@ -98,7 +98,7 @@ func (s *Server) EventBytes(payload []byte) error {
 
 // Flush has what is queued written at once. It waits until the parent's pipe has taken all
 // of it, except under ServeAsync, where it belongs to the loop's goroutine and
-// returns ErrFull if the pipe has not.
+// returns ErrFull if the pipe has not: the rest leaves by itself when there is room, of which OnDrain does not tell.
 func (s *Server) Flush() error { return s.out.flush() }
 
 func (s *Server) send(word uint32, payload []byte, prompt bool) error {
