@@ -75,6 +75,7 @@ func (l *Loop) WatchPath(path string, interval time.Duration, fn func(prev, cur 
 	interval = max(interval, minPathInterval)
 	p := &PathWatcher{watcher: newWatcher(l), path: path, fn: fn}
 	p.poll = Timer{watcher: newWatcher(l), fn: p.look, delay: int64(interval), period: int64(interval), index: -1}
+	p.poll.level = ownLevel
 	p.poll.Unref()
 	if err := p.Start(); err != nil {
 		return nil, err
