@@ -2,7 +2,7 @@ package reactor
 
 // OnCleanup calls fn exactly once, on the loop, when the loop ends: by Close or
 // Shutdown, after children have ended and before streams do, or because Run was
-// left by a panic. What was hooked last is called first, as with defer. The loop
+// left by a panic. What was hooked last is called first, as with defer, whatever its priority. The loop
 // counts as closed by then: nothing can be started, and bytes written to
 // streams are lost. Stop takes fn out again; so does its call, and Start puts it
 // back.

@@ -73,6 +73,9 @@ func (h *Heap) Verify() error {
 	return (&Loop{timers: h.h}).verifyTimers(&refs)
 }
 
+// Look is what the interval and hints have the watcher do.
+func (p *PathWatcher) Look() { p.look() }
+
 // WallJumped is the notice that the wall clock has jumped.
 func (l *Loop) WallJumped() { l.wallJumped() }
 

@@ -48,6 +48,7 @@ func (h *pathHints) open(l *Loop) {
 		return
 	}
 	h.w.init(l, fd, Read, h.read)
+	h.w.level = ownLevel
 	h.w.Unref()
 	if h.w.Start() != nil {
 		closeFD(&h.w.fd, -1)

@@ -8,8 +8,9 @@ const (
 	MinPriority = -2
 	MaxPriority = 2
 
-	levels      = MaxPriority - MinPriority + 1
-	normalLevel = MaxPriority // of priority 0; level 0 is the highest
+	levels      = MaxPriority - MinPriority + 2
+	ownLevel    = 0               // of the loop's own watchers, which only make others pending: in time, whatever their priority
+	normalLevel = MaxPriority + 1 // of priority 0; level 1 is the highest that there is
 )
 
 // callable is a watcher as the pending queue sees it.
@@ -117,8 +118,8 @@ func (l *Loop) collectFed() {
 }
 
 // settlePriority notes the highest level that is about to be called, which is
-// what locks out idle watchers.
-func (p *pendingSet) settlePriority() { p.first = bits.TrailingZeros8(p.used) }
+// what locks out idle watchers. The loop's own say later what they have made pending.
+func (p *pendingSet) settlePriority() { p.first = bits.TrailingZeros8(p.used &^ (1 << ownLevel)) }
 
 // invokePending calls what is pending, highest level first. If a callback
 // panics, calling it again goes on with the next.

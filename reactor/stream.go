@@ -82,9 +82,10 @@ type Stream struct {
 	cork   int32 // so much of small pieces is held back
 	notice int32 // below this many bytes queued, Commit has nothing to look at
 
-	socket    bool
-	wideRead  bool // the pipes have been full, and are as large as they will be
-	wideWrite bool
+	readSocket  bool // the sides may be of two kinds
+	writeSocket bool
+	wideRead    bool // it is a socket, or a pipe that has been full, and is as large as it will be
+	wideWrite   bool
 
 	read   side
 	pauses pauseReason // 0: reading
@@ -146,6 +147,8 @@ func (l *Loop) NewStream(readFD, writeFD int, config StreamConfig) (*Stream, err
 func (s *Stream) start() (blocked []int, err error) {
 	if s.reader.fd >= 0 {
 		s.read = sideOpen
+		s.readSocket = isSocket(s.reader.FD())
+		s.wideRead = s.readSocket
 		if s.config.EdgeTriggered && isPipe(s.reader.FD()) {
 			s.reader.edge, s.reader.interest = true, Read|HangUp
 		}
@@ -155,6 +158,8 @@ func (s *Stream) start() (blocked []int, err error) {
 	}
 	if s.writer.fd >= 0 {
 		s.write = sideOpen
+		s.writeSocket = isSocket(s.writer.FD())
+		s.wideWrite = s.writeSocket
 		// Waiting for the other side to vanish is no reason for Run to stay.
 		s.writer.Unref()
 		blocked, err = s.begin(&s.writer, blocked)
@@ -165,7 +170,6 @@ func (s *Stream) start() (blocked []int, err error) {
 // begin watches one side, and adds its descriptor to blocked if that was blocking.
 func (s *Stream) begin(w *FDWatcher, blocked []int) ([]int, error) {
 	fd := w.FD()
-	s.socket = isSocket(fd)
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err == nil && flags&unix.O_NONBLOCK == 0 {
 		blocked = append(blocked, fd)

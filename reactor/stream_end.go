@@ -38,7 +38,7 @@ func (s *Stream) CloseRead() {
 		return
 	}
 	if s.read == sideOpen {
-		if s.socket {
+		if s.readSocket {
 			// An error means that the other side is gone: nothing will come either.
 			_ = unix.Shutdown(s.reader.FD(), unix.SHUT_RD)
 		}
@@ -58,7 +58,7 @@ func (s *Stream) endRead() {
 	}
 	s.read = sideDone
 	s.reader.Stop()
-	if s.socket && s.reader.fd == s.writer.fd && !s.closed {
+	if s.readSocket && s.reader.fd == s.writer.fd && !s.closed {
 		return // the write side still needs the descriptor
 	}
 	closeFD(&s.reader.fd, s.writer.fd)

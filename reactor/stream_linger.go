@@ -67,7 +67,7 @@ func (s *Stream) beginLinger() {
 
 // flushed is called when the write side has ended.
 func (s *Stream) flushed() {
-	if s.lingering() && (!s.socket || s.writeErr != nil) {
+	if pipe := !s.readSocket || s.write == sideDone && !s.writeSocket; s.lingering() && (pipe || s.writeErr != nil) {
 		s.fail(nil) // nothing to wait for: closing a pipe harms nobody
 		return
 	}

@@ -88,7 +88,7 @@ func (s *Stream) readOnce() (n int, more bool) {
 	case errors.Is(err, unix.EINTR):
 		return 0, true
 	case errors.Is(err, unix.EAGAIN):
-	case s.socket && errors.Is(err, unix.ECONNRESET):
+	case s.readSocket && errors.Is(err, unix.ECONNRESET):
 		s.readEOF() // the data came first; a peer that closes with our bytes unread resets
 	case errors.Is(err, unix.EIO) && isPtyMaster(s.reader.FD()):
 		s.readEOF() // nobody has the terminal open any more

@@ -10,7 +10,7 @@ const (
 
 // widen enlarges a pipe that is full, the first time; wide is the mark of that.
 func (s *Stream) widen(fd int, wide *bool) {
-	if !*wide && !s.socket {
+	if !*wide {
 		*wide = true
 		sysWiden(fd)
 	}

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/internal/fdtest"
+	"github.com/evfork/evfork/reactor"
 )
 
 const (
@@ -39,6 +40,23 @@ func TestPipeIsWidenedWhenItHasBeenFull(t *testing.T) {
 	l.peer.Send(t, make([]byte, defaultPipe))
 	l.poll()
 	wantCapacity(t, r, widePipe)
+}
+
+func TestPipeThatIsReadBesideASocketIsWidened(t *testing.T) {
+	loop := newLoop(t)
+	source := pipe(t)
+	if capacity(t, source.Read) != defaultPipe {
+		t.Skip("this user's pipes are smaller than the default")
+	}
+	ours, theirs := fdtest.Sockets(t)
+	defer theirs.Close()
+	s, err := loop.NewStream(source.Read, ours.Write, reactor.StreamConfig{})
+	must(t, err)
+	defer s.Close()
+	source.Read = -1 // the stream's
+	source.Send(t, make([]byte, defaultPipe))
+	pollTimes(t, loop, 1)
+	wantCapacity(t, source.Write, widePipe)
 }
 
 func TestPipeOfAnotherCapacityIsNotWidened(t *testing.T) {

@@ -262,7 +262,7 @@ func (s *Stream) written() {
 		}
 	}
 	if s.write == sideFlushing {
-		if s.socket {
+		if s.writeSocket {
 			// An error means that the other side is gone, which reading will tell.
 			_ = unix.Shutdown(s.writer.FD(), unix.SHUT_WR)
 		}

@@ -6,7 +6,7 @@ type watcher struct {
 	loop    *Loop
 	active  bool
 	unref   bool
-	level   uint8 // MaxPriority minus its priority
+	level   uint8 // normalLevel minus its priority, or ownLevel
 	pending int32 // place in the pending queue of its level, from 1; below 0: among those fed
 }
 
@@ -39,7 +39,7 @@ func (w *watcher) Unref() {
 }
 
 // Priority returns what SetPriority has set; 0 at first.
-func (w *watcher) Priority() int { return MaxPriority - int(w.level) }
+func (w *watcher) Priority() int { return normalLevel - int(w.level) }
 
 // SetPriority orders the watcher's callbacks within an iteration: those of
 // higher priority come first; of equal priority, timers before descriptors. It
@@ -52,7 +52,7 @@ func (w *watcher) SetPriority(priority int) error {
 	case w.pending != 0:
 		return ErrPending
 	}
-	w.level = uint8(MaxPriority - priority)
+	w.level = uint8(normalLevel - priority)
 	return nil
 }
 

@@ -45,7 +45,8 @@ type pathSet struct {
 // Linux the kernel gives a hint (inotify) on most changes of local files, and
 // fn is called at once; where it does not, only the interval counts: on network
 // file systems, in /proc and /sys, through memory mappings, for a path whose
-// directory does not exist, and when the user's inotify limits are reached.
+// directory does not exist, when a directory or a symbolic link further up is replaced, when the target of
+// a symbolic link comes into being, and when the user's inotify limits are reached.
 // Elsewhere there are no hints.
 //
 // An interval of 0 is 5 s, one below 100 ms is 100 ms, and a negative one
@@ -75,6 +76,7 @@ func (l *Loop) WatchPath(path string, interval time.Duration, fn func(prev, cur 
 	interval = max(interval, minPathInterval)
 	p := &PathWatcher{watcher: newWatcher(l), path: path, fn: fn}
 	p.poll = Timer{watcher: newWatcher(l), fn: p.look, delay: int64(interval), period: int64(interval), index: -1}
+	p.poll.level = ownLevel
 	p.poll.Unref()
 	if err := p.Start(); err != nil {
 		return nil, err

@@ -40,8 +40,8 @@ func (s *pidfdSource) watch(w *ProcessWatcher) error {
 	}
 	pidfd := &FDWatcher{}
 	pidfd.init(s.loop, fd, Read, func(Ready) { w.exited() })
-	pidfd.level = 0 // the process's watcher becomes pending in the same iteration, whatever its priority
-	pidfd.Unref()   // the process's watcher counts, or does not
+	pidfd.level = ownLevel
+	pidfd.Unref() // the process's watcher counts, or does not
 	if err := pidfd.Start(); err != nil {
 		unix.Close(fd)
 		return err

@@ -41,6 +41,7 @@ func sigchldExits(l *Loop) exitSource {
 		ended:     make(chan struct{}),
 	}
 	l.InitTimer(&s.again, s.check)
+	s.again.level = ownLevel
 	s.again.Unref()
 	signal.Notify(s.signals, syscall.SIGCHLD)
 	go s.run()
