@@ -25,7 +25,7 @@ func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
 // CallBytes is Call with a payload that has been encoded already, which may be a part of the last reply.
 func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := a.take()
-	w.request = append(w.request[:0], payload...)
+	w.lend(payload)
 	if cap(a.list) > bufferKept {
 		a.list = nil
 	}

@@ -14,14 +14,14 @@ import "context"
 // wait for itself.
 func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
 	w := c.queue.waiter()
-	w.request = AppendStrings(w.request[:0], args...)
+	w.give(AppendStrings(w.own[:0], args...))
 	return c.call(ctx, w)
 }
 
-// CallBytes is Call with a payload that has been encoded already. Goroutine-safe.
+// CallBytes is Call with a payload that has been encoded already, and must not be changed before CallBytes has returned. Goroutine-safe.
 func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := c.queue.waiter()
-	w.request = append(w.request[:0], payload...)
+	w.lend(payload)
 	return c.call(ctx, w)
 }
 
@@ -54,7 +54,7 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 func (c *Client) begin(ctx context.Context, w *waiter) (done <-chan struct{}, err error) {
 	done = ctx.Done()
 	if w.patient = done == nil; !w.patient {
-		w.state.Store(waiting)
+		w.keep()
 		if ctx.Err() != nil {
 			c.queue.recycle(w)
 			return nil, endOf(ctx)

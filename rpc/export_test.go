@@ -437,4 +437,4 @@ func MeanRequests(reads [][2]int) (means []uint64) {
 }
 
 // KeptByCaller is how many bytes a Caller keeps of replies and arguments.
-func KeptByCaller(a *Caller) int { return cap(a.list) + cap(a.w.reply) + cap(a.w.request) }
+func KeptByCaller(a *Caller) int { return cap(a.list) + cap(a.w.reply) + cap(a.w.own) }

@@ -59,6 +59,7 @@ func (l *lateParking) init() {
 func (w *waiter) parkLate(done <-chan struct{}) bool {
 	runtime.Gosched()
 	switch {
+	case w.state.Load() == completed: // as most are, and a load waits for nothing that was stored before
 	case w.state.CompareAndSwap(waiting, parked):
 		if w.patient {
 			<-w.ready

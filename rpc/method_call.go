@@ -40,10 +40,12 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 	a.req = req
 	w := &a.waiter
 	if w.handed = m.hands(&a.req); !w.handed {
-		if w.request, err = a.appendCall(w.request[:0]); err != nil {
+		encoded, err := a.appendCall(w.own[:0])
+		if err != nil {
 			client.queue.recycle(&w.waiter)
 			return resp, err
 		}
+		w.give(encoded)
 	}
 	done, err := client.begin(ctx, &w.waiter)
 	if err != nil {

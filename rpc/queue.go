@@ -81,9 +81,7 @@ func (q *callQueue) submit(w *waiter) error {
 	}
 	if err == nil {
 		q.posted = true
-		if w.late = q.parksLate && w.fn == nil && (w.typed == nil || w.typed.handed); w.late {
-			w.state.Store(waiting)
-		}
+		w.late = q.parksLate && w.fn == nil && (w.typed == nil || w.typed.handed)
 		q.submitted.add(w)
 	}
 	q.mu.Unlock()

@@ -2,7 +2,9 @@ package rpc_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -135,5 +137,35 @@ func testFollowing(t *testing.T, together int) {
 	goroutines.Wait()
 	if string(got) != want {
 		t.Error("the calls were sent in another order")
+	}
+}
+
+// The payload of a goroutine that cannot return before its call has ended is sent from where it is.
+func TestPayloadOfACallWithoutAnEndIsNotCopied(t *testing.T) {
+	for _, copied := range []bool{false, true} {
+		ctx := context.Background()
+		if copied {
+			ctx = t.Context() // the goroutine may return, and change the payload
+		}
+		t.Run(fmt.Sprintf("copied %v", copied), func(t *testing.T) {
+			f := newFixture(t)
+			g := newPayloadCallers(f, 1, rpc.Config{MaxInFlight: 1, OnError: func(error) {}})
+			payload := make([]byte, 1<<20)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			g.all.Go(func() {
+				if _, err := g.c.CallBytes(ctx, payload); err == nil {
+					t.Error("there was no reply")
+				}
+			})
+			f.until(func() bool { return rpc.AnyWaiting(g.c) })
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > uint64(len(payload)) != copied {
+				t.Errorf("%d bytes were allocated for a payload of %d", n, len(payload))
+			}
+			must(t, g.peer.Close())
+			f.until(func() bool { return g.c.InFlight() == 0 && !rpc.AnyWaiting(g.c) })
+			g.all.Wait()
+		})
 	}
 }

@@ -16,6 +16,7 @@ type waiter struct {
 	patient bool         // the goroutine cannot abandon the call: its ctx has no end
 	late    bool         // the goroutine parks late: see lateParking
 	last    bool         // and brings the loop back
+	lent    bool         // the request is the caller's, who is patient, or it has yet to be copied
 	keeps   bool         // it is a Caller's: the memory of reply is used again
 	seen    bool         // of the two comings of one that was given up there has been one; the loop's own
 	state   atomic.Int32
@@ -26,9 +27,10 @@ type waiter struct {
 	id      uint32 // of the call, once it has been made; the loop's own
 
 	fn       func()
-	request  []byte
+	request  []byte // what is sent: own, or what the caller has lent
 	deadline time.Time
-	small    [smallRequest]byte // what request begins with
+	own      []byte
+	small    [smallRequest]byte // what own begins with
 	stream   *Stream            // whose fn is; nil if it is another's
 	bounded  bool               // fn makes calls with deadlines
 }
@@ -36,7 +38,20 @@ type waiter struct {
 // init gives a waiter what it keeps.
 func (w *waiter) init() {
 	w.ready = make(chan struct{}, 1)
-	w.request = w.small[:0]
+	w.own = w.small[:0]
+}
+
+// lend has the call send what remains the caller's.
+func (w *waiter) lend(payload []byte) { w.request, w.lent = payload, true }
+
+// give has the call send what has been appended to own.
+func (w *waiter) give(own []byte) { w.own, w.request, w.lent = own, own, false }
+
+// keep copies what was lent: the caller may return before it has been sent.
+func (w *waiter) keep() {
+	if w.lent {
+		w.give(append(w.own[:0], w.request...))
+	}
 }
 
 // smallRequest is how long a request may be to lie in the waiter itself.
@@ -148,7 +163,7 @@ func (q *callQueue) takeGivenUp(list []*waiter) {
 			q.client.abandonCall(w.id)
 			w.seen = true
 		default:
-			w.request = w.small[:0]
+			w.own, w.request = w.small[:0], nil
 			q.stale++
 		}
 		q.letGo(w)
@@ -189,8 +204,12 @@ const bufferKept = 64 << 10
 func (w *waiter) reset() {
 	w.err = nil
 	w.id, w.seen, w.last = 0, false, false
-	if cap(w.request) > bufferKept {
-		w.request = w.small[:0]
+	w.request = nil
+	if !w.lent && cap(w.own) > bufferKept {
+		w.own = w.small[:0]
+	}
+	if w.state.Load() != waiting { // nobody else looks any more, and the next call need not wait for this
+		w.state.Store(waiting)
 	}
 }
 
