@@ -139,3 +139,29 @@ func TestReadTimeoutOfAFIFOWithoutAWriterIsNoEOF(t *testing.T) {
 		l.pollUntil(func() bool { return string(l.data) == "late" })
 	}
 }
+
+// TestInvariantsHoldInsideOnTimeout: Verify said there that the stream had forgotten a timeout.
+func TestInvariantsHoldInsideOnTimeout(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	ours, theirs := fdtest.Sockets(t)
+	defer theirs.Close()
+	calls := 0
+	var s *reactor.Stream
+	s, err := loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{OnTimeout: func(reactor.Timeout) {
+		calls++
+		verify(t, loop)
+		s.SetReadTimeout(time.Second)
+		verify(t, loop)
+	}})
+	must(t, err)
+	defer s.Close()
+	s.SetIdleTimeout(time.Hour)
+	s.SetReadTimeout(time.Minute)
+	clock.now += time.Minute
+	pollTimes(t, loop, 1)
+	clock.now += time.Second // what was set inside counts
+	pollTimes(t, loop, 1)
+	if calls != 2 {
+		t.Errorf("called %d times", calls)
+	}
+}

@@ -194,7 +194,6 @@ func (s *Stream) onTimer() {
 // runTimeouts calls OnTimeout for what has passed.
 func (s *Stream) runTimeouts() {
 	t := &s.extra.times
-	t.due = false
 	now := s.loop.now
 	s.lookAgain(now)
 	if s.closed {
@@ -213,6 +212,7 @@ func (s *Stream) runTimeouts() {
 		s.lingeredOut()
 		return
 	}
+	t.due = false // only now: whatever the callbacks have changed, the timer is set once
 	s.arm()
 }
 
