@@ -225,6 +225,20 @@ func IsFull(s *Server, alone bool) bool {
 	return w.writing && (alone || w.atLimit.Load())
 }
 
+// Unwritten is how many bytes a server whose descriptors block has yet to write.
+func Unwritten(s *Server) int {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	return s.writer.queued
+}
+
+// IsQueued reports whether something waits behind what such a server is writing, or would if there were room.
+func IsQueued(s *Server) bool {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	return len(s.writer.queue) > 0 || s.writer.atLimit.Load()
+}
+
 // EncodeRemoteErrorWith is EncodeRemoteError with sentinels.
 func EncodeRemoteErrorWith(err error, s Sentinels, limit int) Payload {
 	return encodeRemoteError(err, s, limit)

@@ -11,7 +11,8 @@ import (
 )
 
 // frameWriter is the sink of the servers whose descriptors block. Whoever finds
-// nobody writing writes, and goes on with what others have queued meanwhile.
+// nobody writing writes, and goes on with what others have queued meanwhile; when that is more than
+// writersShare, the next of these goes on instead.
 type frameWriter struct {
 	fd      int
 	limit   int // of what may wait to be written
@@ -22,7 +23,12 @@ type frameWriter struct {
 	free    [][]byte    // chunks to be used again
 	frames  int         // in the queue
 	queued  int         // bytes in the queue, and in what is being written of an earlier one
+	total   uint64      // bytes that have been queued so far
 	writing bool        // by one of those who queue
+	tired   bool        // who has written his share
+	relief  bool        // another waits to go on instead
+	baton   bool        // and is to do so now
+	flushes int         // how many wait for what is queued
 	atLimit atomic.Bool // no more should be queued; changed under mu
 	err     error       // final
 	timed   bool        // somebody asks for took
@@ -36,6 +42,10 @@ const writerLimit = 1 << 20
 // chunkSize is how much is written at a time; then it is no longer counted, and its memory
 // is used again. A queue of one piece would be copied whenever it grows.
 const chunkSize = 128 << 10
+
+// writersShare is how many bytes of others one of those who queue writes, at least, if there is no end to them. Behind it wait replies,
+// and a server that handles one call at a time.
+const writersShare = chunkSize
 
 // chunksKept is how many chunks a writer keeps that has nothing to write.
 const chunksKept = writerLimit / chunkSize
@@ -74,6 +84,9 @@ func (w *frameWriter) frame(word uint32, payload []byte, prompt bool) error {
 	w.append(word, payload)
 	if w.writing {
 		w.noteRoom()
+		if w.tired && !w.relief {
+			return w.relieve()
+		}
 		return nil // it is taken along
 	}
 	if !prompt && w.corked() {
@@ -91,6 +104,7 @@ func (w *frameWriter) corked() bool {
 func (w *frameWriter) append(word uint32, payload []byte) {
 	w.frames++
 	w.queued += headerSize + len(payload)
+	w.total += uint64(headerSize + len(payload))
 	last := len(w.queue) - 1
 	if last < 0 || len(w.queue[last])+headerSize > chunkSize {
 		last = w.addChunk()
@@ -154,11 +168,19 @@ func (w *frameWriter) noteRoom() {
 func (w *frameWriter) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.writing && w.err == nil {
+	w.flushes++
+	for end := w.total; w.writing && w.err == nil && w.written() < end; { // what others queue meanwhile may have no end
 		w.change.Wait()
+	}
+	w.flushes--
+	if w.writing {
+		return w.err
 	}
 	return w.flushLocked()
 }
+
+// written is how many bytes have been written so far.
+func (w *frameWriter) written() uint64 { return w.total - uint64(w.queued) }
 
 // push has what is queued written, but does not wait for what another has begun to write.
 func (w *frameWriter) push() error {
@@ -170,11 +192,30 @@ func (w *frameWriter) push() error {
 	return w.flushLocked()
 }
 
+// relieve goes on instead of whoever is writing, if that does not come to an end first.
+func (w *frameWriter) relieve() error {
+	w.relief = true
+	for w.relief {
+		w.change.Wait()
+	}
+	if !w.baton {
+		return w.err
+	}
+	w.baton = false
+	return w.flushLocked()
+}
+
 // flushLocked writes what is queued, and what is queued meanwhile. Nobody else must be
 // writing.
 func (w *frameWriter) flushLocked() error {
-	w.writing = true
+	w.writing, w.tired = true, false
+	share := w.total + writersShare
 	for len(w.queue) > 0 && w.err == nil {
+		if w.relief {
+			w.relief, w.tired, w.baton = false, false, true
+			w.change.Broadcast()
+			return nil
+		}
 		out := w.queue
 		w.queue, w.frames = w.other, 0
 		for i, chunk := range out {
@@ -184,8 +225,9 @@ func (w *frameWriter) flushLocked() error {
 			}
 		}
 		w.other = out[:0]
+		w.tired = w.written() >= share
 	}
-	w.writing = false
+	w.writing, w.relief = false, false
 	w.atLimit.Store(false)
 	w.change.Broadcast()
 	return w.err
@@ -207,6 +249,9 @@ func (w *frameWriter) writeLocked(chunk []byte) error {
 	w.mu.Lock()
 	w.queued -= len(chunk)
 	w.noteRoom()
+	if w.flushes > 0 {
+		w.change.Broadcast()
+	}
 	if len(w.free) < chunksKept {
 		w.free = append(w.free, chunk[:0])
 	}

@@ -66,7 +66,7 @@ func (s *Server) ServeGoroutines(handler Handler, limit int) error {
 	if err == nil {
 		err = context.Cause(ctx)
 	}
-	return s.finish(err)
+	return s.finish(s.flushed(err))
 }
 
 // endUpcalls ends the calls to the parent, before the handlers that wait for them are

@@ -32,17 +32,13 @@ func (s *Server) ServeSync(handler Handler) error {
 	for {
 		more, err := y.readBatch()
 		if !more || err != nil {
-			return s.finish(err)
+			return s.finish(s.flushed(err))
 		}
 		if s.config.Wire == Evfork {
 			y.ahead.scan(y.reader.decoder.in)
 		}
-		err = y.serveBatch()
 		// Also after an error: calls have been answered before it.
-		if flushErr := s.writer.flush(); err == nil {
-			err = flushErr
-		}
-		if err != nil {
+		if err = s.flushed(y.serveBatch()); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -126,6 +127,12 @@ func (s *Server) answer(id uint32, reply Payload, err error, prompt bool) error 
 // newDecoder decodes what the parent sends.
 func (s *Server) newDecoder() decoder {
 	return decoder{limit: s.maxFrame, hello: s.config.Wire == Evfork, lengthOnly: s.config.Wire == AnyEventSync}
+}
+
+// flushed has all written that is queued, also by goroutines which are no handlers': behind the end of a Serve method the worker exits.
+func (s *Server) flushed(err error) error {
+	flushErr := s.writer.flush()
+	return cmp.Or(err, flushErr)
 }
 
 // finish ends a Serve method: err is nil at the end of the input.
