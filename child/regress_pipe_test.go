@@ -105,3 +105,31 @@ func TestLinesThatNobodyHasAskedForCanBeAskedForAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// What a Reader had not been asked for when the child exited was dropped before anybody was told of the end, if a grandchild held the pipe.
+func TestWhatAReaderHoldsIsThereWhenTheEndIsTold(t *testing.T) {
+	for _, script := range []string{"printf 'one\ntwo'", "sleep 1000 & printf 'one\ntwo'"} {
+		t.Run(script, func(t *testing.T) {
+			f := newFixture(t)
+			k := f.startUnclaimed(shell(script))
+			s, err := k.Open(reactor.StreamConfig{})
+			must(t, err)
+			k.Ready()
+			must(t, s.Reader().Push(reactor.Line(0), nil))
+			left := ""
+			k.OnEnd(func(error) {
+				r, w, unread, _ := s.Detach()
+				left = string(unread)
+				for _, fd := range []int{r, w} {
+					if fd >= 0 {
+						unix.Close(fd)
+					}
+				}
+			})
+			f.until(k.ended)
+			if left != "two" {
+				t.Errorf("%q is left", left)
+			}
+		})
+	}
+}

@@ -26,7 +26,8 @@ func newTimebase(source Clock) timebase {
 	if source == nil {
 		return timebase{base: time.Now(), since: -1}
 	}
-	return timebase{source: source, base: source.Wall(), origin: source.Monotonic(), since: -1}
+	// A Wall of time.Now has a monotonic reading, which is none of the source's.
+	return timebase{source: source, base: source.Wall().Round(0), origin: source.Monotonic(), since: -1}
 }
 
 // clock is the loop's time: nanoseconds since base, less those asleep. It stands still

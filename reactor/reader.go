@@ -346,6 +346,9 @@ func (r *Reader) drop() {
 func (r *Reader) stop(err error) (unread []byte) {
 	unread = r.take()
 	r.drop()
+	if partial, ok := r.err.(*PartialError); ok { // End has taken it
+		unread = partial.Partial
+	}
 	if r.err == nil {
 		r.err = err
 	}

@@ -87,6 +87,28 @@ func TestTimeLeftIsThatOfTheCall(t *testing.T) {
 	}
 }
 
+// machineWall is a Clock with the machine's time of day.
+type machineWall struct{ *reactortest.Clock }
+
+func (machineWall) Wall() time.Time { return time.Now() }
+
+// Deadlines were measured by the machine's clock if the time of day of the loop's own was the machine's: they were late by as much as that was ahead.
+func TestDeadlineIsOfTheLoopsOwnClockWithTheMachinesTimeOfDay(t *testing.T) {
+	clock := machineWall{reactortest.NewClock()}
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	clock.Advance(time.Hour)
+	must(t, f.Poll(0))
+	r, _ := f.beginWith(c, rpc.CallOptions{Deadline: f.Now().Add(time.Second)}, "echo")
+	clock.Advance(2 * time.Second)
+	must(t, f.Poll(0))
+	must(t, f.Poll(0)) // if the first came too early for it
+	if r.err != rpc.ErrDeadline {
+		t.Errorf("after two seconds of the loop's the call has ended %d times, with %v", r.ends, r.err)
+	}
+}
+
 // A child was put down for an answer that it had given in time, and that the loop, being busy, had not read.
 func TestAbandonTimeoutSparesAChildThatHasAnswered(t *testing.T) {
 	clock := reactortest.NewClock()
