@@ -19,7 +19,8 @@ func (s *Stream) PauseWhileCongested(to *Stream) error { return s.couple(to, fal
 // At the EOF to gets CloseWrite, and the two are independent again. If to cannot
 // be written to any more, s gets CloseRead, so that its other side hears of it.
 // If one of the two is closed before the EOF, by an error or by Close, so is the
-// other, with the same error; what was queued is dropped.
+// other, with the same error; what was queued is dropped. A reset is an EOF here,
+// too (see StreamConfig.OnEOF), and is not handed on as one.
 //
 // A proxy is two of these, one for each direction. nil ends the forwarding, and
 // s calls OnData again. Both belong to the same loop, or ErrInvalid is returned;
