@@ -73,7 +73,7 @@ func notSpawned(path, dir string, err error) error {
 func program(c *Config) (path string, argv []string, err error) {
 	switch {
 	case (c.Worker == "") == (c.Path == ""):
-		return "", nil, fmt.Errorf("%w: one of Worker and Path is required", ErrConfig)
+		return "", nil, fmt.Errorf("%w: exactly one of Worker and Path is required", ErrConfig)
 	case c.Transport > Stdio:
 		return "", nil, fmt.Errorf("%w: unknown transport %d", ErrConfig, c.Transport)
 	case c.Worker != "":

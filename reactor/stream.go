@@ -22,7 +22,9 @@ type StreamConfig struct {
 	// stream has a Reader, or PipeTo is in force, these get them instead.
 	OnData func(data []byte)
 	// OnEOF is called once when the other side has ended its writing, after the
-	// last OnData. The write side stays open until CloseWrite or Close.
+	// last OnData. The write side stays open until CloseWrite or Close. A connection
+	// that the other side resets ends so, too, and OnClose gets no error for that alone:
+	// a message that the EOF ends may be only a part, unless it says how long it is.
 	OnEOF func()
 	// OnDrain is called when Buffered has come down to LowWater after it had
 	// reached HighWater, or a write was refused with ErrBufferFull because of what was queued. A stream that

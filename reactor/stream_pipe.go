@@ -17,9 +17,13 @@ func (s *Stream) PauseWhileCongested(to *Stream) error { return s.couple(to, fal
 // much more than its HighWater; its MaxBuffered does not apply.
 //
 // At the EOF to gets CloseWrite, and the two are independent again. If to cannot
-// be written to any more, s gets CloseRead, so that its other side hears of it.
+// be written to any more, s gets CloseRead, so that its other side hears of it. A
+// socket that still gets input is reset when it is closed after that, which may
+// destroy the end of what was sent on it: OnWriteError of to can call s.PipeTo(nil)
+// before, and then s reads on instead.
 // If one of the two is closed before the EOF, by an error or by Close, so is the
-// other, with the same error; what was queued is dropped.
+// other, with the same error; what was queued is dropped. A reset is an EOF here,
+// too (see StreamConfig.OnEOF), and is not handed on as one.
 //
 // A proxy is two of these, one for each direction. nil ends the forwarding, and
 // s calls OnData again. Both belong to the same loop, or ErrInvalid is returned;

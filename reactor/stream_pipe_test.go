@@ -232,6 +232,28 @@ func TestReaderThatIsGoneEndsTheOneThatReadsForIt(t *testing.T) {
 	})
 }
 
+// TestInputForAReaderThatIsGoneCanBeDropped: so a socket is not closed with input
+// that lies unread, and is not reset.
+func TestInputForAReaderThatIsGoneCanBeDropped(t *testing.T) {
+	var p proxy
+	config := func(*link) reactor.StreamConfig {
+		return reactor.StreamConfig{OnWriteError: func(error) { must(t, p.a.stream.PipeTo(nil)) }}
+	}
+	onProxies(t, config, func(t *testing.T, fresh proxy) {
+		p = fresh
+		p.connect(t)
+		p.b.peer.CloseRead()
+		var far sync.WaitGroup
+		far.Go(func() { p.a.peer.Send(t, pattern(0, 1<<20)); p.a.peer.CloseWrite() })
+		p.b.peer.Send(t, []byte("goes the other way"))
+		p.b.peer.CloseWrite()
+		wantBytes(t, p.a.receiveEOF(), []byte("goes the other way"))
+		p.pollUntilClosed()
+		far.Wait()
+		wantErr(t, p.a.closeErr, nil)
+	})
+}
+
 func TestClosingOneOfAPairClosesTheOtherWithItsError(t *testing.T) {
 	for _, closeIt := range []struct {
 		name string

@@ -45,7 +45,10 @@ type PacketConfig struct {
 	// system's datagrams reach, it is refused with ErrMaxPacket.
 	MaxPacket int
 	// MaxQueued is how many bytes wait for room in the kernel before Send
-	// refuses more. 0: 256 kB. Negative: none, what finds no room is refused.
+	// refuses more. 0: 256 kB. Negative: none, what finds no room is refused. They leave in
+	// their order, so a Unix socket that does not receive holds up what is for others: a server
+	// of clients that it does not trust has none wait. On Linux a client that has connected to
+	// it can still fill the kernel's buffer, which is for all of them.
 	MaxQueued int
 
 	// ReusePort lets several sockets be bound to the same address; the kernel
