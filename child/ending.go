@@ -137,7 +137,7 @@ func (p *Process) bury() {
 
 // endUnits ends a unit that an EOF would end (reactor.Unit.OrEOF): while a grandchild holds the pipe there is none.
 func (p *Process) endUnits() {
-	if fd, _ := p.protocol.FDs(); fd >= 0 { // else it came, or nobody wants to read
+	if fd, _ := p.protocol.FDs(); fd >= 0 && p.protocol.HasReader() { // else it came, or nobody wants to read
 		_ = p.protocol.Reader().End() // any other beginning of a unit is for PipeTo and Detach in what is called next
 	}
 }

@@ -133,3 +133,19 @@ func TestWhatAReaderHoldsIsThereWhenTheEndIsTold(t *testing.T) {
 		})
 	}
 }
+
+// The end of units made a Reader of every child's stream whose pipe a grandchild held, and OnData got nothing any more.
+func TestExitLeavesAStreamWithoutAReaderToOnData(t *testing.T) {
+	f := newFixture(t)
+	k := f.startUnclaimed(shell("sleep 1000 & printf hello"))
+	got := ""
+	s, err := k.Open(reactor.StreamConfig{OnData: func(p []byte) { got += string(p) }})
+	must(t, err)
+	k.Ready()
+	has := true
+	k.OnEnd(func(error) { has = s.HasReader() })
+	f.until(k.ended)
+	if has || got != "hello" {
+		t.Errorf("a Reader was made: %v; OnData got %q", has, got)
+	}
+}

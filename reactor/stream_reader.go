@@ -14,7 +14,7 @@ import "io"
 // reader refuses everything: with io.EOF after the EOF, else with ErrClosed.
 func (s *Stream) Reader() *Reader {
 	switch {
-	case s.extra != nil && s.extra.reader != nil:
+	case s.HasReader():
 		return s.extra.reader
 	case s.ended:
 		return &Reader{err: io.EOF}
@@ -30,6 +30,9 @@ func (s *Stream) Reader() *Reader {
 	}
 	return r
 }
+
+// HasReader reports whether Reader has been called, and takes what is read instead of OnData.
+func (s *Stream) HasReader() bool { return s.extra != nil && s.extra.reader != nil }
 
 // feed gives the reader what was read, or another chance.
 func (s *Stream) feed(data []byte) {
