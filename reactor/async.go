@@ -79,8 +79,8 @@ func (a *Async) Send() error {
 	return err
 }
 
-// Pending reports whether something was sent and the callback has not begun.
-// Goroutine-safe.
+// Pending reports whether something was sent and the callback has not begun. SetPriority
+// is possible until what was sent has come to the loop, so that it does not depend on when another goroutine sends. Goroutine-safe.
 func (a *Async) Pending() bool { return a.sent.Load() }
 
 // arrived is the posted half of Send.
