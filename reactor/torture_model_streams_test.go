@@ -133,6 +133,7 @@ func (m *modelStream) write(n int) {
 	case err == nil:
 		m.out.advance(len(piece))
 	case errors.Is(err, reactor.ErrBufferFull), errors.Is(err, reactor.ErrClosed), errors.Is(err, unix.EPIPE):
+	case m.stream.Closed() && errors.As(err, new(*reactor.Panic)): // one of its callbacks has
 	default:
 		m.w.t.Errorf("write: %v", err)
 	}
