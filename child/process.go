@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evfork/evfork/internal/waitpeek"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -118,13 +119,16 @@ func (p *Process) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
 	return s, nil
 }
 
-// startTimedOut takes what the child has written before it holds the timeout against it: the poller reports a
-// part of what is ready if that is much, as when many children were started together.
+// startTimedOut takes what the child has written, and asks whether it has exited, before it holds the timeout against it: the
+// poller reports a part of what is ready if that is much, as when many children were started together.
 func (p *Process) startTimedOut() {
 	if !p.protocol.Paused() {
 		p.protocol.Drain()
 	}
-	if p.handshake.timer != nil { // neither Ready nor gone
+	if p.handshake.timer == nil { // Ready, or gone
+		return
+	}
+	if exited, _ := waitpeek.Exited(p.pid); !exited {
 		p.Abort(ErrStartTimeout)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
 )
@@ -65,5 +66,30 @@ func TestProcessesThatCannotBeReapedAreWaitedForTogether(t *testing.T) {
 	for _, k := range kids {
 		_, err := syscall.Wait4(k.PID(), nil, 0, nil)
 		must(t, err)
+	}
+}
+
+// A child that had exited before its handshake was said to have been put down for the start timeout if much else was ready, of
+// which one wait reports a part.
+func TestExitThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	for range 100 { // the first wait reports 32
+		r, w := fdtest.Pipe(t)
+		p := fdtest.End{Read: r, Write: w}
+		t.Cleanup(p.Close)
+		p.Send(t, []byte("x"))
+		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		must(t, err)
+		t.Cleanup(func() { watcher.Stop() })
+	}
+	k := f.startUnclaimed(shell("exit 3"))
+	_, err := k.Open(reactor.StreamConfig{})
+	must(t, err)
+	awaitExited(t, k.PID())
+	clock.Advance(2 * guard)
+	f.until(k.ended)
+	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 3 {
+		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)
 	}
 }
