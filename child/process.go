@@ -128,9 +128,15 @@ func (p *Process) startTimedOut() {
 	if p.handshake.timer == nil { // Ready, or gone
 		return
 	}
-	if exited, _ := waitpeek.Exited(p.pid); !exited {
+	if !p.hasExited() {
 		p.Abort(ErrStartTimeout)
 	}
+}
+
+// hasExited asks the system: the watcher may have yet to be told.
+func (p *Process) hasExited() bool {
+	exited, _ := waitpeek.Exited(p.pid) // where it cannot be asked, the watcher has the last word
+	return exited
 }
 
 // Ready says that the child has completed its handshake: the start timeout is
