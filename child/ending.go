@@ -92,7 +92,7 @@ func (p *Process) suspect(offence error) {
 // between closing its descriptors and being reported.
 func (p *Process) awaitExit(looks int) {
 	p.patience.start(p.loop, eofPatience, func() {
-		if looks > 0 && waitpeek.Exiting(p.pid) {
+		if looks > 0 && (p.hasExited() || waitpeek.Exiting(p.pid)) {
 			p.awaitExit(looks - 1)
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evfork/evfork/internal/waitpeek"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -118,15 +119,24 @@ func (p *Process) Open(config reactor.StreamConfig) (*reactor.Stream, error) {
 	return s, nil
 }
 
-// startTimedOut takes what the child has written before it holds the timeout against it: the poller reports a
-// part of what is ready if that is much, as when many children were started together.
+// startTimedOut takes what the child has written, and asks whether it has exited, before it holds the timeout against it: the
+// poller reports a part of what is ready if that is much, as when many children were started together.
 func (p *Process) startTimedOut() {
 	if !p.protocol.Paused() {
 		p.protocol.Drain()
 	}
-	if p.handshake.timer != nil { // neither Ready nor gone
+	if p.handshake.timer == nil { // Ready, or gone
+		return
+	}
+	if !p.hasExited() {
 		p.Abort(ErrStartTimeout)
 	}
+}
+
+// hasExited asks the system: the watcher may have yet to be told.
+func (p *Process) hasExited() bool {
+	exited, _ := waitpeek.Exited(p.pid) // where it cannot be asked, the watcher has the last word
+	return exited
 }
 
 // Ready says that the child has completed its handshake: the start timeout is

@@ -1,6 +1,8 @@
 package child_test
 
 import (
+	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
 )
@@ -65,5 +68,78 @@ func TestProcessesThatCannotBeReapedAreWaitedForTogether(t *testing.T) {
 	for _, k := range kids {
 		_, err := syscall.Wait4(k.PID(), nil, 0, nil)
 		must(t, err)
+	}
+}
+
+// A child that had exited before its handshake was said to have been put down for the start timeout if much else was ready, of
+// which one wait reports a part.
+func TestExitThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	f.watchReady(100)
+	k := f.startUnclaimed(shell("exit 3"))
+	_, err := k.Open(reactor.StreamConfig{})
+	must(t, err)
+	awaitExited(t, k.PID())
+	clock.Advance(2 * guard)
+	f.until(k.ended)
+	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 3 {
+		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)
+	}
+}
+
+// watchReady watches that many descriptors that are always ready. The first waits report 32, 64, 128.
+func (f *fixture) watchReady(n int) {
+	for range n {
+		r, w := fdtest.Pipe(f.t)
+		p := fdtest.End{Read: r, Write: w}
+		f.t.Cleanup(p.Close)
+		p.Send(f.t, []byte("x"))
+		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		must(f.t, err)
+		f.t.Cleanup(func() { watcher.Stop() })
+	}
+}
+
+// envInside has this test go on inside a PID namespace of its own.
+const envInside = "CHILD_TEST_INSIDE"
+
+// A child that had exited after its EOF was said to have gone on running if much else was ready, and there was no /proc to ask.
+func TestExitBehindAnEOFIsNoOffenceThoughMuchIsReady(t *testing.T) {
+	if os.Getenv(envInside) == "" {
+		runInside(t)
+		return
+	}
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	k := f.start(shell("exec 1>&-; read line; exit 6"))
+	f.until(func() bool { return k.eof })
+	f.watchReady(400)
+	must(t, k.stream.Write([]byte("now\n")))
+	k.stream.Flush()
+	awaitExited(t, k.PID())
+	clock.Advance(300 * time.Millisecond) // the loop is busy, for longer than it is patient
+	f.until(k.ended)
+	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 6 {
+		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)
+	}
+}
+
+// runInside runs the test in a PID namespace to which nobody has given a /proc of its own.
+func runInside(t *testing.T) {
+	t.Helper()
+	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
+	again.Env = append(os.Environ(), envInside+"=1")
+	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if uid := os.Geteuid(); uid != 0 {
+		again.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		again.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+	}
+	out, err := again.CombinedOutput()
+	switch {
+	case again.Process == nil:
+		t.Skip("there are no new PID namespaces here: ", err)
+	case err != nil:
+		t.Errorf("inside: %v\n%s", err, out)
 	}
 }

@@ -85,6 +85,7 @@ func (a *Async) Pending() bool { return a.sent.Load() }
 
 // arrived is the posted half of Send.
 func (a *Async) arrived() {
+	a.loop.ownPost()
 	if !a.active {
 		a.sent.Store(false)
 		return

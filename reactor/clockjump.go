@@ -68,6 +68,7 @@ func (c *wallClock) lookOut(l *Loop) {
 
 func (c *wallClock) tick(l *Loop) {
 	c.ticker = l.Every(jumpInterval, jumpInterval, l.wallJumped)
+	c.ticker.level = ownLevel
 	c.ticker.Unref()
 }
 

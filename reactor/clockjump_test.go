@@ -165,3 +165,16 @@ func TestNothingLooksForJumpsWithoutWallClockWatchers(t *testing.T) {
 		t.Errorf("%d timers are left", n)
 	}
 }
+
+// TestWhatIsDueIsCalledInTheIterationThatLooksForJumps: the look put off to the next what was pending behind it.
+func TestWhatIsDueIsCalledInTheIterationThatLooksForJumps(t *testing.T) {
+	loop, clock := clockLoop(t)
+	calls := 0
+	p := loop.At(noon.Add(30*time.Second), func() { calls++ })
+	clock.pass(30 * time.Second)
+	pollTimes(t, loop, 1)
+	if calls != 1 {
+		t.Errorf("called %d times", calls)
+	}
+	p.Stop()
+}

@@ -22,6 +22,7 @@ func (n *jumpNotice) open(l *Loop) bool {
 		return false
 	}
 	n.w.init(l, fd, Read, n.expired)
+	n.w.level = ownLevel
 	n.w.Unref()
 	if n.arm() != nil || n.w.Start() != nil {
 		closeFD(&n.w.fd, -1)

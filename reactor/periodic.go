@@ -173,5 +173,7 @@ func (p *Periodic) reschedule(now time.Time) {
 	if now.Before(p.due) && !p.schedule(now) {
 		return
 	}
-	p.arm(now)
+	if !p.Pending() { // else it looks at the clock when it is called
+		p.arm(now)
+	}
 }

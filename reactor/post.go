@@ -31,6 +31,7 @@ type postQueue struct {
 	batch []func() // the loop's own: being run
 	next  int      // batch[next:] is still to run
 	end   int      // batch[next:end] in this turn; 0 between turns
+	users int      // how many of this turn are not the loop's own; see ownPost
 }
 
 // Post queues fn to run on the loop, after the functions posted earlier by the
@@ -144,9 +145,7 @@ func (l *Loop) runPosts() {
 			q.take()
 		}
 		q.end = min(len(q.batch), q.next+postsPerIteration)
-		if q.next < q.end {
-			l.pending.first = min(l.pending.first, normalLevel)
-		}
+		q.users = q.end - q.next
 	}
 	for q.next < q.end {
 		fn := q.batch[q.next]
@@ -156,7 +155,14 @@ func (l *Loop) runPosts() {
 		l.observe(posted{}, fn)
 	}
 	q.end = 0
+	if q.users > 0 {
+		l.pending.first = min(l.pending.first, normalLevel)
+	}
 	if q.next == len(q.batch) && cap(q.batch) > keepPosts {
 		q.batch, q.next = nil, 0
 	}
 }
+
+// ownPost is called by a posted function that is the loop's own, and only makes watchers pending: what has happened is
+// of their priority, or nothing.
+func (l *Loop) ownPost() { l.posts.users-- }

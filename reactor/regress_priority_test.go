@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -67,4 +69,80 @@ func TestIdleHookIsCalledAlthoughNeighboursOfAPathChange(t *testing.T) {
 	}
 	hook.Stop()
 	p.Stop()
+}
+
+// TestIdleHookIsCalledAboveWhatComesByWayOfGoroutines: the loop's own post, which brings it, counted as one of a program's, that is as of
+// priority 0.
+func TestIdleHookIsCalledAboveWhatComesByWayOfGoroutines(t *testing.T) {
+	for name, send := range map[string]func(*testing.T, *reactor.Loop, func()) prioritised{
+		"async": func(t *testing.T, loop *reactor.Loop, fn func()) prioritised {
+			a := loop.NewAsync(fn)
+			must(t, a.Send())
+			return a
+		},
+		"signal": func(t *testing.T, loop *reactor.Loop, fn func()) prioritised {
+			s, err := loop.WatchSignal(unix.SIGUSR1, fn)
+			must(t, err)
+			must(t, unix.Kill(unix.Getpid(), unix.SIGUSR1))
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			called, idle, iterations := false, 0, 0
+			must(t, send(t, loop, func() { called = true }).SetPriority(-1))
+			hook := loop.OnIdle(func() { idle++ })
+			pollUntil(t, loop, func() bool {
+				iterations++
+				return called
+			})
+			if iterations-1 != idle {
+				t.Errorf("the idle hook was called in %d of %d iterations", idle, iterations-1)
+			}
+			must(t, hook.SetPriority(-1))
+			must(t, loop.Post(func() {}))
+			pollTimes(t, loop, 1)
+			if iterations-1 != idle {
+				t.Error("the idle hook of priority -1 was called in spite of a post")
+			}
+			hook.Stop()
+		})
+	}
+}
+
+// TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority: that of SIGCHLD comes by a post, too.
+func TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority(t *testing.T) {
+	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
+		cat, stdin := startCat(t)
+		idle, exited, iterations := 0, false, 0
+		hook := loop.OnIdle(func() { idle++ })
+		w, err := loop.WatchProcess(cat.Process.Pid, func() { exited = true })
+		must(t, err)
+		must(t, w.SetPriority(-1))
+		must(t, stdin.Close())
+		pollUntil(t, loop, func() bool {
+			iterations++
+			return exited
+		})
+		if iterations-1 != idle {
+			t.Errorf("the idle hook was called in %d of %d iterations", idle, iterations-1)
+		}
+		hook.Stop()
+		must(t, cat.Wait())
+	})
+}
+
+// TestIdleHookIsCalledThoughTheLoopLooksForJumps: of which nobody is told.
+func TestIdleHookIsCalledThoughTheLoopLooksForJumps(t *testing.T) {
+	loop, clock := clockLoop(t)
+	at := loop.At(noon.Add(time.Hour), func() { t.Error("called") })
+	idle := 0
+	hook := loop.OnIdle(func() { idle++ })
+	clock.pass(30 * time.Second)
+	pollTimes(t, loop, 1)
+	if idle != 1 {
+		t.Error("the idle hook was not called")
+	}
+	hook.Stop()
+	at.Stop()
 }

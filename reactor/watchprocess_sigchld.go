@@ -51,7 +51,7 @@ func sigchldExits(l *Loop) exitSource {
 func (s *sigchldSource) run() {
 	defer close(s.ended)
 	for range s.signals {
-		if s.loop.Post(s.check) != nil {
+		if s.loop.Post(s.signalled) != nil {
 			return // the loop has ended
 		}
 	}
@@ -76,7 +76,7 @@ func (s *sigchldSource) watch(w *ProcessWatcher) error {
 		s.again.Reset(askAgain)
 	}
 	if exited {
-		return s.loop.Post(s.check)
+		return s.loop.Post(s.signalled)
 	}
 	return nil
 }
@@ -86,6 +86,12 @@ func (s *sigchldSource) unwatch(w *ProcessWatcher) {
 	if len(s.processes) == 0 {
 		s.again.Stop()
 	}
+}
+
+// signalled is posted.
+func (s *sigchldSource) signalled() {
+	s.loop.ownPost()
+	s.check()
 }
 
 // check reports who has exited. One that is no child any more has been reaped by

@@ -148,6 +148,7 @@ func (s *signalSource) forward() {
 
 // arrived is the loop's half. A source that has ended has no watchers.
 func (s *signalSource) arrived() {
+	s.loop.ownPost()
 	count := s.unseen.Swap(0)
 	for _, w := range s.watchers {
 		w.count += count

@@ -141,10 +141,14 @@ func (c *Client) readBeforeJudging() {
 	}
 }
 
-// judge puts a child down that has not answered an abandoned call.
+// judge puts a child down that has not answered an abandoned call. One whose output has ended is its transport's matter: the
+// poller reports a part of what is ready if that is much, and its exit may be among the rest.
 func (c *Client) judge() {
 	overdue := c.overdue
 	c.overdue = nil
+	if fd, _ := c.stream.FDs(); fd < 0 {
+		return
+	}
 	for _, id := range overdue {
 		if e := c.calls.find(id); e != nil && e.isAbandoned() {
 			c.violated(fmt.Errorf("%w (for %v)", ErrUnresponsive, c.config.AbandonTimeout))

@@ -3,12 +3,14 @@ package rpc_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/internal/waitpeek"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
@@ -128,28 +130,47 @@ func TestAbandonTimeoutSparesAChildThatHasAnswered(t *testing.T) {
 	}
 }
 
-// A child that had ended by itself meanwhile was said to have been put down.
+// A child that had ended by itself meanwhile was said to have been put down, in the end only if much else was ready, of which a wait
+// reports a part.
 func TestAbandonTimeoutIsNotHeldAgainstAChildThatHasEnded(t *testing.T) {
-	clock := reactortest.NewClock()
-	f := newFixtureWith(t, reactor.Config{Clock: clock})
-	var w watched
-	proc := f.spawn(pipes("async"), child.Config{})
-	c := f.client(proc, peer{}, w.config(rpc.Config{AbandonTimeout: time.Second}))
-	f.works(c)
-	r, id := f.beginWith(c, rpc.CallOptions{}, "hold")
-	c.Cancel(id)
-	f.until(r.ended)
-	must(t, proc.Signal(syscall.SIGKILL))
-	for exited := false; !exited; runtime.Gosched() {
-		var err error
-		if exited, err = waitpeek.Exited(proc.PID()); err != nil {
-			t.Skip(err)
-		}
+	for _, others := range []int{0, 400} { // the first waits report 32, 64, 128
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			clock := reactortest.NewClock()
+			f := newFixtureWith(t, reactor.Config{Clock: clock})
+			var w watched
+			proc := f.spawn(pipes("async"), child.Config{})
+			c := f.client(proc, peer{}, w.config(rpc.Config{AbandonTimeout: time.Second}))
+			f.works(c)
+			r, id := f.beginWith(c, rpc.CallOptions{}, "hold")
+			c.Cancel(id)
+			f.until(r.ended)
+			f.watchReady(others)
+			must(t, proc.Signal(syscall.SIGKILL))
+			for exited := false; !exited; runtime.Gosched() {
+				var err error
+				if exited, err = waitpeek.Exited(proc.PID()); err != nil {
+					t.Skip(err)
+				}
+			}
+			clock.Advance(time.Minute)
+			f.until(w.ended)
+			if errors.Is(w.err, rpc.ErrUnresponsive) {
+				t.Errorf("OnError got %v", w.err)
+			}
+		})
 	}
-	clock.Advance(time.Minute)
-	f.until(w.ended)
-	if errors.Is(w.err, rpc.ErrUnresponsive) {
-		t.Errorf("OnError got %v", w.err)
+}
+
+// watchReady watches that many descriptors that are always ready.
+func (f *fixture) watchReady(n int) {
+	for range n {
+		r, w := fdtest.Pipe(f.t)
+		p := fdtest.End{Read: r, Write: w}
+		f.t.Cleanup(p.Close)
+		p.Send(f.t, []byte("x"))
+		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		must(f.t, err)
+		f.t.Cleanup(func() { watcher.Stop() })
 	}
 }
 
