@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -452,3 +453,21 @@ func MeanRequests(reads [][2]int) (means []uint64) {
 
 // KeptByCaller is how many bytes a Caller keeps of replies and arguments.
 func KeptByCaller(a *Caller) int { return cap(a.list) + cap(a.w.reply) + cap(a.w.own) }
+
+// ClientStreams and ServerStreams are how many streamed calls each side knows of, those included whose parts have yet to end.
+func ClientStreams(c *Client) int {
+	return c.streams.open + len(c.streams.waiting) + len(c.streams.ends)
+}
+func ServerStreams(s *Server) int { return len(s.partsTable.calls) + StreamedCalls(s) }
+
+// CompareCredits compares what the two sides of a streamed call take its credits for, when nothing is underway and all parts have been taken.
+func CompareCredits(s *LoopStream, d Done) error {
+	c, p := &s.call, d.streamed()
+	if p.credit != c.credit || c.credit <= 0 {
+		return fmt.Errorf("the child may send %d bytes, by the parent %d", p.credit, c.credit)
+	}
+	if !c.ending && (p.left != c.room || c.room <= 0) {
+		return fmt.Errorf("the parent may send %d bytes, by the child %d", c.room, p.left)
+	}
+	return nil
+}

@@ -27,6 +27,7 @@ type Stream struct {
 	err     error
 
 	parts    partQueue // of the reply
+	inHand   int64     // the cost of the one that is being ranged over
 	taken    int64     // their bytes that were done with, and of which the loop does not know
 	dropping bool      // nobody wants them
 
@@ -168,7 +169,7 @@ func (s *Stream) Parts() iter.Seq2[Payload, error] {
 			if !yield(part, nil) {
 				return
 			}
-			s.took(partCost(len(part)))
+			s.took()
 		}
 	}
 }
@@ -183,13 +184,16 @@ func (s *Stream) next() (part Payload, more bool, err error) {
 	if s.parts.empty() {
 		return nil, false, s.err
 	}
-	return s.parts.pop(), true, nil
+	part = s.parts.pop()
+	s.inHand = partCost(len(part))
+	return part, true, nil
 }
 
-// took grants parts again that were done with.
-func (s *Stream) took(cost int64) {
+// took grants the part again that was ranged over.
+func (s *Stream) took() {
 	s.mu.Lock()
-	s.taken += cost
+	s.taken += s.inHand
+	s.inHand = 0
 	tell := !s.ended && worthGranting(s.taken, windowOf(s.options.Window))
 	s.mu.Unlock()
 	if tell {
@@ -204,7 +208,8 @@ func (s *Stream) Reply() (Payload, error) {
 	defer s.mu.Unlock()
 	if !s.dropping {
 		s.dropping = true
-		s.taken += s.parts.cost
+		s.taken += s.parts.cost + s.inHand // inside the loop over Parts that one is done with only behind the reply
+		s.inHand = 0
 		s.parts.clear()
 		s.client.news.tell(s)
 	}

@@ -170,6 +170,26 @@ func TestReplyGrantsThePartsThatHaveCome(t *testing.T) {
 	}
 }
 
+// Whoever wants the reply amid the parts has one of them in hand, without whose bytes the child may not go on.
+func TestReplyAmidThePartsGrantsTheOneInHand(t *testing.T) {
+	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{Window: 18})
+	s.hears(windowCall(1, 18, false, nil))
+	replied := make(chan error, 1)
+	go func() {
+		for range s.Parts() {
+			if _, err := s.Reply(); err != nil {
+				replied <- err
+			}
+		}
+		close(replied)
+	}()
+	s.says(frame(partKind|1, "0123456789"))
+	s.hears(credit(1, 18))
+	s.ends("")
+	must(t, <-replied)
+	s.f.hearsNoMore(s.file)
+}
+
 // The reply is the caller's, whatever is read afterwards.
 func TestReplyOfAStreamIsTheCallersOwn(t *testing.T) {
 	s := newGoroutineStream(t, t.Context(), rpc.StreamOptions{})
