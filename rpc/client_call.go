@@ -18,7 +18,8 @@ func (c *Client) Call(ctx context.Context, args ...string) (Payload, error) {
 	return c.call(ctx, w)
 }
 
-// CallBytes is Call with a payload that has been encoded already, and must not be changed before CallBytes has returned. Goroutine-safe.
+// CallBytes is Call with a payload that has been encoded already. It must not be changed before CallBytes has
+// returned: if ctx has no end it is not copied. Goroutine-safe.
 func (c *Client) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := c.queue.waiter()
 	w.lend(payload)

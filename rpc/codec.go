@@ -27,9 +27,9 @@ type Codec interface {
 // A MethodlessCodec is a Codec that tells for which values it runs code of its own only. Of
 // these it must encode and decode small ones in a few microseconds, without waiting for anything, and without runtime.Goexit, and what it
 // has decoded must be copies: a view would be one of memory that is soon used for the replies to others.
-// Method.Call then has requests encoded on the loop, and replies decoded there with one processor, and with several those that
-// come together by one of the goroutines that wait for them, which is cheaper the more there are. With other codecs and
-// values each goroutine encodes and decodes its own.
+// Method.Call then has requests encoded on the loop. So are replies decoded with one processor; with several those that
+// come together are decoded by one of the goroutines that wait for them. Both are cheaper the more there are. With other
+// codecs and values each goroutine encodes and decodes its own.
 type MethodlessCodec interface {
 	Codec
 	// CallsMethods reports whether a method of a value of type t, or of a pointer to one, may be

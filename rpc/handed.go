@@ -8,10 +8,10 @@ import (
 )
 
 // A typed call of a goroutine is handed over if its values are small and the codec runs no code but its
-// own: the request is encoded on the loop, at its place in the stream. So are replies decoded with one processor; with
-// several, which can do that while the loop goes on, those that come together are decoded by one of the goroutines that wait for them. If
-// each did all that itself, it would touch much of a stack that is not in the cache, because there may be thousands; and that has to grow for
-// it, and shrinks again with each collection of garbage.
+// own: the request is encoded on the loop, at its place in the stream, and with one processor the reply is decoded
+// there, too. With several, which can do that while the loop goes on, replies that come together are decoded by one of
+// the goroutines that wait for them. If each did all that itself, it would touch much of a stack that is not in the
+// cache, because there may be thousands; and that has to grow for it, and shrinks again with each collection of garbage.
 
 // handing says which calls of a method are handed over; see handed.go.
 type handing struct {

@@ -10,7 +10,8 @@ import (
 // ServeSync answers calls one at a time, in their order, on the goroutine that
 // calls it. It returns nil when the parent has closed its side and every call
 // has been answered, and an error when the parent cannot be understood or is
-// gone. It needs no loop: reading blocks.
+// gone. Before, it waits until all that is queued is written, events of other goroutines included: also for a parent that
+// lives and does not read. It needs no loop: reading blocks.
 //
 // Calls that were cancelled, or whose deadline has passed, before their turn are
 // not handled. For this it looks 64 kB ahead: a cancel farther behind comes too late.
