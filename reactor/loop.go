@@ -140,6 +140,10 @@ func (l *Loop) Backend() string { return l.backend }
 // correctness. Functions of this module that wake goroutines call it themselves.
 func (l *Loop) Yielding() { l.woken++ }
 
+// Closing reports whether the loop is being closed, or has been, for whatever reason: nothing can be started on it any
+// more. For the loop's goroutine; others have Done.
+func (l *Loop) Closing() bool { return l.closing }
+
 // Done is closed when the loop has ended: by Close, by Shutdown, or because Run
 // was left by a panic. Goroutine-safe.
 func (l *Loop) Done() <-chan struct{} { return l.done }

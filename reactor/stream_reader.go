@@ -31,7 +31,7 @@ func (s *Stream) Reader() *Reader {
 	return r
 }
 
-// HasReader reports whether Reader has been called, and takes what is read instead of OnData.
+// HasReader reports whether the stream has a Reader, which gets what is read instead of OnData.
 func (s *Stream) HasReader() bool { return s.extra != nil && s.extra.reader != nil }
 
 // feed gives the reader what was read, or another chance.

@@ -22,7 +22,8 @@ func (a *Caller) Call(ctx context.Context, args ...string) (Payload, error) {
 	return a.CallBytes(ctx, a.list)
 }
 
-// CallBytes is Call with a payload that has been encoded already, which may be a part of the last reply.
+// CallBytes is Call with a payload that has been encoded already, which may be a part of the last reply. As with
+// Client.CallBytes, it must not be changed before CallBytes has returned.
 func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error) {
 	w := a.take()
 	w.lend(payload)

@@ -121,13 +121,7 @@ func (c *Client) notQueued(err error) error {
 }
 
 // loopEnds reports whether the loop has closed the stream, and not its transport; the client's end, which tells, may have yet to come.
-func (c *Client) loopEnds() bool {
-	if !c.stream.Closed() {
-		return false
-	}
-	_, err := c.loop.NewStream(-1, -1, reactor.StreamConfig{}) // the loop refuses that before it looks at the descriptors
-	return err == reactor.ErrClosed
-}
+func (c *Client) loopEnds() bool { return c.stream.Closed() && c.loop.Closing() }
 
 // control queues a frame that is no call. ErrFull means that it must be tried
 // again; any other error that the child is going, or was given its EOF.
