@@ -19,10 +19,17 @@ import (
 // the timer due and the exit reported in one iteration. The timer came first, so
 // a child that had long exited was said to have been put down by us.
 func TestExitThatCameWhileTheLoopWasBusyIsNoOffence(t *testing.T) {
+	exitsBehindAnEOF(t, 0)
+}
+
+// exitsBehindAnEOF has a child exit after its EOF while the loop is busy, with that many other descriptors ready.
+func exitsBehindAnEOF(t *testing.T, ready int) {
+	t.Helper()
 	clock := reactortest.NewClock()
 	f := newFixtureWith(t, reactor.Config{Clock: clock})
 	k := f.start(shell("exec 1>&-; read line; exit 6"))
 	f.until(func() bool { return k.eof }) // from here on its exit is expected
+	f.watchReady(ready)
 	must(t, k.stream.Write([]byte("now\n")))
 	k.stream.Flush()
 	awaitExited(t, k.PID())
@@ -91,11 +98,7 @@ func TestExitThatCameInTimeIsSeenThoughMuchIsReady(t *testing.T) {
 // watchReady watches that many descriptors that are always ready. The first waits report 32, 64, 128.
 func (f *fixture) watchReady(n int) {
 	for range n {
-		r, w := fdtest.Pipe(f.t)
-		p := fdtest.End{Read: r, Write: w}
-		f.t.Cleanup(p.Close)
-		p.Send(f.t, []byte("x"))
-		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		watcher, err := f.WatchFD(fdtest.ReadyPipe(f.t).Read, reactor.Read, func(reactor.Ready) {})
 		must(f.t, err)
 		f.t.Cleanup(func() { watcher.Stop() })
 	}
@@ -110,19 +113,7 @@ func TestExitBehindAnEOFIsNoOffenceThoughMuchIsReady(t *testing.T) {
 		runInside(t)
 		return
 	}
-	clock := reactortest.NewClock()
-	f := newFixtureWith(t, reactor.Config{Clock: clock})
-	k := f.start(shell("exec 1>&-; read line; exit 6"))
-	f.until(func() bool { return k.eof })
-	f.watchReady(400)
-	must(t, k.stream.Write([]byte("now\n")))
-	k.stream.Flush()
-	awaitExited(t, k.PID())
-	clock.Advance(300 * time.Millisecond) // the loop is busy, for longer than it is patient
-	f.until(k.ended)
-	if exit := k.exitError(t); exit.Reason != nil || exit.State.Asked != child.AskedByNobody || exit.State.Code != 6 {
-		t.Errorf("the cause is %v, asked for by %d", k.cause, exit.State.Asked)
-	}
+	exitsBehindAnEOF(t, 400)
 }
 
 // runInside runs the test in a PID namespace to which nobody has given a /proc of its own.

@@ -61,15 +61,22 @@ func (f *fixture) socketpair() (near, far int) {
 	return fds[0], fds[1]
 }
 
+// startToRead starts a script whose output the test reads.
+func (f *fixture) startToRead(script string) (*kid, *reactor.Stream) {
+	f.t.Helper()
+	k := f.startUnclaimed(shell(script))
+	s, err := k.Open(reactor.StreamConfig{})
+	must(f.t, err)
+	k.Ready()
+	return k, s
+}
+
 // The last line of a child, without its "\n", was dropped if a grandchild held the pipe: no EOF came that would have ended it.
 func TestLastLineIsDeliveredWhenTheChildHasExited(t *testing.T) {
 	for _, script := range []string{"printf 'one\ntwo'", "sleep 1000 & printf 'one\ntwo'"} {
 		t.Run(script, func(t *testing.T) {
 			f := newFixture(t)
-			k := f.startUnclaimed(shell(script))
-			s, err := k.Open(reactor.StreamConfig{})
-			must(t, err)
-			k.Ready()
+			k, s := f.startToRead(script)
 			var got []string
 			must(t, s.Reader().Each(reactor.Line(0).OrEOF(), func(line []byte) { got = append(got, string(line)) }))
 			var atTheEnd []string
@@ -87,10 +94,7 @@ func TestLinesThatNobodyHasAskedForCanBeAskedForAtTheEnd(t *testing.T) {
 	for _, script := range []string{"printf 'one\ntwo\n'", "sleep 1000 & printf 'one\ntwo\n'"} {
 		t.Run(script, func(t *testing.T) {
 			f := newFixture(t)
-			k := f.startUnclaimed(shell(script))
-			s, err := k.Open(reactor.StreamConfig{})
-			must(t, err)
-			k.Ready()
+			k, s := f.startToRead(script)
 			var got []string
 			take := func(line []byte) { got = append(got, string(line)) }
 			must(t, s.Reader().Push(reactor.Line(0), take))
@@ -111,10 +115,7 @@ func TestWhatAReaderHoldsIsThereWhenTheEndIsTold(t *testing.T) {
 	for _, script := range []string{"printf 'one\ntwo'", "sleep 1000 & printf 'one\ntwo'"} {
 		t.Run(script, func(t *testing.T) {
 			f := newFixture(t)
-			k := f.startUnclaimed(shell(script))
-			s, err := k.Open(reactor.StreamConfig{})
-			must(t, err)
-			k.Ready()
+			k, s := f.startToRead(script)
 			must(t, s.Reader().Push(reactor.Line(0), nil))
 			left := ""
 			k.OnEnd(func(error) {

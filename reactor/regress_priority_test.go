@@ -32,16 +32,21 @@ func TestPathOfHigherPriorityIsCalledFirst(t *testing.T) {
 
 // TestIdleHookIsCalledAboveTheExitOfAProcess: what tells of an exit has the highest priority, whichever the process's watcher has, and
 // locked out idle hooks of any.
-func TestIdleHookIsCalledAboveTheExitOfAProcess(t *testing.T) {
+func TestIdleHookIsCalledAboveTheExitOfAProcess(t *testing.T) { idleAboveAnExit(t, 1, 0) }
+
+// TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority: that of SIGCHLD comes by a post, which counted as something of priority 0.
+func TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority(t *testing.T) { idleAboveAnExit(t, 0, -1) }
+
+func idleAboveAnExit(t *testing.T, ofHook, ofProcess int) {
 	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
 		cat, stdin := startCat(t)
-		idle, exited := 0, false
+		idle, exited, iterations := 0, false, 0
 		hook := loop.OnIdle(func() { idle++ })
-		must(t, hook.SetPriority(1))
-		_, err := loop.WatchProcess(cat.Process.Pid, func() { exited = true })
+		must(t, hook.SetPriority(ofHook))
+		w, err := loop.WatchProcess(cat.Process.Pid, func() { exited = true })
 		must(t, err)
+		must(t, w.SetPriority(ofProcess))
 		must(t, stdin.Close())
-		iterations := 0
 		pollUntil(t, loop, func() bool {
 			iterations++
 			return exited
@@ -108,28 +113,6 @@ func TestIdleHookIsCalledAboveWhatComesByWayOfGoroutines(t *testing.T) {
 			hook.Stop()
 		})
 	}
-}
-
-// TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority: that of SIGCHLD comes by a post, too.
-func TestIdleHookIsCalledAboveTheExitOfAProcessOfLowPriority(t *testing.T) {
-	onExitSources(t, func(t *testing.T, loop *reactor.Loop) {
-		cat, stdin := startCat(t)
-		idle, exited, iterations := 0, false, 0
-		hook := loop.OnIdle(func() { idle++ })
-		w, err := loop.WatchProcess(cat.Process.Pid, func() { exited = true })
-		must(t, err)
-		must(t, w.SetPriority(-1))
-		must(t, stdin.Close())
-		pollUntil(t, loop, func() bool {
-			iterations++
-			return exited
-		})
-		if iterations-1 != idle {
-			t.Errorf("the idle hook was called in %d of %d iterations", idle, iterations-1)
-		}
-		hook.Stop()
-		must(t, cat.Wait())
-	})
 }
 
 // TestIdleHookIsCalledThoughTheLoopLooksForJumps: of which nobody is told.

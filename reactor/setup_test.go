@@ -114,9 +114,7 @@ func pipe(t testing.TB) *fdtest.End {
 // readyPipe returns a pipe with one byte in it.
 func readyPipe(t testing.TB) *fdtest.End {
 	t.Helper()
-	p := pipe(t)
-	p.Send(t, []byte("x"))
-	return p
+	return fdtest.ReadyPipe(t)
 }
 
 // reopenAs makes a new descriptor of the given number, which must be free, for

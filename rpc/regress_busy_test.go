@@ -164,11 +164,7 @@ func TestAbandonTimeoutIsNotHeldAgainstAChildThatHasEnded(t *testing.T) {
 // watchReady watches that many descriptors that are always ready.
 func (f *fixture) watchReady(n int) {
 	for range n {
-		r, w := fdtest.Pipe(f.t)
-		p := fdtest.End{Read: r, Write: w}
-		f.t.Cleanup(p.Close)
-		p.Send(f.t, []byte("x"))
-		watcher, err := f.WatchFD(p.Read, reactor.Read, func(reactor.Ready) {})
+		watcher, err := f.WatchFD(fdtest.ReadyPipe(f.t).Read, reactor.Read, func(reactor.Ready) {})
 		must(f.t, err)
 		f.t.Cleanup(func() { watcher.Stop() })
 	}

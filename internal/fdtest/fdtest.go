@@ -47,6 +47,16 @@ func Pipe(t testing.TB) (r, w int) {
 	return p[0], p[1]
 }
 
+// ReadyPipe returns a pipe with one byte in it, closed at the end of the test.
+func ReadyPipe(t testing.TB) *End {
+	t.Helper()
+	r, w := Pipe(t)
+	p := &End{Read: r, Write: w}
+	t.Cleanup(p.Close)
+	p.Send(t, []byte("x"))
+	return p
+}
+
 // Socketpair returns two connected non-blocking, close-on-exec stream sockets.
 func Socketpair(t testing.TB) (a, b int) {
 	t.Helper()
