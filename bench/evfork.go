@@ -48,9 +48,11 @@ func evforkWorkers() child.Workers {
 				done.ReplyBytes(reply)
 			})
 		},
-		"sync":        func(w *child.Worker) error { return rpc.ServeSync(w, evforkEcho) },
-		"typed async": serveTypedAsync,
-		"typed sync":  serveTypedSync,
+		"sync":              func(w *child.Worker) error { return rpc.ServeSync(w, evforkEcho) },
+		"typed async":       typedMaps.serveAsync,
+		"typed sync":        typedMaps.serveSync,
+		"typed lists async": typedLists.serveAsync,
+		"typed lists sync":  typedLists.serveSync,
 	}
 }
 

@@ -55,7 +55,7 @@ func netRPCTyped(s Sample) (Result, error) {
 				if err := client.Call("Echo.Record", &request, &reply); err != nil {
 					return err
 				}
-				return request.Same(&reply)
+				return request.Same(reply)
 			}
 		}
 	})

@@ -16,6 +16,17 @@ type Record struct {
 	Tags     []string
 }
 
+// Listed is a Record whose CBOR is a list of its fields, without their names, as that of gob is: both sides have to know the
+// same fields.
+type Listed struct {
+	_        struct{} `cbor:",toarray"`
+	ID       uint64
+	Path     string
+	Size     int64
+	Modified float64
+	Tags     []string
+}
+
 // Example is the record that is sent.
 func Example() Record {
 	return Record{
@@ -27,11 +38,22 @@ func Example() Record {
 	}
 }
 
+// ExampleListed is Example as a Listed.
+func ExampleListed() Listed {
+	e := Example()
+	return Listed{ID: e.ID, Path: e.Path, Size: e.Size, Modified: e.Modified, Tags: e.Tags}
+}
+
 // Same tells whether a reply is what was sent.
-func (r *Record) Same(reply *Record) error {
+func (r Record) Same(reply Record) error {
 	if r.ID != reply.ID || r.Path != reply.Path || r.Size != reply.Size ||
 		r.Modified != reply.Modified || !slices.Equal(r.Tags, reply.Tags) {
-		return fmt.Errorf("a reply of %+v", *reply)
+		return fmt.Errorf("a reply of %+v", reply)
 	}
 	return nil
 }
+
+// Same tells whether a reply is what was sent.
+func (l Listed) Same(reply Listed) error { return l.record().Same(reply.record()) }
+
+func (l Listed) record() Record { return Record{l.ID, l.Path, l.Size, l.Modified, l.Tags} }
