@@ -35,7 +35,7 @@ func (c *streamedTalk) hold() {
 	c.tr = rpctest.StartWith(c.t, c.Loop, c.config, peer{server: c.server, window: 40}.serve)
 	config, options := rpc.Config{}, rpc.StreamOptions{Input: true, Window: 40}
 	if c.impatient {
-		options.Deadline = time.Now().Add(5 * time.Millisecond)
+		options.Deadline = time.Now().Add(2 * time.Millisecond)
 		config.AbandonTimeout = time.Millisecond
 	}
 	client := c.client(c.tr, peer{}, c.watched.config(config))
