@@ -39,7 +39,7 @@ func (a *Caller) CallBytes(ctx context.Context, payload []byte) (Payload, error)
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(done)
+		ended = w.foundLate() || w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:

@@ -34,7 +34,7 @@ func (c *Client) call(ctx context.Context, w *waiter) (Payload, error) {
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(done)
+		ended = w.foundLate() || w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:

@@ -51,15 +51,21 @@ func (l *lateParking) init() {
 	l.rest = lateTrial
 }
 
-// parkLate yields, on the goroutine of a call that parks late, and has it wait if the call has not ended when its turn
+// foundLate yields, on the goroutine of a call that parks late, and reports whether there is nothing else to do: the call has
+// ended, as most have. It is inlined, so that no frame of it lies on the stack meanwhile.
+func (w *waiter) foundLate() bool {
+	runtime.Gosched()
+	return w.state.Load() == completed && !w.last // a load waits for nothing that was stored before
+}
+
+// parkLate has the goroutine wait if the call has not ended when its turn
 // comes. It reports whether the call ended before its ctx did, which counts from then on. It is not inlined for the
 // reason that wait is not.
 //
 //go:noinline
 func (w *waiter) parkLate(done <-chan struct{}) bool {
-	runtime.Gosched()
 	switch {
-	case w.state.Load() == completed: // as most are, and a load waits for nothing that was stored before
+	case w.state.Load() == completed:
 	case w.state.CompareAndSwap(waiting, parked):
 		if w.patient {
 			<-w.ready

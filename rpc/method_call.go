@@ -55,7 +55,7 @@ func (m *Method[Req, Resp]) Call(ctx context.Context, client *Client, req Req) (
 	ended := true
 	switch {
 	case w.late:
-		ended = w.parkLate(done)
+		ended = w.foundLate() || w.parkLate(done)
 	case w.patient:
 		<-w.ready
 	default:
