@@ -367,7 +367,7 @@ func NewLateCaller(ctx context.Context, c *Client) LateCaller {
 
 // Park is what its goroutine does. It reports whether the call ended before its ctx.
 func (l LateCaller) Park() bool {
-	ended := l.w.parkLate(l.ctx.Done())
+	ended := l.w.foundLate() || l.w.parkLate(l.ctx.Done())
 	if ended {
 		l.w.wakeNext()
 	}
