@@ -33,6 +33,9 @@ func newPace(flushEach bool, writes *writingTime) pace {
 // batching reports whether replies may wait for the end of the read batch.
 func (p *pace) batching() bool { return !p.flushes && p.mean < cheapCall }
 
+// doubtful reports whether replies do not wait, and may once handlers are cheap.
+func (p *pace) doubtful() bool { return !p.flushes && p.mean >= cheapCall }
+
 // start begins the measurement of one or several calls.
 func (p *pace) start() { p.started = p.handling() }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/evfork/evfork/internal/callback"
 	"github.com/evfork/evfork/reactor"
@@ -30,7 +31,8 @@ func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 
 // ServeAsync is the function of the same name for a server with a configuration.
 func (s *Server) ServeAsync(loop *reactor.Loop, handler AsyncHandler) error {
-	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy(), pace: newPace(s.config.FlushEach, nil)}
+	a := &asyncServer{Server: s, loop: loop, handler: handler, busy: newBusy()}
+	a.pace = newPace(s.config.FlushEach, &a.writes)
 	a.limited = s.config.MaxConcurrent > 0 || s.order != nil
 	a.decoder = s.newDecoder()
 	a.goOnFunc = a.goOn
@@ -73,6 +75,7 @@ type asyncServer struct {
 	decoder decoder
 	busy    busy
 	pace    pace
+	writes  writingTime // of replies that were not held back
 	open    openCalls
 	backlog asyncBacklog
 	limited bool // calls may have to wait for other calls
@@ -175,6 +178,11 @@ func (a *asyncServer) begin(call *incoming, done Done) {
 		return
 	}
 	a.handler(call.payload, done)
+	if a.pace.doubtful() { // decide anew with each call: the batch may be long
+		a.pace.stop(a.calls)
+		a.calls = 0
+		a.pace.start()
+	}
 	if p := a.open.slots[done.slot].parts; p != nil { // also a plain call's, whose handler has asked for them
 		a.handlerReturned(done, p)
 	}
@@ -204,7 +212,9 @@ func (a *asyncServer) cancelCall(id uint32) {
 func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
 	err := a.stream.Commit(appendFrame(a.stream.AppendBuffer(), word, payload))
 	if prompt && !a.pace.batching() {
+		began := time.Now()
 		a.stream.Flush()
+		a.writes.since(began)
 	}
 	return err
 }
