@@ -36,6 +36,9 @@ func (c *Client) canEverSend(part []byte) bool {
 
 // serveStreams has streamed calls send what they could not send before.
 func (c *Client) serveStreams() {
+	if !c.greeted {
+		return // there is room, but nobody knows whether the child has such calls
+	}
 	ends := c.streams.ends
 	c.streams.ends = nil
 	for _, id := range ends {

@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // The calls of a goroutineServer are answered by runners: goroutines that take one call
 // after the other from the backlog. Each call has its runner to itself, and none waits for
@@ -163,12 +160,9 @@ func (g *goroutineServer) answered(c *goroutineCall, reply Payload, err error, p
 	return over
 }
 
-// errGoexit is the answer of a handler that has ended its goroutine.
-var errGoexit = errors.New("rpc: the handler has called runtime.Goexit")
-
 // lose answers a call whose handler ends the goroutine of its runner, and does without that.
-func (g *goroutineServer) lose(c *goroutineCall) {
-	over := g.answered(c, nil, errGoexit, true)
+func (g *goroutineServer) lose(c *goroutineCall, why error) {
+	over := g.answered(c, nil, why, true)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.leave(c, over)

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"strings"
@@ -47,34 +48,93 @@ func TestContextOfServeSyncEndsWithItsHandler(t *testing.T) {
 	}
 }
 
-// A handler that called runtime.Goexit, as a test's FailNow does, left its call without an end, and its server as well.
+// A handler that called runtime.Goexit, as a test's FailNow does, left its call without an end, and its server as well. So did one
+// that panics amid it, in what it has deferred, or with nil: that was answered twice, or not at all.
 func TestGoexitOfAHandlerEndsItsCall(t *testing.T) {
-	for _, limit := range []int{1, 0} {
-		f := newFixture(t)
-		transport := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
-			return rpc.ServeGoroutines(fds, func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
-				if len(request) == 0 {
-					runtime.Goexit()
+	for how, end := range noReturns {
+		for _, limit := range []int{1, 0} {
+			t.Run(fmt.Sprint(how, limit), func(t *testing.T) {
+				t.Setenv("GODEBUG", "panicnil=1")
+				f := newFixture(t)
+				transport := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
+					return rpc.ServeGoroutines(fds, orElse(end), limit)
+				})
+				var w watched
+				c := f.client(transport, peer{}, w.config(rpc.Config{}))
+				var lost, others []*result
+				for range 100 {
+					lost, others = append(lost, f.begin(c)), append(others, f.begin(c, "echo"))
 				}
-				return request, nil
-			}, limit)
-		})
-		var w watched
-		c := f.client(transport, peer{}, w.config(rpc.Config{}))
-		var lost, others []*result
-		for range 100 {
-			lost, others = append(lost, f.begin(c)), append(others, f.begin(c, "echo"))
+				c.Shutdown()
+				f.until(w.ended)
+				must(t, transport.Wait())
+				for i := range lost {
+					if _, ok := lost[i].err.(*rpc.RemoteError); !ok || lost[i].ends != 1 || others[i].ends != 1 || others[i].err != nil {
+						t.Fatalf("the calls ended %d and %d times, with %v and %v", lost[i].ends, others[i].ends, lost[i].err, others[i].err)
+					}
+				}
+				if w.destroyed != 1 {
+					t.Errorf("the child ended with %v", w.err)
+				}
+			})
 		}
-		c.Shutdown()
-		f.until(w.ended)
-		must(t, transport.Wait())
-		for i := range lost {
-			if lost[i].ends != 1 || lost[i].err == nil || !strings.Contains(lost[i].err.Error(), "Goexit") || others[i].ends != 1 || others[i].err != nil {
-				t.Fatalf("the calls ended %d and %d times, with %v and %v", lost[i].ends, others[i].ends, lost[i].err, others[i].err)
-			}
+	}
+}
+
+// noReturns are how a handler does not return, but for a panic.
+var noReturns = map[string]func(){
+	"Goexit":         runtime.Goexit,
+	"panic in it":    func() { defer panic("deferred"); runtime.Goexit() },
+	"panic with nil": func() { panic(nil) },
+}
+
+// orElse is a handler that returns the request, but calls end if that is empty.
+func orElse(end func()) rpc.Handler {
+	return func(_ context.Context, request rpc.Payload) (rpc.Payload, error) {
+		if len(request) == 0 {
+			end()
 		}
-		if w.destroyed != 1 {
-			t.Errorf("the child ended with %v", w.err)
+		return request, nil
+	}
+}
+
+// Under ServeSync and ServeAsync a Goexit ends the server. What had been answered before, and waited for other replies, was lost, and
+// the call itself. After a panic with nil, which does not end it, that had no answer.
+func TestGoexitOfAHandlerLosesNoReply(t *testing.T) {
+	for _, p := range []peer{{server: "sync"}, {server: "async"}, {server: "sync", wire: rpc.AnyEventSync}, {server: "async", wire: rpc.AnyEventSync}} {
+		for how, end := range noReturns {
+			t.Run(p.String()+" "+how, func(t *testing.T) {
+				t.Setenv("GODEBUG", "panicnil=1")
+				f := newFixture(t)
+				transport := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error {
+					s, err := rpc.NewServer(fds, rpc.ServerConfig{Wire: p.wire})
+					if err != nil {
+						return err
+					}
+					if p.server == "sync" {
+						return s.ServeSync(orElse(end))
+					}
+					return serveOnALoop(s, func(request rpc.Payload, done rpc.Done) {
+						reply, _ := orElse(end)(nil, request)
+						done.ReplyBytes(reply)
+					})
+				})
+				c := f.client(transport, p, rpc.Config{})
+				var others []*result
+				for range 500 { // most of them wait for others
+					others = append(others, f.begin(c, "echo"))
+				}
+				last := f.begin(c)
+				f.until(last.ended)
+				if _, ok := last.err.(*rpc.RemoteError); ok != (p.wire == rpc.Evfork) || last.err == nil {
+					t.Errorf("the call ended with %v", last.err)
+				}
+				for _, r := range others {
+					if r.ends != 1 || r.err != nil {
+						t.Fatalf("a call before ended %d times, with %v", r.ends, r.err)
+					}
+				}
+			})
 		}
 	}
 }

@@ -127,14 +127,15 @@ func (a *asyncServer) beginCalls() (done bool) {
 	var current Done
 	var call incoming
 	defer func() {
-		if r := recover(); r != nil {
-			if current.open == nil || current.Fail(recovered(r)) == ErrDone {
-				defer panic(r) // nobody else would hear of it
-				a.beginRest()
-				a.stream.Flush() // the connection may end with this
-			}
-			done = false
+		if done {
+			return
 		}
+		r := recover()
+		if (current.open == nil || current.Fail(notReturned(r)) == ErrDone) && r != nil {
+			defer panic(r) // nobody else would hear of it
+			a.beginRest()
+		}
+		a.stream.Flush() // the connection may end with this
 	}()
 	for a.err == nil {
 		if !a.backlog.calls.empty() && !a.stalled() {

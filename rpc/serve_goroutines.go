@@ -216,22 +216,32 @@ func (g *goroutineServer) recycle(c *goroutineCall) {
 	c.request = nil
 }
 
-// invoke calls the handler, if somebody still waits for the call, turning a
-// panic into an error.
+// invoke calls the handler, if somebody still waits for the call.
 func (g *goroutineServer) invoke(c *goroutineCall) (reply Payload, err error) {
 	if isPast(c.deadline) {
 		return nil, ErrDeadline
 	}
 	returned := false
+	var why error
 	defer func() {
-		if returned {
-			return
+		if !returned {
+			g.lose(c, why) // nothing stops a Goexit
 		}
-		if r := recover(); r != nil {
-			err = recovered(r)
-			return
+	}()
+	reply, err = g.recovering(c, &why)
+	returned = true
+	return reply, err
+}
+
+// recovering calls the handler, turning a panic into an error. It does not return after a Goexit, also if it has recovered a panic
+// that a deferred function has begun amid that: so why has the error, too.
+func (g *goroutineServer) recovering(c *goroutineCall, why *error) (reply Payload, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = notReturned(recover())
+			*why = err
 		}
-		g.lose(c) // nothing stops a Goexit
 	}()
 	reply, err = g.handler(c, *c.request)
 	returned = true

@@ -30,6 +30,7 @@ func (s *Server) ServeSync(handler Handler) error {
 	s.upcalls.serves(servingOneGoroutine)
 	defer y.closeWaker()
 	defer s.upcalls.end(errInputEnded)
+	defer s.writer.flush() // behind a handler's Goexit
 	for {
 		more, err := y.readBatch()
 		if !more || err != nil {
@@ -108,12 +109,13 @@ func (y *syncServer) setBatching() {
 // deferred function for all of them is cheaper than one for each.
 func (y *syncServer) serveFrames() (done bool, err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			y.handled()
-			done, err = false, y.answer(y.current, nil, recovered(r), true)
-			if err == nil {
-				err = y.wait.failed
-			}
+		if done {
+			return
+		}
+		why := notReturned(recover())
+		y.handled()
+		if err = y.answer(y.current, nil, why, true); err == nil {
+			err = y.wait.failed
 		}
 	}()
 	d := &y.reader.decoder

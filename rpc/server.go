@@ -13,7 +13,8 @@ import (
 // called again, or with an error, which the caller gets as a RemoteError. The
 // request is a view that is valid until the handler returns. On AnyEvent's wires
 // an error ends the process instead, as a Perl exception would; on AnyEventSync
-// the calls behind it get no reply, even if their handlers are done.
+// the calls behind it get no reply, even if their handlers are done. One that calls runtime.Goexit has failed, too; except
+// under ServeGoroutines that is also the end of the server, whose goroutine it is.
 //
 // ctx ends at the call's deadline, if it has one, and
 //

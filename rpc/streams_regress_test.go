@@ -345,3 +345,32 @@ func TestPartsOfACallThatIsCancelledAreNotWhole(t *testing.T) {
 	}
 	readBytes(file, len(frame(1, "")+frame(2, "")))
 }
+
+// When the child had read what was queued for it, and its hello had not come, streamed calls that waited for that ended with
+// ErrNoStreams.
+func TestRoomBeforeTheHelloEndsNoStreamedCall(t *testing.T) {
+	f := newFixture(t)
+	transport, file := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{MaxBuffered: 1 << 16})
+	r := &result{}
+	_, err := c.GoStream(r, rpc.StreamOptions{Window: 7}, nil)
+	must(t, err)
+	sent := len(clientHello)
+	for plain := make([]byte, 1<<12); rpc.Buffered(c) < 1<<15; sent += len(frame(0, string(plain))) { // the socket is full
+		must(t, c.GoBytes(nil, plain))
+		must(t, f.Poll(0))
+	}
+	for err = nil; err == nil; sent += len(frame(0, "")) {
+		err = c.GoBytes(nil, nil)
+	}
+	for sent -= len(frame(0, "")); sent > 0; sent -= len(f.hears(file, min(sent, 1<<12))) {
+	}
+	must(t, f.Poll(0))
+	if r.ends > 0 {
+		t.Fatalf("the call ended with %v", r.err)
+	}
+	_, err = file.WriteString(ourHello + frame(1, ""))
+	must(t, err)
+	f.until(r.ended)
+	must(t, r.err)
+}

@@ -27,26 +27,25 @@ func ToTheEnd(step func()) {
 // goOn calls step until it returns, and panics with what there is to panic with. That a callback which calls
 // runtime.Goexit comes between, which would have made the runtime forget a panic that was not recovered, changes nothing.
 func goOn(step func(), all Panics) {
+	through := false
 	defer func() {
-		if len(all) > 0 {
+		switch {
+		case !through: // runtime.Goexit cannot be stopped, also not by recovering a panic amid it, and nobody else would go on
+			goOn(step, all)
+		case len(all) > 0:
 			panic(all.asOne())
 		}
 	}()
 	for !tried(step, &all) {
 	}
+	through = true
 }
 
 // tried calls step once, and adds what it panics with.
 func tried(step func(), all *Panics) (returned bool) {
 	defer func() {
-		if returned {
-			return
-		}
-		if panics := caught(recover()); panics != nil {
-			*all = append(*all, panics...)
-			return
-		}
-		for !tried(step, all) { // runtime.Goexit cannot be stopped, and nobody else would go on
+		if !returned {
+			*all = append(*all, caught(recover())...)
 		}
 	}()
 	step()

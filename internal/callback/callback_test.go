@@ -157,6 +157,26 @@ func TestPanicsOnBothSidesOfGoexitGoOnTogether(t *testing.T) {
 	}
 }
 
+// A panic amid a Goexit, of a function that the callback has deferred, is heard of; that it is recovered does not stop the
+// Goexit, and the others were not called.
+func TestPanicAmidGoexitDoesNotKeepOthersFromTheirCalls(t *testing.T) {
+	for exiting := range 3 {
+		called, panicked := endGoroutine(t, 5, func(i int) {
+			switch i {
+			case exiting, 3:
+				defer panic(i)
+				runtime.Goexit()
+			}
+		})
+		if !slices.Equal(called, []int{0, 1, 2, 3, 4}) {
+			t.Errorf("Goexit in %d: called %v", exiting, called)
+		}
+		if got := values(t, panicked); !slices.Equal(got, []any{exiting, 3}) {
+			t.Errorf("Goexit in %d: the panics of %v go on", exiting, got)
+		}
+	}
+}
+
 // endGoroutine calls fn for n elements on a goroutine of its own, which has to end by it.
 func endGoroutine(t *testing.T, n int, fn func(int)) (called []int, panicked any) {
 	t.Helper()
