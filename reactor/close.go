@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -29,7 +30,7 @@ func (l *Loop) Close() error {
 		for _, r := range l.order {
 			r.Close()
 		}
-		l.pump(context.Background(), closeWait, l.activeResidents)
+		_ = l.pump(context.Background(), closeWait, l.activeResidents) // if it fails, Release waits for the children
 		l.end()
 		return nil
 	})
@@ -43,15 +44,15 @@ func (l *Loop) Close() error {
 // within the limits of their ladders, streams write what is queued, and then the
 // loop is closed. It runs the loop itself meanwhile. If ctx is done first (a
 // stream's other side may never read) it closes the loop at once and returns
-// ctx.Err(). Inside a callback it returns ErrNested.
+// ctx.Err(), and so it does with the error if the wait fails. Inside a callback it returns ErrNested.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	err := l.within(func() error {
 		l.ending = true
 		for _, r := range l.order {
 			r.Shutdown()
 		}
-		l.pump(ctx, forever, func() bool { return l.activeResidents() || l.unwritten() })
-		return ctx.Err()
+		err := l.pump(ctx, forever, func() bool { return l.activeResidents() || l.unwritten() })
+		return cmp.Or(err, ctx.Err())
 	})
 	if err == ErrNested {
 		return err
@@ -74,7 +75,7 @@ func (l *Loop) unwritten() bool {
 
 // pump iterates while there is something to wait for. Of a loop that is suspended the time
 // goes on: it is waited for by that, and ladders are climbed.
-func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) {
+func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bool) error {
 	l.Resume()
 	defer context.AfterFunc(ctx, l.interrupt)()
 	for left := atMost; waiting() && ctx.Err() == nil; {
@@ -82,12 +83,16 @@ func (l *Loop) pump(ctx context.Context, atMost time.Duration, waiting func() bo
 		if atMost >= 0 {
 			limit = min(left, closeSlice)
 		}
+		if limit == 0 {
+			break
+		}
 		start := l.clock()
-		if limit == 0 || l.iterate(limit, waiting) != nil {
-			return
+		if err := l.iterate(limit, waiting); err != nil {
+			return err
 		}
 		left -= min(time.Duration(l.clock()-start), limit)
 	}
+	return nil
 }
 
 // end makes every callback that is still owed, and refuses anything new.

@@ -30,7 +30,8 @@ func (l *Loop) OnCheck(fn func()) *Hook { return l.newHook(&l.hooks.check, "chec
 // OnIdle calls fn in every iteration in which nothing else of its priority or
 // higher happened, and keeps the loop from blocking: it is for work that is done
 // when nothing better is to do. Only the idle hooks of the highest priority that
-// was not locked out are called. On a closed loop the hook is stopped.
+// was not locked out are called. Posts, and callbacks of streams other than OnWriteError, count as of
+// priority 0, which cannot be set; other hooks do not count. On a closed loop the hook is stopped.
 func (l *Loop) OnIdle(fn func()) *Hook { return l.newHook(&l.hooks.idle, "idle", fn) }
 
 func (l *Loop) newHook(list *[]*Hook, label string, fn func()) *Hook {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -68,6 +69,33 @@ func TestIdleHookIsLockedOutByItsPriorityOrHigher(t *testing.T) {
 	round()
 	must(t, w.Stop())
 	round("high") // of idle hooks, only the highest
+}
+
+// TestPostsAndWhatIsPutOffLockOutIdleHooks: they have no priority that could be set.
+func TestPostsAndWhatIsPutOffLockOutIdleHooks(t *testing.T) {
+	loop := newLoop(t)
+	calls := 0
+	hook := loop.OnIdle(func() { calls++ })
+	for name, have := range map[string]func(called func()){
+		"post": func(called func()) { must(t, loop.Post(called)) },
+		"OnClose": func(called func()) {
+			s, err := loop.NewStream(fdtest.Dup(t, pipe(t).Read), -1, reactor.StreamConfig{OnClose: func(error) { called() }})
+			must(t, err)
+			s.Close()
+		},
+	} {
+		for priority, want := range map[int]int{-1: 0, 0: 0, 1: 1} {
+			must(t, hook.SetPriority(priority))
+			calls = 0
+			called := false
+			have(func() { called = true })
+			pollTimes(t, loop, 1)
+			if !called || calls != want {
+				t.Errorf("%s: the idle hook of priority %d was called %d times, want %d", name, priority, calls, want)
+			}
+		}
+	}
+	hook.Stop()
 }
 
 func TestHooksRunByPriorityThenInStartOrder(t *testing.T) {

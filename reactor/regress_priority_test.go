@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -128,4 +129,26 @@ func TestIdleHookIsCalledThoughTheLoopLooksForJumps(t *testing.T) {
 	}
 	hook.Stop()
 	at.Stop()
+}
+
+// TestIdleHookIsCalledThoughAStreamLooksForTimeouts: none has passed, since there was an activity.
+func TestIdleHookIsCalledThoughAStreamLooksForTimeouts(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	ours, theirs := fdtest.Pipe(t)
+	defer unix.Close(theirs)
+	s, err := loop.NewStream(ours, -1, reactor.StreamConfig{OnTimeout: func(reactor.Timeout) { t.Error("called") }})
+	must(t, err)
+	s.SetReadTimeout(time.Second)
+	clock.now += time.Second / 2
+	_, err = unix.Write(theirs, []byte("x"))
+	must(t, err)
+	pollTimes(t, loop, 1)
+	idle := 0
+	hook := loop.OnIdle(func() { idle++ })
+	clock.now += time.Second / 2
+	pollTimes(t, loop, 1)
+	if idle != 1 {
+		t.Error("the idle hook was not called")
+	}
+	hook.Stop()
 }

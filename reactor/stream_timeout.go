@@ -171,6 +171,7 @@ func (s *Stream) arm() {
 		return
 	case t.timer == nil:
 		t.timer = s.loop.AfterFunc(time.Duration(next-s.loop.clock()), s.onTimer)
+		t.timer.level = ownLevel // it may find nothing due
 		t.timer.Unref()
 	case t.timer.Active() && t.armed <= next:
 		return

@@ -17,7 +17,7 @@ type goroutineRunner struct {
 
 // goroutineRunners are all of a server's. Its mu protects them.
 type goroutineRunners struct {
-	count  int // that exist
+	count  int // that exist, and goroutines of dropped
 	coming bool
 	idle   []*goroutineRunner // the last to become idle is the first to be woken: its stack is in the cache
 	held   bool               // replies are held back

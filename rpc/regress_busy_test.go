@@ -111,6 +111,25 @@ func TestDeadlineIsOfTheLoopsOwnClockWithTheMachinesTimeOfDay(t *testing.T) {
 	}
 }
 
+// By a clock that is not the machine's they were late by as much as a callback had taken.
+func TestDeadlineIsNotLateByWhatACallbackTakesOfTheLoopsOwnClock(t *testing.T) {
+	clock := reactortest.NewClock()
+	f := newFixtureWith(t, reactor.Config{Clock: clock})
+	transport, _ := f.stranger()
+	c := f.client(transport, peer{}, rpc.Config{})
+	var r *result
+	must(t, f.Post(func() {
+		clock.Advance(time.Hour)
+		r, _ = f.beginWith(c, rpc.CallOptions{Deadline: clock.Wall().Add(time.Second)}, "echo")
+	}))
+	must(t, f.Poll(0))
+	clock.Advance(2 * time.Second)
+	must(t, f.Poll(0))
+	if r.err != rpc.ErrDeadline {
+		t.Errorf("after two seconds the call has ended %d times, with %v", r.ends, r.err)
+	}
+}
+
 // A child was put down for an answer that it had given in time, and that the loop, being busy, had not read.
 func TestAbandonTimeoutSparesAChildThatHasAnswered(t *testing.T) {
 	clock := reactortest.NewClock()

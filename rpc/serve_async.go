@@ -19,8 +19,8 @@ type AsyncHandler func(request Payload, done Done)
 // ServeAsync runs the loop and has each call begun as soon as it is read, so that any number are in
 // progress (ServerConfig.MaxConcurrent limits it); replies go out in the order of their Done. It
 // returns nil when the parent has closed its side and every call has been answered and written: the
-// busy counter of AnyEvent::Fork::RPC. It returns an error when the parent cannot be understood or
-// is gone.
+// busy counter of AnyEvent::Fork::RPC. It returns an error when the parent cannot be understood, after what had been
+// answered before was written, for which it waits 30 s at most, or when the parent is gone.
 func ServeAsync(fds FDs, loop *reactor.Loop, handler AsyncHandler) error {
 	s, err := NewServer(fds, ServerConfig{})
 	if err != nil {
@@ -220,7 +220,8 @@ func (a *asyncServer) frame(word uint32, payload []byte, prompt bool) error {
 	return err
 }
 
-func (a *asyncServer) full() bool { return a.stream.Congested() }
+// full is false after a failure: what is sent then is refused.
+func (a *asyncServer) full() bool { return a.err == nil && a.stream.Congested() }
 
 // flush is Server.Flush.
 func (a *asyncServer) flush() error {
@@ -262,11 +263,15 @@ func (a *asyncServer) checkBusy() {
 func (a *asyncServer) fail(err error) {
 	if a.err == nil {
 		a.err = err
-		a.stream.Flush() // calls that were answered before
-		a.stream.Close()
+		a.stream.CloseAfterFlush(0) // calls that were answered before: the parent may read on
+		a.stream.Flush()
 		a.partsTable.breakOff(err)
+		_ = a.loop.Post(a.endBegun) // of a loop that is being closed onClose comes at once
 	}
 }
+
+// endBegun tells the calls that are open that the server has failed, though the end of the stream may take longer.
+func (a *asyncServer) endBegun() { a.endCalls(nil) }
 
 func (a *asyncServer) onClose(err error) {
 	if a.err == nil && err != nil {

@@ -157,7 +157,7 @@ func (g *goroutineServer) take(c *goroutineCall) bool {
 	return g.updateHold(g.backlog.size)
 }
 
-// tell has the parent know whether to hold calls back.
+// tell has the parent know whether to hold calls back. Who can be told has parts or answers to send, and so reads while it writes.
 func (g *goroutineServer) tell() {
 	if err := g.tellHold(); err != nil {
 		g.fail(err)
@@ -258,19 +258,31 @@ func (g *goroutineServer) cancelCall(id uint32) {
 		}
 	}
 	c, ok := g.backlog.remove(id)
+	if ok {
+		g.runners.count++ // that is, dropped
+	}
 	tell := g.updateHold(g.backlog.size)
 	g.mu.Unlock()
 	if tell {
 		g.tell()
 	}
-	if !ok {
-		return
+	if ok {
+		g.recycle(c)
+		c.parts.over()
+		go g.dropped(id)
 	}
-	g.recycle(c)
-	c.parts.over()
-	if _, err := g.answerInTurn(id, nil, ErrCanceled, true); err != nil {
+}
+
+// dropped answers a call that was cancelled while it waited, on a goroutine of its own. The reader does not wait for the parent to
+// read while there is room for replies: a parent may read only when it has written.
+func (g *goroutineServer) dropped(id uint32) {
+	if err := g.answer(id, nil, ErrCanceled, true); err != nil {
 		g.fail(err)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.runners.count--
+	g.change.Broadcast()
 }
 
 // wait waits for the handlers that have been begun: after an orderly end of the

@@ -140,10 +140,13 @@ func pollBits(interest Interest) (bits int16) {
 func (p *pollPoller) Wait(timeout time.Duration) ([]Event, error) {
 	p.events = p.events[:0]
 	n, err := p.wait(p.fds, timeout)
-	if err == unix.EINTR {
+	switch err {
+	case nil:
+	case unix.EINTR:
 		return p.events, nil
-	}
-	if err != nil {
+	case unix.EINVAL: // the limit was lowered
+		return nil, fmt.Errorf("poll of %d descriptors, which may be more than RLIMIT_NOFILE: %w", len(p.fds), err)
+	default:
 		return nil, os.NewSyscallError("poll", err)
 	}
 	if p.fds[0].Revents != 0 {
