@@ -253,7 +253,7 @@ func (a *asyncServer) fail(err error) {
 		a.err = err
 		a.stream.Flush() // calls that were answered before
 		a.stream.Close()
-		a.partsTable.breakOff(err)
+		a.partsTable.breakOff(&LostError{Cause: err, Started: true})
 	}
 }
 
