@@ -175,18 +175,20 @@ func (a *asyncServer) grant(p *callParts, cost int64) {
 
 // inputEnded tells the calls that wait for what cannot come any more.
 func (a *asyncServer) inputEnded() {
-	a.partsTable.breakOff(errParentLeft)
+	a.partsTable.breakOff(&LostError{Cause: errParentLeft, Started: true})
 	for i := range a.open.slots {
 		d := a.open.at(i)
-		d.tellRoom() // Part says why there will be none
 		a.tellInputEnded(d)
+		d.tellRoom() // Part says why there will be none
 	}
 }
 
 // tellInputEnded tells an open call whose parts do not come any more.
 func (a *asyncServer) tellInputEnded(d Done) {
-	if p := d.streamed(); p != nil && p.lacksInput() {
-		d.state().happened(ErrCanceled)
+	if p := d.streamed(); p != nil {
+		if why := p.lacksInput(); why != nil {
+			d.state().happened(why)
+		}
 	}
 }
 

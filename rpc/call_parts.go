@@ -122,9 +122,12 @@ func (p *callParts) hasCredit() bool {
 	return !p.limited || p.credit > 0 || p.broken != nil
 }
 
-// lacksInput reports whether the end of the request's parts has not come, and will not.
-func (p *callParts) lacksInput() bool {
+// lacksInput returns why the end of the request's parts will not come; nil if it has come, or may.
+func (p *callParts) lacksInput() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.ended && p.broken != nil
+	if p.ended {
+		return nil
+	}
+	return p.broken
 }

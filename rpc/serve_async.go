@@ -265,7 +265,7 @@ func (a *asyncServer) fail(err error) {
 		a.err = err
 		a.stream.CloseAfterFlush(0) // calls that were answered before: the parent may read on
 		a.stream.Flush()
-		a.partsTable.breakOff(err)
+		a.partsTable.breakOff(&LostError{Cause: err, Started: true})
 		_ = a.loop.Post(a.endBegun) // of a loop that is being closed onClose comes at once
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,8 +41,36 @@ func TestHeldCallIsToldThatItsPartsDoNotCome(t *testing.T) {
 	in := clientHello + windowCall(1, 100, true, request("sum")) + windowCall(2, 100, true, request("sum")) + frame(partKind|2, "x")
 	out, err := serveRaw(t, peer{server: "async", concurrent: 1}, in)
 	must(t, err)
-	if strings.Count(out, rpc.ErrCanceled.Error()) != 2 {
+	if strings.Count(out, "unexpected EOF") != 2 {
 		t.Errorf("the server says %q", out)
+	}
+}
+
+// A handler was told that its call had been cancelled when its parent was gone before the end of the parts, and
+// one that waited for credit got an error from Part that was none of those documented.
+func TestHandlerIsToldThatTheParentIsGone(t *testing.T) {
+	for _, input := range []bool{true, false} {
+		f := newFixture(t)
+		ours, theirs := socketpair(t)
+		file := fileOf(ours)
+		defer file.Close()
+		_, err := file.WriteString(clientHello + windowCall(1, 0, input, nil))
+		must(t, err)
+		must(t, syscall.Shutdown(ours, syscall.SHUT_WR))
+		server, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+		must(t, err)
+		var told []error
+		must(t, server.ServeAsync(f.Loop, func(_ rpc.Payload, done rpc.Done) {
+			done.OnCancel(func(err error) { told = append(told, err) })
+			done.OnRoom(func() {
+				told = append(told, done.PartBytes(nil))
+				must(t, done.Reply())
+			})
+		}))
+		if slices.ContainsFunc(told, func(err error) bool { return !isLost(err) || !errors.Is(err, io.ErrUnexpectedEOF) }) ||
+			input && len(told) != 2 || !input && len(told) != 1 {
+			t.Errorf("input %v: the handler was told %v", input, told)
+		}
 	}
 }
 
