@@ -50,7 +50,9 @@ type Config struct {
 	Ladder Ladder
 
 	// OnStdout and OnStderr get what the child writes there, as it comes: the
-	// bytes are valid until the callback returns, and may end amid a line.
+	// bytes are valid until the callback returns, and may end amid a line. If one of them or
+	// the Logger panics, and the loop survives that (reactor.Config.OnPanic), no more is read of
+	// that output, and a child that goes on writing to it gets SIGPIPE.
 	OnStdout, OnStderr func(data []byte)
 	// Logger gets it line by line, stdout by Info and stderr by Warn, with the attributes
 	// child, pid and stream. nil: not logged.

@@ -130,8 +130,18 @@ func (p *Process) bury() {
 	if !p.config.SharedGroup {
 		p.signalGroup(syscall.SIGKILL) // ESRCH when nothing is left
 	}
-	p.reap(0)
 	buried = true
+	p.settle(exitMoment)
+}
+
+// settle reaps the process and tells of its end. An exit that was reported before wait4 knows of it, as some systems do, takes a moment,
+// for which the loop waits. One that a tracer has yet to look at, a debugger for example, may take hours: the loop looks again.
+func (p *Process) settle(moment time.Duration) {
+	p.reapSoon(moment)
+	if !p.reaped {
+		p.patience.start(p.loop, lastLook, func() { p.settle(0) })
+		return
+	}
 	p.end(nil)
 }
 
@@ -142,15 +152,13 @@ func (p *Process) endUnits() {
 	}
 }
 
-// reap takes the exit status and reports whether it has. Without WNOHANG it waits,
-// which for a process whose exit has been reported takes a moment at most: on some
-// systems the report comes before wait4 knows.
-func (p *Process) reap(options int) bool {
+// reap takes the exit status, if wait4 has it, and reports whether it has.
+func (p *Process) reap() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var status syscall.WaitStatus
 	var usage syscall.Rusage
-	pid, err := wait4(p.pid, &status, options, &usage)
+	pid, err := wait4(p.pid, &status, syscall.WNOHANG, &usage)
 	switch {
 	case err == nil && pid == 0:
 		return false

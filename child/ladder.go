@@ -27,7 +27,7 @@ func (l *Ladder) applyDefaults() {
 
 // climb starts the ladder, once.
 func (p *Process) climb(ladder Ladder) {
-	if p.climbing || p.ended {
+	if p.climbing || p.exited || p.ended {
 		return
 	}
 	p.climbing = true

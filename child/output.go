@@ -47,13 +47,14 @@ func newTail(keep int) *output {
 	return &output{keep: keep, crash: crashNote{keep: min(mostOfCrash, keep/2)}}
 }
 
+// data keeps the tail first: who gets the data may panic.
 func (o *output) data(data []byte) {
-	if o.onData != nil {
-		o.onData(data)
-	}
 	if o.keep > 0 {
 		o.crash.add(data)
 		o.remember(data)
+	}
+	if o.onData != nil {
+		o.onData(data)
 	}
 	if o.log != nil {
 		o.logLines(data)

@@ -1,8 +1,10 @@
 package child_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -119,18 +121,43 @@ func TestExitBehindAnEOFIsNoOffenceThoughMuchIsReady(t *testing.T) {
 // runInside runs the test in a PID namespace to which nobody has given a /proc of its own.
 func runInside(t *testing.T) {
 	t.Helper()
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if uid := os.Geteuid(); uid != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+	}
+	runAgain(t, attr)
+}
+
+// runAgain runs the test in a process that is started in another way.
+func runAgain(t *testing.T, attr *syscall.SysProcAttr) {
+	t.Helper()
 	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
 	again.Env = append(os.Environ(), envInside+"=1")
-	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	if uid := os.Geteuid(); uid != 0 {
-		again.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		again.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
-	}
+	again.SysProcAttr = attr
 	out, err := again.CombinedOutput()
 	switch {
 	case again.Process == nil:
-		t.Skip("there are no new PID namespaces here: ", err)
+		t.Skip("a process cannot be started so here: ", err)
 	case err != nil:
 		t.Errorf("inside: %v\n%s", err, out)
+	}
+}
+
+// The error of a Start in a directory that may not be entered read as if it were about the program.
+func TestErrorOfAStartNamesTheDirectoryThatMayNotBeEntered(t *testing.T) {
+	if os.Geteuid() == 0 { // who may enter all of them
+		runAgain(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
+		return
+	}
+	f := newFixture(t)
+	dir, err := os.MkdirTemp("/tmp", "evfork")
+	must(t, err)
+	defer os.Remove(dir)
+	must(t, os.Chmod(dir, 0o600))
+	config := shell("exit")
+	config.Dir = dir
+	if _, err := child.Start(f.Loop, config); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "chdir "+dir) {
+		t.Errorf("Start returned %v", err)
 	}
 }

@@ -50,6 +50,18 @@ func TestPanicOverALastLineLeavesTheEnd(t *testing.T) {
 	}
 }
 
+// What a child had written to stderr when OnStderr panicked over it was missing from its ExitState.
+func TestPanicInOnStderrLeavesTheTail(t *testing.T) {
+	f, panics := newSurvivor(t)
+	config := steps("stderr:the last words", "exit:3")
+	config.OnStderr = func([]byte) { panic("in OnStderr") }
+	k := f.startUnclaimed(config)
+	f.until(k.ended)
+	if got := string(k.state.Stderr); *panics != 1 || got != "the last words" {
+		t.Errorf("%d panics, and %q is kept", *panics, got)
+	}
+}
+
 type panickingLogger struct{ lines *int }
 
 func (l panickingLogger) Info(string, ...any) { *l.lines++; panic("in Info") }

@@ -58,11 +58,12 @@ func start(loop *reactor.Loop, config Config) (*Process, error) {
 	return p, nil
 }
 
-// notSpawned names what could not be started, or the directory if that is none: the kernel's error may be about either, and a worker's
-// name is not that of its program.
+// notSpawned names what could not be started, or the directory if that cannot be entered: the kernel's error may be about either, and a
+// worker's name is not that of its program.
 func notSpawned(path, dir string, err error) error {
 	if dir != "" {
-		if info, unknown := os.Stat(dir); unknown != nil || !info.IsDir() {
+		// Who asks for "." inside it has to enter it.
+		if _, unknown := os.Stat(dir + "/."); unknown != nil {
 			return fmt.Errorf("chdir %s: %w", dir, err)
 		}
 	}

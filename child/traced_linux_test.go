@@ -91,3 +91,37 @@ func letGo(pid, tracer int) (err error) {
 	}
 	return nil
 }
+
+// Until a tracer had looked at a child that had exited, as a debugger does when its user goes on, the loop was blocked in wait4, and with it
+// everything else on it, its Close included.
+func TestLoopGoesOnWhileATracerHoldsAChildThatHasExited(t *testing.T) {
+	elsewhere, f := newFixture(t), newFixture(t)
+	k := f.start(shell("echo ready; read line; exit 3"))
+	f.saw(k, "ready")
+	tracer := elsewhere.trace(k)
+	reported, late := false, make(chan struct{})
+	watcher, err := f.WatchProcess(k.PID(), func() { reported = true })
+	must(t, err)
+	must(t, watcher.SetPriority(reactor.MinPriority)) // called when the child's own has been
+	release := time.AfterFunc(guard, func() {
+		close(late)
+		_ = tracer.Kill()
+	})
+	k.stream.CloseWrite()
+	f.until(func() bool { return reported })
+	if !release.Stop() {
+		<-late
+		t.Error("the loop was blocked until the tracer was killed")
+	}
+	if k.exits != 0 || k.ends != 0 {
+		t.Errorf("exited %d times, ended %d times, and nobody knows how", k.exits, k.ends)
+	}
+	must(t, k.Stop()) // which comes too late
+	must(t, f.Poll(0))
+	must(t, tracer.Kill())
+	f.until(k.ended)
+	if code := k.exitError(t).State.Code; k.ends != 1 || k.exits != 1 || code != 3 {
+		t.Errorf("ended %d times, exited %d times with code %d", k.ends, k.exits, code)
+	}
+	must(t, elsewhere.Close())
+}

@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"testing"
 	"time"
@@ -33,6 +34,24 @@ func TestProcessIsWatchedHoweverAFilterRefusesPidfds(t *testing.T) {
 	if !exited {
 		t.Error("the exit was not reported")
 	}
+	must(t, cat.Wait())
+}
+
+// Where a filter refused waitid as well, otherwise than by ENOSYS, the error of WatchProcess was the filter's instead of ErrUnsupported.
+func TestProcessThatCannotBeWatchedBehindAFilterIsUnsupported(t *testing.T) {
+	loop := newLoopWith(t, reactor.Config{Backend: "poll"})
+	cat, stdin := startCat(t)
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := errors.Join(refuse(unix.SYS_PIDFD_OPEN, unix.EPERM), refuse(unix.SYS_WAITID, unix.EPERM))
+		if err == nil {
+			_, err = loop.WatchProcess(cat.Process.Pid, func() {})
+		}
+		result <- err
+	}()
+	wantErr(t, <-result, reactor.ErrUnsupported)
+	must(t, stdin.Close())
 	must(t, cat.Wait())
 }
 

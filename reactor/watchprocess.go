@@ -26,8 +26,8 @@ type exitSource interface {
 
 // WatchProcess calls fn once when the process pid has exited. It only reports:
 // whoever started the process still has to reap it, so os/exec's children stay
-// os/exec's; wait4 may have to wait for a moment, on some systems. pid must not
-// have been reaped: numbers are reused. A process that has exited already is
+// os/exec's; wait4 may have to wait for a moment, on some systems, and for a process that is
+// traced until its tracer has seen the exit. pid must not have been reaped: numbers are reused. A process that has exited already is
 // reported in the next iteration; for a number without a process the error is an
 // *OpError with ESRCH.
 //

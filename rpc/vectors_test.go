@@ -228,6 +228,19 @@ func eachEvforkWorker(t *testing.T, test func(t *testing.T, w vectorWorker)) {
 	}
 }
 
+// A function that a worker does not have is an error. That in JavaScript answered a call of "constructor", which every object of its
+// language has, with the arguments.
+func TestWorkersRefuseWhatOnlyTheirLanguageNames(t *testing.T) {
+	eachEvforkWorker(t, func(t *testing.T, w vectorWorker) {
+		in := frame(15<<28, string(rpc.Strings("evfork", "1"))) + frame(7, string(rpc.Strings("constructor", "value")))
+		out, stderr, err := w.run(t, "evfork", []byte(in))
+		frames, _, badOutput := rpc.Decode(1<<20, out)
+		if err = errors.Join(err, badOutput); err != nil || len(frames) != 2 || frames[1].Word != 1<<28|7 {
+			t.Errorf("the worker ended with %v, and said %x: %s", err, out, stderr)
+		}
+	})
+}
+
 // A list that is cut is an error, and the worker goes on. Those in JavaScript and Python took what there was for the value, and went
 // on counting where the number had no end.
 func TestWorkersRefuseAListThatIsCut(t *testing.T) {

@@ -16,13 +16,5 @@ func peek(pid int) (bool, error) {
 	if e != 0 {
 		return false, e
 	}
-	code := info[2]
-	return code == cldExited || code == cldKilled || code == cldDumped, nil
+	return isExit(info[2]), nil
 }
-
-// The codes of SIGCHLD in sys/signal.h.
-const (
-	cldExited = 1
-	cldKilled = 2
-	cldDumped = 3
-)

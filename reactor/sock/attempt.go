@@ -103,20 +103,26 @@ func (a *attempt) retryNow() {
 
 // onWritable is called when the kernel has decided.
 func (a *attempt) onWritable(reactor.Ready) {
+	if a.decided() {
+		a.dialing.tryNext()
+	}
+}
+
+// decided looks at what the kernel has decided, and reports whether the attempt is lost. That may be nothing: the
+// readiness can be spurious.
+func (a *attempt) decided() (lost bool) {
 	code, err := unix.GetsockoptInt(a.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = unix.Errno(code)
 	}
-	if err == nil && !a.hasPeer() {
-		return // spurious: still connecting
-	}
-	if err == nil && a.connected() {
-		return
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		a.dialing.lost(a, err)
+		return true
+	case a.hasPeer():
+		return !a.connected()
 	}
-	a.dialing.tryNext()
+	return false
 }
 
 // hasPeer reports whether the kernel has connected the socket.

@@ -153,11 +153,14 @@ func (d *Dialing) finish(fd int, reasons failures) {
 // if that is much.
 func (d *Dialing) timedOut() {
 	for _, a := range slices.Clone(d.attempts) {
-		if a.hasPeer() && a.connected() {
-			return
+		if a.decided(); d.element == nil {
+			return // it has won
 		}
 	}
-	d.finish(-1, append(d.failed, ErrTimeout))
+	if len(d.failed) == 0 || len(d.attempts)+len(d.rest) > 0 {
+		d.failed = append(d.failed, ErrTimeout)
+	}
+	d.finish(-1, d.failed)
 }
 
 func (d *Dialing) failure(reasons failures) error {

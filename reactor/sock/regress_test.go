@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/sock"
 )
@@ -159,5 +161,23 @@ func TestPathThatNoUnixSocketHasIsToldAsSuch(t *testing.T) {
 				t.Errorf("%s of %q: %v", op, path, err)
 			}
 		}
+	}
+}
+
+// A dial that had been refused in time was said to have timed out if much else was ready, of which one wait reports a part.
+func TestRefusalThatCameInTimeIsTheReasonThoughMuchIsReady(t *testing.T) {
+	loop, clock := newHandLoop(t)
+	for range 400 { // the first waits report 32, 64, 128
+		watcher, err := loop.WatchFD(fdtest.ReadyPipe(t).Read, reactor.Read, func(reactor.Ready) {})
+		must(t, err)
+		t.Cleanup(func() { watcher.Stop() })
+	}
+	_, d := dial(t, loop, "tcp", reserved(t), sock.DialConfig{Timeout: time.Minute}, reactor.StreamConfig{})
+	pollTimes(t, loop, 1)
+	clock.Advance(time.Hour)
+	pollUntil(t, loop, d.done)
+	wantErr(t, d.err, unix.ECONNREFUSED)
+	if errors.Is(d.err, sock.ErrTimeout) {
+		t.Errorf("the reason is %v", d.err)
 	}
 }
