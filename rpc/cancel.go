@@ -206,6 +206,9 @@ func endOf(ctx context.Context) error {
 
 // deadlineOf is a ctx's, for CallOptions.
 func deadlineOf(ctx context.Context) time.Time {
-	deadline, _ := ctx.Deadline()
+	deadline, ok := ctx.Deadline()
+	if !ok { // what else it says means nothing, if it is somebody's own
+		return time.Time{}
+	}
 	return deadline
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/evfork/evfork/rpc"
 )
@@ -81,4 +82,21 @@ func TestMethodIsCalledInSeveralBubbles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// noDeadline is a ctx that has none, and says so beside a time that has passed.
+type noDeadline struct{ context.Context }
+
+func (noDeadline) Deadline() (time.Time, bool) { return time.Unix(1, 0), false }
+
+// A call whose ctx had no deadline was refused at that time.
+func TestContextWithoutADeadlineHasNone(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.background()
+	ctx := noDeadline{t.Context()}
+	_, err := c.CallBytes(ctx, request("echo"))
+	must(t, err)
+	_, err = c.CallStream(ctx, rpc.StreamOptions{}, request("echo")).Reply()
+	must(t, err)
 }
