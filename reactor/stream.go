@@ -23,8 +23,8 @@ type StreamConfig struct {
 	OnData func(data []byte)
 	// OnEOF is called once when the other side has ended its writing, after the
 	// last OnData. The write side stays open until CloseWrite or Close. A connection
-	// that the other side resets ends so, too, and OnClose gets no error for that alone:
-	// a message that the EOF ends may be only a part, unless it says how long it is.
+	// that the other side resets ends so, too: a message that the EOF ends may be only a part,
+	// unless it says how long it is. OnClose tells then that it was a reset.
 	OnEOF func()
 	// OnDrain is called when Buffered has come down to LowWater after it had
 	// reached HighWater, or a write was refused with ErrBufferFull because of what was queued. A stream that
@@ -39,7 +39,9 @@ type StreamConfig struct {
 	OnTimeout func(which Timeout)
 	// OnClose is called exactly once, last: err is nil after both sides ended
 	// in an orderly way or after Close, and else what went wrong. An error of writing by which
-	// queued bytes were lost is what went wrong, also if Close came after it. The end
+	// queued bytes were lost is what went wrong, also if Close came after it, and so is a reset that was met before (ECONNRESET,
+	// or what else the system says), except after CloseAfterFlush, and of a Unix socket: that has
+	// delivered all, and is reset if the other side closes it with our bytes unread. The end
 	// of the loop is always ErrClosed.
 	OnClose func(err error)
 
@@ -101,6 +103,7 @@ type Stream struct {
 	closed   bool // both descriptors are gone, OnClose is owed or made
 	deferred bool // in loop.deferred
 	drained  bool // OnDrain is owed
+	reset    bool // err is that of a connection that is gone, by which maybe nothing is lost
 
 	accepted uint64   // bytes taken by Write and Commit
 	unread   int      // of these, known to lie in the kernel when the write side ended

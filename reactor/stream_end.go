@@ -14,7 +14,7 @@ func (s *Stream) fail(err error) {
 		return
 	}
 	s.closed = true
-	if s.err == nil || err == ErrClosed {
+	if s.err == nil || s.reset && err != nil || err == ErrClosed {
 		s.err = err
 	}
 	s.endRead()
@@ -26,6 +26,22 @@ func (s *Stream) fail(err error) {
 		s.endExtra()
 	}
 	s.deferCallback()
+}
+
+// broken notes why a connection has ended that was not ended by the other side, mostly by a reset: what was underway, either way, is
+// lost, and nobody knows whether there was any. Not so through a Unix socket: of that all has been read before, and a reset says that the other side
+// has closed it with our bytes unread. Who lingers wants nothing but to have written.
+func (s *Stream) broken(op string, fd int, why error) {
+	if s.err == nil && !s.lingering() && !isUnixSocket(fd) {
+		s.err, s.reset = opError(op, fd, why), true
+	}
+}
+
+// isUnixSocket is false also for a socket that some systems say nothing of, because it was reset.
+func isUnixSocket(fd int) bool {
+	name, err := unix.Getsockname(fd)
+	_, unixSocket := name.(*unix.SockaddrUnix)
+	return err == nil && unixSocket
 }
 
 // CloseRead ends the read side: what the other side has written and not been

@@ -23,7 +23,7 @@ func (s *Stream) PauseWhileCongested(to *Stream) error { return s.couple(to, fal
 // before, and then s reads on instead.
 // If one of the two is closed before the EOF, by an error or by Close, so is the
 // other, with the same error; what was queued is dropped. A reset is an EOF here,
-// too (see StreamConfig.OnEOF), and is not handed on as one.
+// too (see StreamConfig.OnEOF), and is not handed on as one; OnClose of s tells of it.
 //
 // A proxy is two of these, one for each direction. nil ends the forwarding, and
 // s calls OnData again. Both belong to the same loop, or ErrInvalid is returned;

@@ -89,6 +89,7 @@ func (s *Stream) readOnce() (n int, more bool) {
 		return 0, true
 	case errors.Is(err, unix.EAGAIN):
 	case s.readSocket && errors.Is(err, unix.ECONNRESET):
+		s.broken("read", s.reader.FD(), unix.ECONNRESET)
 		s.readEOF() // the data came first; a peer that closes with our bytes unread resets
 	case errors.Is(err, unix.EIO) && isPtyMaster(s.reader.FD()):
 		s.readEOF() // nobody has the terminal open any more

@@ -193,11 +193,23 @@ func (s *Stream) markDirty() {
 func (s *Stream) onWritable(ready Ready) {
 	s.loop.blame(s)
 	if ready&HangUp != 0 {
+		s.askWhy()
 		s.writeFailed(unix.EPIPE)
 		return
 	}
 	s.blocked = false
 	s.markDirty()
+}
+
+// askWhy asks a socket why it has hung up, unless it is read: then reading tells.
+func (s *Stream) askWhy() {
+	fd := s.writer.FD()
+	if !s.writeSocket || s.read == sideOpen && s.reader.FD() == fd {
+		return
+	}
+	if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
+		s.broken("write", fd, unix.Errno(n))
+	}
 }
 
 // flush writes until the queue is empty or the kernel's buffer is full.

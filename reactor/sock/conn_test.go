@@ -130,7 +130,7 @@ func TestResetAfterDataIsEOF(t *testing.T) {
 	must(t, c.Close())
 	pollUntil(t, loop, func() bool { return len(closed) > 0 })
 	pollTimes(t, loop, 3)
-	if !bytes.Equal(got, data) || eofs != 1 || len(closed) != 1 || closed[0] != nil {
+	if !bytes.Equal(got, data) || eofs != 1 || len(closed) != 1 || !errors.Is(closed[0], unix.ECONNRESET) {
 		t.Errorf("got %d of %d bytes, %d EOFs, OnClose %v", len(got), len(data), eofs, closed)
 	}
 }
