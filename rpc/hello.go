@@ -145,9 +145,8 @@ func (h *hello) set(name, value string) {
 	case helloClock:
 		h.clock = value
 	case helloWindow:
-		if n, err := strconv.ParseUint(value, 10, 63); err == nil {
-			h.window = clampCredit(n)
-		}
+		n, _ := strconv.ParseUint(value, 10, 64) // the largest if it is larger, 0 for what is no number
+		h.window = clampCredit(n)
 	case helloCalls:
 		h.calls = numberIn(value)
 	}

@@ -46,6 +46,29 @@ func TestHeldCallIsToldThatItsPartsDoNotCome(t *testing.T) {
 	}
 }
 
+// A child whose window was 2⁶³ or more was taken for one without: its streamed calls waited for ever.
+func TestWindowOfAChildMayBeOfAnySize(t *testing.T) {
+	for window, want := range map[string]error{
+		"9223372036854775807": nil, "9223372036854775808": nil, "18446744073709551616": nil, "1" + strings.Repeat("0", 40): nil, "007": nil,
+		"0": rpc.ErrFull, "": rpc.ErrFull, "-1": rpc.ErrFull, "1k": rpc.ErrFull,
+	} {
+		f := newFixture(t)
+		transport, file := f.stranger()
+		greeted := false
+		c := f.client(transport, peer{}, rpc.Config{OnEvent: func(rpc.Payload) { greeted = true }})
+		var r partial
+		s, err := c.GoStream(&r, rpc.StreamOptions{Input: true}, nil)
+		must(t, err)
+		hello := string(rpc.Strings("evfork", "1", "features", "metadata credits", "window", window))
+		_, err = file.WriteString(frame(helloWord, hello) + frame(0, ""))
+		must(t, err)
+		f.until(func() bool { return greeted })
+		if err := s.Send(nil); err != want {
+			t.Errorf("with a window of %q Send returns %v", window, err)
+		}
+	}
+}
+
 // A handler was told that its call had been cancelled when its parent was gone before the end of the parts, and
 // one that waited for credit got an error from Part that was none of those documented.
 func TestHandlerIsToldThatTheParentIsGone(t *testing.T) {
