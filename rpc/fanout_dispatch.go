@@ -113,7 +113,7 @@ func (f *FanOut[Req, Resp]) dispatch() {
 		for f.queue.head != nil {
 			j := f.queue.shift()
 			j.worker = nil
-			f.stop(f.noWorkers())
+			f.stop(f.nobodyLeft())
 			f.report(j, nil, f.noWorkers())
 		}
 	}
@@ -149,12 +149,20 @@ func (f *FanOut[Req, Resp]) lose(w *fanWorker, err error) {
 	f.mu.Lock()
 	f.capacity -= f.config.Window
 	if f.live == 0 && !f.fed {
-		f.stopLocked(f.noWorkers())
+		f.stopLocked(f.nobodyLeft())
 	}
 	f.mu.Unlock()
 }
 
 func (f *FanOut[Req, Resp]) noWorkers() error { return fmt.Errorf("%w: %w", ErrNoWorkers, f.gone) }
+
+// nobodyLeft is Err without workers. If they have ended with their loop, it is that: as for hasNobody.
+func (f *FanOut[Req, Resp]) nobodyLeft() error {
+	if errors.Is(f.gone, ErrClosed) {
+		return ErrClosed
+	}
+	return f.noWorkers()
+}
 
 // Complete implements Completion.
 func (j *fanJob[Req, Resp]) Complete(reply Payload, err error) {

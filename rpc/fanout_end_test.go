@@ -106,6 +106,9 @@ func TestFanOutEndsWithItsLoop(t *testing.T) {
 	if !errors.Is(y.errs[20], rpc.ErrClosed) {
 		t.Errorf("the job that hangs ended with %v", y.errs[20])
 	}
+	if err := fan.Err(); err != rpc.ErrClosed { // also while a call is in flight: it was an ErrNoWorkers
+		t.Errorf("Err is %v", err)
+	}
 }
 
 // While a loop is being closed its clients have ended before it has: that is no want of workers.
