@@ -69,8 +69,9 @@ type Result[Req, Resp any] struct {
 //	err := fan.Err()
 //
 // Jobs are taken from their sequence while there is room for them, so that it may
-// be of any length: the calls in flight and the results that wait to be taken are
-// together never more than Window for each client. The sequence runs on a
+// be of any length: the calls in flight and the results that Results has not taken are
+// together never more than Window for each client. It takes those that have come together, as many again at most, and
+// yields one by one. The sequence runs on a
 // goroutine of its own, so that results come while it waits for its next job.
 //
 // Every job that was taken has exactly one result, unless Results is left early.
