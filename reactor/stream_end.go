@@ -37,13 +37,6 @@ func (s *Stream) broken(op string, fd int, why error) {
 	}
 }
 
-// isUnixSocket is false also for a socket that some systems say nothing of, because it was reset.
-func isUnixSocket(fd int) bool {
-	name, err := unix.Getsockname(fd)
-	_, unixSocket := name.(*unix.SockaddrUnix)
-	return err == nil && unixSocket
-}
-
 // CloseRead ends the read side: what the other side has written and not been
 // read, and what it writes later, is not delivered, and OnEOF is not called. A
 // pipe is closed, so that the other side's writing fails; of a socket the
