@@ -93,8 +93,8 @@ func (s *scriptedChild) hello() {
 
 // unread is what the client has written and the child has not read.
 func (s *scriptedChild) unread() int {
-	n, _ := unix.IoctlGetInt(s.in, unix.TIOCINQ)
-	return n - s.skip
+	n, _ := unix.IoctlGetUint32(s.in, unix.TIOCINQ)
+	return int(n) - s.skip
 }
 
 // readAll reads what there is.
