@@ -27,7 +27,6 @@ type scriptedChild struct {
 	spoke   int // how much the client had written when the child said hello; more is not known to follow it
 	ended   bool
 	calls   []*scriptedCall
-	events  int
 }
 
 // scriptedCall is a call that the child has read.
