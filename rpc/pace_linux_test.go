@@ -14,14 +14,9 @@ import (
 	"github.com/evfork/evfork/rpc"
 )
 
-// fds are a server's descriptors.
-type fds struct{ read, write int }
-
-func (f fds) FDs() (readFD, writeFD int) { return f.read, f.write }
-
-func (f fds) close() {
-	_ = unix.Close(f.read)
-	_ = unix.Close(f.write)
+func (p twoFDs) close() {
+	_ = unix.Close(p.r)
+	_ = unix.Close(p.w)
 }
 
 // A server begins by writing each reply at once, and decides anew with each of them. ServeSync once kept to that until its
@@ -29,20 +24,20 @@ func (f fds) close() {
 // the socket is one write.
 func TestServersBatchOnceHandlersAreCheapAmidABatch(t *testing.T) {
 	t.Run("sync", func(t *testing.T) {
-		countReplyWrites(t, func(f fds) error {
+		countReplyWrites(t, func(f twoFDs) error {
 			defer f.close() // ServeAsync does
 			return rpc.ServeSync(f, func(_ context.Context, request rpc.Payload) (rpc.Payload, error) { return request, nil })
 		})
 	})
 	t.Run("async", func(t *testing.T) {
-		countReplyWrites(t, func(f fds) error {
+		countReplyWrites(t, func(f twoFDs) error {
 			return rpc.ServeAsync(f, newFixture(t).Loop, func(request rpc.Payload, done rpc.Done) { done.ReplyBytes(request) })
 		})
 	})
 }
 
 // countReplyWrites has the server answer calls that come in one read.
-func countReplyWrites(t *testing.T, serve func(fds) error) {
+func countReplyWrites(t *testing.T, serve func(twoFDs) error) {
 	const calls = 250 // as many packets as the socket takes in any case
 	var in [2]int
 	must(t, unix.Pipe2(in[:], unix.O_CLOEXEC))
@@ -57,7 +52,7 @@ func countReplyWrites(t *testing.T, serve func(fds) error) {
 	}
 	writes := make(chan int)
 	go func() { writes <- countPackets(out[0]) }()
-	must(t, serve(fds{in[0], out[1]}))
+	must(t, serve(twoFDs{in[0], out[1]}))
 	// The mean falls by an eighth with each call, so after some dozens in any case.
 	if got := <-writes; got > calls/5*4 {
 		t.Errorf("%d replies in %d writes", calls, got)
