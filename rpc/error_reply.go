@@ -94,14 +94,14 @@ func (p *panicError) Error() string { return fmt.Sprint(p.value) }
 // recovered turns a recovered panic into an error; call it where it is recovered.
 func recovered(value any) error { return &panicError{value, debug.Stack()} }
 
-// errGoexit is the answer of a handler that has ended its goroutine.
-var errGoexit = errors.New("rpc: the handler has called runtime.Goexit, or panicked with nil")
+// errNoReturn is the answer of a handler that has left otherwise than by returning, or by a panic with a value.
+var errNoReturn = errors.New("rpc: the handler has called runtime.Goexit, or panicked with nil")
 
 // notReturned is the answer of a handler that has not returned; call it where its panic is recovered. The value is nil after
 // runtime.Goexit, which goes on, and after panic(nil), which GODEBUG=panicnil=1 permits.
 func notReturned(value any) error {
 	if value == nil {
-		return errGoexit
+		return errNoReturn
 	}
 	return recovered(value)
 }

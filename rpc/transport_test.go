@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/rpc"
 )
@@ -112,6 +113,22 @@ func TestPeerThatHangsUpWithoutCallsIsAnOrderlyEnd(t *testing.T) {
 	must(t, file.Close())
 	f.until(w.ended)
 	if w.destroyed != 1 || w.failed != 0 {
+		t.Errorf("OnDestroy was called %d times, OnError %d times with %v", w.destroyed, w.failed, w.err)
+	}
+}
+
+// A peer that resets the connection has not ended in an orderly way, also if no call was in flight.
+func TestPeerThatResetsIsNoOrderlyEnd(t *testing.T) {
+	f := newFixture(t)
+	ours, theirs := fdtest.TCP(t)
+	var w watched
+	f.client(rpc.NewStreamTransport(f.Loop, ours.Read, ours.Write), peer{}, w.config(rpc.Config{}))
+	theirs.Send(t, []byte(hello))
+	must(t, f.Poll(0))
+	must(t, unix.SetsockoptLinger(theirs.Write, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	theirs.Close()
+	f.until(w.ended)
+	if w.destroyed != 0 || w.failed != 1 || !errors.Is(w.err, unix.ECONNRESET) {
 		t.Errorf("OnDestroy was called %d times, OnError %d times with %v", w.destroyed, w.failed, w.err)
 	}
 }

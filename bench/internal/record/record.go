@@ -16,8 +16,8 @@ type Record struct {
 	Tags     []string
 }
 
-// Listed is a Record whose CBOR is a list of its fields, without their names, as that of gob is: both sides have to know the
-// same fields.
+// Listed is a Record whose CBOR is a list of its fields, without their names: both sides have to know the same. Gob sends
+// names only once on a connection, in a description by which the sides may know different fields.
 type Listed struct {
 	_        struct{} `cbor:",toarray"`
 	ID       uint64
