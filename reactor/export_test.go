@@ -23,6 +23,9 @@ const ReadBufferSize = readBufferSize
 // SetBusyPoll is Config.BusyPoll, also with one CPU.
 func (l *Loop) SetBusyPoll(d time.Duration) { l.config.BusyPoll = d }
 
+// SetKeeps replaces yield.Keep.
+func (l *Loop) SetKeeps(better func(round time.Duration) bool) { l.keeping.better = better }
+
 // BusyPoll is Config.BusyPoll, as it is taken.
 func (l *Loop) BusyPoll() time.Duration { return l.config.BusyPoll }
 

@@ -44,6 +44,7 @@ func (l *Loop) beginTurn() {
 	if l.turning {
 		l.stats.Lag.add(now - l.now)
 	}
+	l.keeping.round = time.Duration(now - l.now)
 	l.now, l.turning = now, true
 }
 

@@ -93,8 +93,9 @@ type Loop struct {
 	vain    uint        // waits in succession before which the poller had nothing, as far as it was asked
 	slices  bool        // it yields once a yield.Slice
 	yielded int64       // when goroutines last had a chance to run, by now
-	turning bool        // the time since now is not in Stats.Lag yet
-	closing bool        // no new watchers
+	keeping keeping
+	turning bool // the time since now is not in Stats.Lag yet
+	closing bool // no new watchers
 	closed  bool
 	done    chan struct{} // closed when the loop has ended, however
 	stale   staleGuard
@@ -119,6 +120,7 @@ func New(config Config) (*Loop, error) {
 		observer: newObserver(config),
 		readBuf:  make([]byte, readBufferSize),
 		slices:   yield.OneCPU,
+		keeping:  newKeeping(p),
 		done:     make(chan struct{}),
 	}
 	if yield.OneCPU {

@@ -93,7 +93,7 @@ func (l *Loop) giveWay() bool {
 	return true
 }
 
-// block waits for an event, a Post or the timeout, lending the processor.
+// block waits for an event, a Post or the timeout, lending the processor unless nobody could use it.
 func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 	l.posts.wanted.Store(true)
 	defer l.posts.wanted.Store(false)
@@ -103,6 +103,9 @@ func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 	l.stats.Blocked++
 	if l.parking != nil {
 		return l.parking.wait(timeout)
+	}
+	if timeout != 0 && l.keeps() {
+		return l.askKeeping(timeout)
 	}
 	return l.ask(timeout)
 }

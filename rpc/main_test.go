@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		"shop":     shopWorker,
 		"presser":  presserWorker,
 		"pressed":  pressedWorker,
+		"alone":    aloneWorker,
 	})
 	// The race detector has every process sleep for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))

@@ -3,6 +3,7 @@ package rpc
 import (
 	"math"
 	"runtime"
+	"time"
 
 	"github.com/evfork/evfork/internal/yield"
 )
@@ -53,8 +54,10 @@ type syncServer struct {
 	reader  frameReader
 	ahead   lookahead
 	pace    pace
-	reads   uint   // for yield.Reads
-	current uint32 // the call that is being handled
+	reads   uint          // for yield.Reads
+	begun   time.Duration // when the last batch began, and
+	round   time.Duration // how long after the one before: for yield.Keep
+	current uint32        // the call that is being handled
 
 	batching bool // replies wait for others, and the time of all is measured together
 	calls    int  // measured together so far
@@ -80,6 +83,9 @@ func (y *syncServer) readBatch() (more bool, err error) {
 	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
 		runtime.Gosched()
 	}
+	if yield.Keep(y.round) {
+		yield.Await(y.reader.fd)
+	}
 	return y.reader.read()
 }
 
@@ -87,6 +93,7 @@ func (y *syncServer) readBatch() (more bool, err error) {
 // cheap they are timed together and their replies leave together; else each for itself.
 func (y *syncServer) serveBatch() error {
 	y.setBatching()
+	y.round, y.begun = y.pace.started-y.begun, y.pace.started
 	for done := false; !done; {
 		var err error
 		if done, err = y.serveFrames(); err != nil {

@@ -72,3 +72,12 @@ type ProcessPoller interface {
 	// RemoveProcess forgets it. One that is not registered is ignored.
 	RemoveProcess(pid int)
 }
+
+// A KeepingPoller is a Poller that can also block without lending its processor to
+// other goroutines.
+type KeepingPoller interface {
+	Poller
+	// WaitKeeping is Wait, but none of the runtime's processors becomes free by it. The timeout is above
+	// zero, and short: whoever else needs the processor has it only then.
+	WaitKeeping(timeout time.Duration) ([]Event, error)
+}

@@ -24,7 +24,7 @@ type epoll struct {
 	millis bool // epoll_pwait2 is refused: count in milliseconds
 }
 
-var _ Poller = (*epoll)(nil)
+var _ KeepingPoller = (*epoll)(nil)
 
 func openEpoll() (Poller, error) {
 	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -123,11 +123,16 @@ func (p *epoll) control(op, fd int, gen uint32, interest Interest) error {
 
 // Wait returns what is ready, in a slice that the next Wait fills again. Its array doubles when it was
 // full, up to maxEvents. A signal ends the wait without events, and is no error.
-func (p *epoll) Wait(timeout time.Duration) ([]Event, error) {
+func (p *epoll) Wait(timeout time.Duration) ([]Event, error) { return p.report(timeout, timeout == 0) }
+
+// WaitKeeping implements KeepingPoller.
+func (p *epoll) WaitKeeping(timeout time.Duration) ([]Event, error) { return p.report(timeout, true) }
+
+func (p *epoll) report(timeout time.Duration, keeps bool) ([]Event, error) {
 	if len(p.events) == len(p.kernel) && len(p.kernel) < maxEvents {
 		p.grow(2 * len(p.kernel))
 	}
-	n, e := p.wait(timeout)
+	n, e := p.wait(timeout, keeps)
 	if e != 0 && e != unix.EINTR {
 		return nil, os.NewSyscallError("epoll_wait", e)
 	}
@@ -158,15 +163,11 @@ func readiness(bits uint32) (r Interest) {
 	return r
 }
 
-// wait keeps the processor for a timeout of zero (RawSyscall), and lends it to
-// other goroutines when it blocks.
-func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
-	if timeout == 0 {
-		n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), 0, 0, 0)
-		return int(n), e
-	}
+// wait keeps the processor (RawSyscall), or lends it to other goroutines if it blocks. The
+// conversions to uintptr must stand in the calls, so there is one of each kind.
+func (p *epoll) wait(timeout time.Duration, keeps bool) (n int, e syscall.Errno) {
 	if timeout > 0 && !p.millis {
-		n, e := p.waitNanos(timeout)
+		n, e = p.waitNanos(timeout, keeps)
 		if e == 0 || e == unix.EINTR {
 			return n, e
 		}
@@ -174,15 +175,26 @@ func (p *epoll) wait(timeout time.Duration) (int, syscall.Errno) {
 		// chosen. What else may be wrong, the older call will say as well.
 		p.millis = true
 	}
-	n, _, e := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(pollMillis(timeout)), 0, 0)
-	return int(n), e
+	var r uintptr
+	ms := uintptr(pollMillis(timeout))
+	if keeps {
+		r, _, e = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), ms, 0, 0)
+	} else {
+		r, _, e = syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), ms, 0, 0)
+	}
+	return int(r), e
 }
 
-func (p *epoll) waitNanos(timeout time.Duration) (int, syscall.Errno) {
+func (p *epoll) waitNanos(timeout time.Duration, keeps bool) (n int, e syscall.Errno) {
 	// struct __kernel_timespec: 64 bits each, on 32-bit machines too.
 	ts := [2]int64{int64(timeout / time.Second), int64(timeout % time.Second)}
-	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(unsafe.Pointer(&ts)), 0, 0)
-	return int(n), e
+	var r uintptr
+	if keeps {
+		r, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(unsafe.Pointer(&ts)), 0, 0)
+	} else {
+		r, _, e = syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), p.array(), uintptr(len(p.kernel)), uintptr(unsafe.Pointer(&ts)), 0, 0)
+	}
+	return int(r), e
 }
 
 func (p *epoll) array() uintptr { return uintptr(unsafe.Pointer(&p.kernel[0])) }

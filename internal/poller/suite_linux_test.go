@@ -13,6 +13,7 @@ import (
 func more() []constructor {
 	all := []constructor{
 		{"epoll without pwait2", poller.OpenMillis},
+		{"epoll that keeps the processor", poller.OpenKeeping},
 		{pollOfDarwin, func() (poller.Poller, error) { return poller.OpenPollOf(kqsim.Poll, kqsim.HalfClosed) }},
 		{"kqueue", simulated(kqsim.Quirks{})},
 	}
