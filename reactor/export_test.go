@@ -24,7 +24,7 @@ const ReadBufferSize = readBufferSize
 func (l *Loop) SetBusyPoll(d time.Duration) { l.config.BusyPoll = d }
 
 // SetKeeps replaces yield.Keep.
-func (l *Loop) SetKeeps(better func(round time.Duration) bool) { l.keeping.better = better }
+func (l *Loop) SetKeeps(better func(round time.Duration, own int) bool) { l.keeping.better = better }
 
 // BusyPoll is Config.BusyPoll, as it is taken.
 func (l *Loop) BusyPoll() time.Duration { return l.config.BusyPoll }

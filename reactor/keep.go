@@ -9,9 +9,9 @@ import (
 
 // keeping is when a loop blocks without lending its processor: see yield.Keep.
 type keeping struct {
-	poller poller.KeepingPoller           // nil: it always lends it
-	round  time.Duration                  // between the last two readings of the clock that began a turn
-	better func(round time.Duration) bool // yield.Keep
+	poller poller.KeepingPoller                    // nil: it always lends it
+	round  time.Duration                           // between the last two readings of the clock that began a turn
+	better func(round time.Duration, own int) bool // yield.Keep
 }
 
 func newKeeping(p Poller) keeping {
@@ -21,7 +21,7 @@ func newKeeping(p Poller) keeping {
 }
 
 // keeps reports whether the loop, which is about to block, had better keep its processor.
-func (l *Loop) keeps() bool { return l.keeping.poller != nil && l.keeping.better(l.keeping.round) }
+func (l *Loop) keeps() bool { return l.keeping.poller != nil && l.keeping.better(l.keeping.round, 1) }
 
 // askKeeping asks the poller, for a yield.Slice at most. If nothing has come by then, that round is too long for the next
 // wait to keep the processor again.

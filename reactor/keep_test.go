@@ -27,7 +27,7 @@ func newKeeping(t *testing.T) (*reactor.Loop, *keepingRecorder, *[]time.Duration
 	keeper := &keepingRecorder{recordingPoller: record}
 	loop := newLoopWith(t, reactor.Config{Clock: record.clock, Poller: keeper})
 	rounds := new([]time.Duration)
-	loop.SetKeeps(func(round time.Duration) bool {
+	loop.SetKeeps(func(round time.Duration, _ int) bool {
 		*rounds = append(*rounds, round)
 		return round >= time.Millisecond && round < yield.Slice
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -99,12 +100,30 @@ type goroutineServer struct {
 // yieldsOnce is the reader's: with several CPUs another can have the runner that is left over.
 func yieldsOnce() bool { return !yield.OneCPU }
 
+// keepFrom waits for the reader's next input without lending the processor, if that is better and nobody of the
+// server's has anything to do. It returns when it was called, which for the next call is last.
+func (g *goroutineServer) keepFrom(last time.Time, fd int) time.Time {
+	now := time.Now()
+	g.mu.Lock()
+	r := &g.runners
+	idle, own := !r.coming && r.count == len(r.idle), r.count+2 // the reader, and who has called ServeGoroutines
+	g.mu.Unlock()
+	if idle && yield.Keep(now.Sub(last), own) {
+		yield.Await(fd)
+	}
+	return now
+}
+
 // readCalls closes fd.
 func (g *goroutineServer) readCalls(fd int) error {
 	defer unix.Close(fd)
 	reader := g.newReader(fd)
+	var last time.Time // it was read, with one CPU
 	for g.ctx.Err() == nil {
 		yield.ToOthers(yieldsOnce) // runners that have been woken
+		if yield.OneCPU {
+			last = g.keepFrom(last, fd)
+		}
 		more, err := reader.read()
 		if !more || err != nil {
 			return err

@@ -83,7 +83,7 @@ func (y *syncServer) readBatch() (more bool, err error) {
 	if y.reads++; yield.OneCPU && y.reads%yield.Reads == 0 {
 		runtime.Gosched()
 	}
-	if yield.Keep(y.round) {
+	if yield.Keep(y.round, 1) {
 		yield.Await(y.reader.fd)
 	}
 	return y.reader.read()

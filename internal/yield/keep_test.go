@@ -29,7 +29,7 @@ func judgeAlone() error {
 	const never = time.Duration(-1)
 	from := 100 * time.Microsecond
 	if yield.OneCPU {
-		from = 20 * time.Microsecond
+		from = 40 * time.Microsecond
 	}
 	for _, c := range []struct {
 		round      time.Duration
@@ -46,7 +46,7 @@ func judgeAlone() error {
 		{from, 2, false}, // the monitor takes nothing from a call while another processor is idle
 	} {
 		runtime.GOMAXPROCS(c.processors)
-		if got := yield.Keep(c.round); got != c.want {
+		if got := yield.Keep(c.round, 1); got != c.want {
 			return fmt.Errorf("Keep(%v) with GOMAXPROCS=%d is %t", c.round, c.processors, got)
 		}
 	}
@@ -54,8 +54,11 @@ func judgeAlone() error {
 	end := make(chan bool)
 	go func() { <-end }()
 	defer close(end)
-	if yield.Keep(from) {
+	if yield.Keep(from, 1) {
 		return fmt.Errorf("Keep(%v) is true beside another goroutine", from)
+	}
+	if !yield.Keep(from, 2) {
+		return fmt.Errorf("Keep(%v) is false beside a goroutine of one's own", from)
 	}
 	return nil
 }
