@@ -44,7 +44,7 @@ func (l *Loop) beginTurn() {
 	if l.turning {
 		l.stats.Lag.add(now - l.now)
 	}
-	l.now, l.turning = now, true
+	l.now, l.told, l.turning = now, now, true
 }
 
 // endTurn counts how long the turn has kept the loop from waiting, if beginTurn
