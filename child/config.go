@@ -44,7 +44,8 @@ type Config struct {
 	PipeSize int
 
 	// StartTimeout is how long the child may take from the opening of its
-	// transport to its handshake. 0: 10 s; negative: for ever.
+	// transport to its handshake. 0: 10 s; negative: for ever. On Linux one that is exiting by then, or whose core is being
+	// dumped, has up to 10 s more.
 	StartTimeout time.Duration
 	// Ladder is how Stop ends the process. 0: see Ladder.
 	Ladder Ladder

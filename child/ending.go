@@ -16,7 +16,7 @@ import (
 // ending the calls at the EOF would lose the signal from their errors.
 const eofPatience = 250 * time.Millisecond
 
-// exitLooks is how often eofPatience is renewed for a child that is exiting: 10 s in
+// exitLooks is how often eofPatience is renewed for a child that is exiting, or one that is exiting at its StartTimeout is looked at: 10 s in
 // all. One that hangs in the kernel for longer is put on the ladder like others.
 const exitLooks = 40
 

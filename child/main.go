@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,7 +21,7 @@ const (
 )
 
 // WorkerFunc is what a worker process does. When it returns nil the process
-// exits with code 0, else it writes the error to stderr and exits with code 1.
+// exits with code 0, else it writes the error to stderr and exits with code 1. It does that, too, if the function calls runtime.Goexit.
 type WorkerFunc func(w *Worker) error
 
 // Workers are worker functions by name.
@@ -54,6 +55,7 @@ func Main(registries ...Workers) {
 }
 
 func runWorker(name string, fn WorkerFunc) int {
+	defer endOfMain(name)
 	w, err := becomeWorker(name)
 	if err == nil && fn == nil {
 		err = ErrUnknownWorker
@@ -62,10 +64,23 @@ func runWorker(name string, fn WorkerFunc) int {
 		err = fn(w)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "worker %s: %v\n", name, err)
-		return 1
+		return failed(name, err)
 	}
 	return 0
+}
+
+func failed(name string, err error) (code int) {
+	fmt.Fprintf(os.Stderr, "worker %s: %v\n", name, err)
+	return 1
+}
+
+// endOfMain is deferred, and ends the process after a Goexit: other goroutines would keep it, and its parent waiting, for ever. What
+// it must not stop is a panic, not even for a moment: the report would say that it was recovered.
+func endOfMain(name string) {
+	pc, _, _, _ := runtime.Caller(1)
+	if runtime.FuncForPC(pc).Name() == "runtime.Goexit" {
+		os.Exit(failed(name, errors.New("it has called runtime.Goexit")))
+	}
 }
 
 // becomeWorker takes what the parent left for this process and removes the traces.

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		forgetful()
 		os.Exit(0)
 	}
-	child.Main(child.Workers{"steps": stepsWorker, "tracer": tracerWorker}, child.Workers{"greeter": greeter})
+	child.Main(child.Workers{"steps": stepsWorker, "tracer": tracerWorker, "dumper": dumperWorker}, child.Workers{"greeter": greeter})
 	if os.Getenv(envProgram) == "middle" {
 		middle()
 	}

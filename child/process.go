@@ -125,10 +125,18 @@ func (p *Process) startTimedOut() {
 	if !p.protocol.Paused() {
 		p.protocol.Drain()
 	}
-	if p.handshake.timer == nil { // Ready, or gone
-		return
+	if p.handshake.timer != nil { // else Ready, or gone
+		p.endStart(exitLooks)
 	}
-	if !p.hasExited() {
+}
+
+// endStart puts the child down, unless it has crashed, and it takes long until how is known: its core is being dumped.
+func (p *Process) endStart(looks int) {
+	switch {
+	case p.hasExited():
+	case looks > 0 && waitpeek.Exiting(p.pid):
+		p.handshake.start(p.loop, eofPatience, func() { p.endStart(looks - 1) })
+	default:
 		p.Abort(ErrStartTimeout)
 	}
 }

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evfork/evfork/child"
+	"github.com/evfork/evfork/internal/fdtest"
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -148,5 +151,34 @@ func TestExitLeavesAStreamWithoutAReaderToOnData(t *testing.T) {
 	f.until(k.ended)
 	if has || got != "hello" {
 		t.Errorf("a Reader was made: %v; OnData got %q", has, got)
+	}
+}
+
+// TestInputForAChildThatIsGoneCanBeDropped: its writer does not hear that nobody reads, whether the end of the pipe or the exit comes first.
+func TestInputForAChildThatIsGoneCanBeDropped(t *testing.T) {
+	for _, script := range []string{"exit 0", "exec 0<&-; exec sleep 1000", "exec 3<&0; sleep 1000 <&3 & exit 0"} {
+		f := newFixture(t)
+		r, w := fdtest.Pipe(t)
+		defer unix.Close(w)
+		source, err := f.NewStream(r, -1, reactor.StreamConfig{})
+		must(t, err)
+		readOn := func() { must(t, source.PipeTo(nil)) }
+		k := f.startUnclaimed(shell(script))
+		s, err := k.Open(reactor.StreamConfig{OnWriteError: func(error) { readOn() }})
+		must(t, err)
+		k.Ready()
+		k.OnExit(func(child.ExitState) { readOn() })
+		must(t, source.PipeTo(s))
+		for range 300 { // more than all pipes and buffers hold
+			for left := make([]byte, 10_000); len(left) > 0; must(t, f.Poll(time.Millisecond)) {
+				n, err := unix.Write(w, left)
+				if err != nil && err != unix.EAGAIN {
+					t.Fatalf("%q: %v", script, err)
+				}
+				left = left[max(n, 0):]
+			}
+		}
+		_ = k.Kill() // of one that has exited: ErrExited
+		f.until(k.ended)
 	}
 }

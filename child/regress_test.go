@@ -318,3 +318,14 @@ func TestErrorOfAStartNamesTheProgram(t *testing.T) {
 		t.Errorf("with too much for the program: %v", err)
 	}
 }
+
+// A worker that called runtime.Goexit beside goroutines that went on lived on, with its end of the protocol open: who had called it waited
+// for ever. Without other goroutines it was a crash of the runtime's.
+func TestGoexitOfAWorkerIsItsEnd(t *testing.T) {
+	f := newFixture(t)
+	k := f.start(steps("goexit"))
+	f.until(k.ended)
+	if k.state.Code != 1 || !strings.Contains(k.err.String(), "worker steps: it has called runtime.Goexit") {
+		t.Errorf("it %v, and wrote %q", k.state, k.err.String())
+	}
+}

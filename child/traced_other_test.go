@@ -9,3 +9,5 @@ import (
 )
 
 func tracerWorker(*child.Worker) error { return errors.ErrUnsupported }
+
+func dumperWorker(*child.Worker) error { return nil }

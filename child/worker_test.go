@@ -100,6 +100,9 @@ func endingStep(in *os.File, name, arg string) error {
 		os.Exit(n)
 	case "signal":
 		return syscall.Kill(os.Getpid(), syscall.Signal(n))
+	case "goexit": // beside a goroutine that goes on
+		go time.Sleep(time.Hour)
+		runtime.Goexit()
 	case "fail":
 		return errors.New(arg)
 	case "overflow": // of the stack, so that the runtime gives up

@@ -16,8 +16,9 @@ type Clock interface {
 type timebase struct {
 	source Clock         // nil: the machine's
 	origin time.Duration // source's reading when the loop was made
-	base   time.Time     // Now is base+now+asleep: one monotonic reading per iteration
-	now    int64         // nanoseconds since base, less those asleep
+	base   time.Time     // Now is base+told+asleep: one monotonic reading per iteration
+	now    int64         // nanoseconds since base, less those asleep, when the iteration's wait ended
+	told   int64         // by Now: now, unless UpdateNow was called since
 	asleep int64         // nanoseconds spent between Suspend and Resume
 	since  int64         // clock when Suspend was called; negative: it was not
 }
@@ -62,8 +63,17 @@ func (t *timebase) at(clock int64) time.Time {
 
 // Now is the time of the current iteration, read once when its wait ended.
 // It includes a monotonic reading, unless it comes from Config.Clock. Callbacks
-// that compute for long may see it lag behind time.Now.
-func (l *Loop) Now() time.Time { return l.at(l.now) }
+// that compute for long may see it lag behind time.Now, until one calls UpdateNow.
+func (l *Loop) Now() time.Time { return l.at(l.told) }
+
+// UpdateNow reads the clock, Config.Clock if there is one, and returns what is Now from then on, until the wait
+// of the next iteration has ended. Nothing else changes: what has become due is called in the next iteration,
+// as it would be without, and Stats.Lag is the same. It may be called at any time, also outside of Run and after Close.
+// Between Suspend and Resume it is the time of Suspend.
+func (l *Loop) UpdateNow() time.Time {
+	l.told = l.clock()
+	return l.Now()
+}
 
 // Suspend stops the loop's time until Resume: relative timers do not come
 // nearer, as if nothing had happened in between. It is for a program that is

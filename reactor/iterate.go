@@ -45,7 +45,7 @@ func (l *Loop) beginTurn() {
 		l.stats.Lag.add(now - l.now)
 	}
 	l.keeping.round = time.Duration(now - l.now)
-	l.now, l.turning = now, true
+	l.now, l.told, l.turning = now, now, true
 }
 
 // endTurn counts how long the turn has kept the loop from waiting, if beginTurn

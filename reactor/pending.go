@@ -36,6 +36,7 @@ type pendingSet struct {
 type pendingQueue struct {
 	entries []pendingEntry
 	next    int // entries[next:] have not been called
+	vain    int // that many of those called had nothing to be called for
 }
 
 // pendingEntry is a call to be made; call is nil if its watcher was stopped.
@@ -121,6 +122,15 @@ func (l *Loop) collectFed() {
 // what locks out idle watchers. The loop's own say later what they have made pending.
 func (p *pendingSet) settlePriority() { p.first = bits.TrailingZeros8(p.used &^ (1 << ownLevel)) }
 
+// calledInVain is told by a watcher, when it is called, that it has found nothing to tell anybody: if no other of its level has, idle
+// watchers are locked out by what is pending behind it only.
+func (l *Loop) calledInVain(w *watcher) {
+	q := &l.pending.queues[w.level]
+	if q.vain++; q.vain == len(q.entries) && l.pending.first == int(w.level) {
+		l.pending.first = bits.TrailingZeros8(l.pending.used &^ (1 << w.level))
+	}
+}
+
 // invokePending calls what is pending, highest level first. If a callback
 // panics, calling it again goes on with the next.
 func (l *Loop) invokePending() {
@@ -155,7 +165,7 @@ func (q *pendingQueue) reset() {
 	if cap(q.entries) > keepPending {
 		q.entries = nil
 	}
-	q.entries, q.next = q.entries[:0], 0
+	q.entries, q.next, q.vain = q.entries[:0], 0, 0
 }
 
 // dropPending forgets what will not be called any more, on a loop that has

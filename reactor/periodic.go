@@ -147,6 +147,7 @@ func (p *Periodic) expired() {
 	p.fed = false
 	if !fire {
 		p.arm(now)
+		l.calledInVain(p.watcher)
 		l.findJump()
 		return
 	}

@@ -152,3 +152,31 @@ func TestIdleHookIsCalledThoughAStreamLooksForTimeouts(t *testing.T) {
 	}
 	hook.Stop()
 }
+
+// TestIdleHookIsCalledThoughNoWallClockTimeHasCome: the clock was set back before timers of which some, or all, were to look at it.
+func TestIdleHookIsCalledThoughNoWallClockTimeHasCome(t *testing.T) {
+	for _, others := range []struct{ none, same, lower bool }{{none: true}, {same: true}, {lower: true}} {
+		loop, clock := clockLoop(t)
+		early := 0
+		for _, priority := range []int{0, 0, 1} {
+			at := loop.At(noon.Add(time.Second), func() { early++ })
+			must(t, at.SetPriority(priority))
+			defer at.Stop()
+		}
+		idle := 0
+		hook := loop.OnIdle(func() { idle++ })
+		switch {
+		case others.same:
+			loop.AfterFunc(time.Second, func() {})
+		case others.lower:
+			must(t, loop.AfterFunc(time.Second, func() {}).SetPriority(-1))
+		}
+		clock.pass(time.Second)
+		clock.wall = noon
+		pollTimes(t, loop, 1)
+		if want := !others.same; early > 0 || idle > 0 != want {
+			t.Errorf("%+v: the idle hook was called %d times, watchers of the wall clock %d times", others, idle, early)
+		}
+		hook.Stop()
+	}
+}

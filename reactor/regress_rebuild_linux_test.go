@@ -2,6 +2,7 @@ package reactor_test
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,16 +40,45 @@ func TestRebuildWithoutRoomIsTriedAgain(t *testing.T) {
 	calls := 0
 	watch(t, loop, p.Read, reactor.Read, func(reactor.Ready) { calls++ })
 
-	leaked := readyPipe(t)
-	w, err := loop.WatchFD(leaked.Read, reactor.Read, func(reactor.Ready) {})
-	must(t, err)
-	dup := fdtest.Dup(t, leaked.Read)
-	defer unix.Close(dup)
-	leaked.CloseRead()
-	wantErr(t, w.Stop(), unix.EBADF)
+	leak(t, loop)
 
 	pollUntil(t, loop, func() bool { return loop.Stats().Rebuilds > 0 })
 	calls = 0
 	pollUntil(t, loop, func() bool { return calls > 0 })
 	verify(t, loop)
+}
+
+// TestIdleHookIsCalledThoughALostDescriptorIsTriedAgain: nobody is told of that.
+func TestIdleHookIsCalledThoughALostDescriptorIsTriedAgain(t *testing.T) {
+	epoll, err := poller.Open("epoll")
+	must(t, err)
+	clock := &handClock{}
+	loop := newLoopWith(t, reactor.Config{Poller: &crowdedPoller{Poller: epoll}, Clock: clock})
+	watch(t, loop, pipe(t).Read, reactor.Read, func(reactor.Ready) {})
+	leak(t, loop)
+	idle := 0
+	hook := loop.OnIdle(func() { idle++ })
+	pollUntil(t, loop, func() bool { return loop.Stats().Rebuilds > 0 })
+	idle = 0
+	clock.now += time.Second
+	tried := loop.Stats().Timers
+	pollTimes(t, loop, 1)
+	if loop.Stats().Timers == tried {
+		t.Error("it was not tried again")
+	}
+	if idle != 1 {
+		t.Error("the idle hook was not called")
+	}
+	hook.Stop()
+}
+
+// leak has the kernel go on reporting a descriptor that is not watched any more.
+func leak(t *testing.T, loop *reactor.Loop) {
+	leaked := readyPipe(t)
+	w, err := loop.WatchFD(leaked.Read, reactor.Read, func(reactor.Ready) {})
+	must(t, err)
+	dup := fdtest.Dup(t, leaked.Read)
+	t.Cleanup(func() { unix.Close(dup) })
+	leaked.CloseRead()
+	wantErr(t, w.Stop(), unix.EBADF)
 }

@@ -69,7 +69,9 @@ func (l *Loop) restore(fd int) {
 // restoreLater tries again what there was no room for: others of the user may have taken what the old set had.
 func (l *Loop) restoreLater() {
 	if len(l.stale.wanting) > 0 {
-		l.AfterFunc(time.Duration(rebuildInterval), l.restoreWanting).Unref()
+		t := l.AfterFunc(time.Duration(rebuildInterval), l.restoreWanting)
+		t.level = ownLevel
+		t.Unref()
 	}
 }
 

@@ -31,7 +31,7 @@ type StreamConfig struct {
 	// is closed by then, as one that only writes is with its last byte, calls OnClose instead.
 	OnDrain func()
 	// OnWriteError is called once if the other side cannot be written to any
-	// more (EPIPE). What was queued is dropped; reading goes on to the EOF.
+	// more (EPIPE, or why a socket is gone). What was queued is dropped; reading goes on to the EOF.
 	OnWriteError func(err error)
 	// OnTimeout is called when a timeout set by SetIdleTimeout, SetReadTimeout or
 	// SetWriteTimeout has passed; it starts anew then. nil: the stream is closed,
@@ -107,7 +107,7 @@ type Stream struct {
 
 	accepted uint64   // bytes taken by Write and Commit
 	unread   int      // of these, known to lie in the kernel when the write side ended
-	writeErr *OpError // why the write side ended, if not by CloseWrite or Close
+	writeErr *OpError // why the write side ended, if not by CloseWrite or Close; or with what an early write failed
 	err      error    // for OnClose
 
 	extra      *streamExtra // nil until one of the features in it is used

@@ -56,7 +56,7 @@ func (s *Stream) corked(n int) bool {
 // the beginning of a large batch while this one produces the rest. Without it
 // the two processes take turns instead of running side by side: it doubles the
 // throughput of pipelined calls. It makes no callback, being inside a call: an
-// error is left for the flush, which will meet it again.
+// error is left for the flush.
 func (s *Stream) uncork() (ok bool) {
 	want := s.queue.transfer()
 	n, err := s.queue.writeTo(s.writer.FD())
@@ -67,6 +67,8 @@ func (s *Stream) uncork() (ok bool) {
 	}
 	if err == nil && n < want || errors.Is(err, unix.EAGAIN) {
 		s.await()
+	} else if err != nil {
+		s.noteWriteError(err)
 	}
 	return err == nil
 }

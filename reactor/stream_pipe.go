@@ -20,9 +20,10 @@ func (s *Stream) PauseWhileCongested(to *Stream) error { return s.couple(to, fal
 // be written to any more, s gets CloseRead, so that its other side hears of it. A
 // socket that still gets input is reset when it is closed after that, which may
 // destroy the end of what was sent on it: OnWriteError of to can call s.PipeTo(nil)
-// before, and then s reads on instead.
+// before, and then s reads on instead. What comes goes to its OnData, and is dropped if that is nil.
 // If one of the two is closed before the EOF, by an error or by Close, so is the
-// other, with the same error; what was queued is dropped. A reset is an EOF here,
+// other, with the same error; what was queued is dropped. For s to read on then, too, whoever closes to calls s.PipeTo(nil)
+// first; if to is a child's protocol, OnExit does. A reset is an EOF here,
 // too (see StreamConfig.OnEOF), and is not handed on as one; OnClose of s tells of it.
 //
 // A proxy is two of these, one for each direction. nil ends the forwarding, and

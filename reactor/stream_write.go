@@ -107,6 +107,7 @@ func (s *Stream) queued(n int) {
 // wrote takes n bytes that the kernel has accepted out of the queue.
 func (s *Stream) wrote(n int) {
 	s.loop.stats.BytesWritten += uint64(n)
+	s.writeErr = nil // of before, if there was one
 	s.queue.advance(n, &s.loop.chunks)
 	if s.extra != nil {
 		s.extra.times.wrote(s.loop)
@@ -302,13 +303,21 @@ func (s *Stream) checkLowWater() {
 	}
 }
 
+// noteWriteError keeps the error that a write has met. A socket tells once why it is gone, which may have been told to an early
+// write, and says EPIPE ever after.
+func (s *Stream) noteWriteError(err error) {
+	if s.writeErr == nil || !errors.Is(err, unix.EPIPE) {
+		s.writeErr = &OpError{Op: "write", FD: s.writer.FD(), Err: err}
+	}
+}
+
 // writeFailed ends the write side only: what the other side has still written
 // is read to its end.
 func (s *Stream) writeFailed(err error) {
 	if s.write != sideOpen && s.write != sideFlushing {
 		return
 	}
-	s.writeErr = &OpError{Op: "write", FD: s.writer.FD(), Err: err}
+	s.noteWriteError(err)
 	if s.queue.len() > 0 && s.err == nil {
 		s.err = s.writeErr // bytes are lost; else a vanished reader is no failure
 	}

@@ -71,7 +71,7 @@ func (s *Stream) enqueue(bufs [][]byte, total int) error {
 }
 
 // writeDirect writes from the buffers until the kernel takes no more. It makes no
-// callback: an error is left for the flush of the rest, which will meet it again.
+// callback: an error is left for the flush of the rest.
 func (s *Stream) writeDirect(bufs [][]byte) (written int, full bool) {
 	for at := 0; ; {
 		var vectors [maxVectors][]byte
@@ -84,8 +84,11 @@ func (s *Stream) writeDirect(bufs [][]byte) (written int, full bool) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
+		case errors.Is(err, unix.EAGAIN):
+			return written, true
 		case err != nil:
-			return written, errors.Is(err, unix.EAGAIN)
+			s.noteWriteError(err)
+			return written, false
 		}
 		written += w
 		s.loop.stats.BytesWritten += uint64(w)

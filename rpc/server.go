@@ -14,7 +14,8 @@ import (
 // request is a view that is valid until the handler returns. On AnyEvent's wires
 // an error ends the process instead, as a Perl exception would; on AnyEventSync
 // the calls behind it get no reply, even if their handlers are done. One that calls runtime.Goexit has failed, too; except
-// under ServeGoroutines that is also the end of the server, whose goroutine it is.
+// under ServeGoroutines that is also the end of the server, whose goroutine it is. A worker exits with that, if it is the function given to
+// child.Main that serves; whoever else calls ServeSync has to exit, or to close the descriptors, in a deferred function: until then the parent waits.
 //
 // ctx ends at the call's deadline, if it has one, and
 //

@@ -48,17 +48,12 @@ func relateClocks(since func() time.Duration, monotonic func() int64) (clock int
 }
 
 // now is the time that deadlines are measured by, on the loop whose Now was given. That may be old, so a clock is read: the machine's,
-// if that is the loop's. Another can be read by the loop only, whose next deadline is the present while a timer is due.
+// if that is the loop's. Another can be read by the loop only, whose Now that is then.
 func (b *timebase) now(loop *reactor.Loop) time.Time {
 	if b.start != b.start.Round(0) {
 		return time.Now()
 	}
-	due := loop.AfterFunc(0, nil)
-	defer due.Stop()
-	if now, ok := loop.NextDeadline(); ok && due.Active() { // else the loop is being closed
-		return now
-	}
-	return loop.Now()
+	return loop.UpdateNow()
 }
 
 // distant is as far from start as times are told apart, 146 years: no sum or difference of two, nor of

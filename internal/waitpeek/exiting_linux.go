@@ -10,14 +10,21 @@ import (
 const pfExiting = 0x4
 
 // Exiting reports whether a process is on its way out: its descriptors may be
-// closed already, and its exit not yet be reported. It is not known, and false, if /proc
+// closed already, and its exit not yet be reported. So is one whose core is being dumped, which has its descriptors
+// still (told since Linux 4.15). It is not known, and false, if /proc
 // is missing or shows another PID namespace, in which the number is that of another process.
 func Exiting(pid int) bool {
 	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
 		return false
 	}
 	stat, err := os.ReadFile(StatPath(pid))
-	return err == nil && ExitingIn(stat)
+	return err == nil && ExitingIn(stat) || dumping(pid)
+}
+
+// dumping is what proc_pid_status(5) says of it.
+func dumping(pid int) bool {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return err == nil && bytes.Contains(status, []byte("\nCoreDumping:\t1\n"))
 }
 
 // StatPath is where the kernel keeps what ExitingIn is asked of.
