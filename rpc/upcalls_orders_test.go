@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evfork/evfork/internal/leaktest"
 	"github.com/evfork/evfork/reactor"
 	"github.com/evfork/evfork/reactor/reactortest"
 	"github.com/evfork/evfork/rpc"
@@ -428,6 +429,7 @@ func (o *orderedUpcalls) checkOver() {
 
 // Every order of three steps, each in six of twelve ways.
 func TestEveryOrderOfUpcalls(t *testing.T) {
+	leaktest.Check(t)
 	length := 3
 	if testing.Short() || raceDetector {
 		length = 2
