@@ -31,6 +31,12 @@ func eachOrder(alphabet string, length int, do func(steps string)) {
 	}
 }
 
+// What TestTortureOrders tries.
+const (
+	tortureOrders = 300 // of each kind for a seed
+	longestOrder  = 14  // steps
+)
+
 // randomOrder returns so many steps at most.
 func randomOrder(random *rand.Rand, alphabet string, longest int) string {
 	for {

@@ -6,11 +6,6 @@ import (
 	"testing/synctest"
 )
 
-const (
-	tortureOrders = 300 // of each kind for a seed
-	longestOrder  = 14  // steps
-)
-
 // TestTortureOrders takes longer orders at random; see eachSeed for how many and for repeating them.
 func TestTortureOrders(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64, _ int) {

@@ -24,8 +24,8 @@ func (o *orderedUpcalls) step(step byte) {
 	switch step {
 	case 'u':
 		o.call(0)
-	case 'd':
-		o.call(time.Second)
+	case 'd': // they take turns to be due
+		o.call(time.Duration(1+len(o.calls)%2) * time.Second)
 	case 'c':
 		o.cancel(false)
 	case 'C':
@@ -45,6 +45,7 @@ func (o *orderedUpcalls) step(step byte) {
 	case 'V':
 		o.mayFail = o.server.Event("that the parent does not want") == nil || o.mayFail
 	case 'T':
+		o.late = true
 		o.clock.Advance(time.Second)
 	}
 }
@@ -82,6 +83,7 @@ type orderedUpcalls struct {
 	closing   bool // Shutdown was called
 	cut       bool // the connection was
 	mayFail   bool // it may have to be: a violation, or a panic
+	late      bool // the clock has advanced
 	over      int  // OnError and OnDestroy
 	served    bool // ServeAsync has returned
 	concluded bool
@@ -348,29 +350,41 @@ func (o *orderedUpcalls) after(iterations int, fn func()) {
 	})
 }
 
-// conclude has everything answered, sees whether another call can be made, and shuts the client down.
+// conclude has everything answered, sees whether as many calls can be made as the parent takes, and shuts the client down.
 func (o *orderedUpcalls) conclude() {
 	o.armed = ""
-	o.checkSettled()
-	for range o.calls {
-		o.answer('a')
+	if o.late { // what is due next is so then
+		o.clock.Advance(time.Second)
 	}
 	o.after(settled, func() {
-		o.checkAnswered()
-		if !o.closing && !o.mayEnd() {
-			n := len(o.calls)
-			if o.call(0); len(o.calls) == n {
-				o.errorf("there is no room for another call")
-			}
-		}
-		o.after(settled, func() {
+		o.checkSettled()
+		for range o.calls {
 			o.answer('a')
-			o.reply()
-			o.after(settled, func() {
-				o.checkAnswered()
-				o.closing, o.concluded = true, true
-				o.client.Shutdown()
-			})
+		}
+		o.after(settled, o.goOn)
+	})
+}
+
+func (o *orderedUpcalls) goOn() {
+	o.checkAnswered()
+	for range upcallLimit {
+		n := len(o.calls)
+		if o.closing || o.mayEnd() {
+			break
+		}
+		if o.call(0); len(o.calls) == n {
+			o.errorf("there is no room for another call")
+		}
+	}
+	o.after(settled, func() {
+		for range o.calls {
+			o.answer('a')
+		}
+		o.reply()
+		o.after(settled, func() {
+			o.checkAnswered()
+			o.closing, o.concluded = true, true
+			o.client.Shutdown()
 		})
 	})
 }

@@ -189,6 +189,7 @@ func (o *orderedWaiting) run() {
 	o.next()
 	for o.frame() {
 	}
+	o.file.Close() // a child that still waits, longer than the guard, has an end of that
 	o.checkOver(server, <-ended)
 }
 
