@@ -112,6 +112,7 @@ type orderedFan struct {
 	seqEnded bool      // the sequence has, however
 	permit   chan bool // whether to go on ranging; without runLoop
 	leave    bool      // break at the next result; with runLoop
+	came     chan rpc.Result[string, string]
 	results  []rpc.Result[string, string]
 	taken    int  // of them were looked at
 	ended    bool // Results has
@@ -147,6 +148,9 @@ func (o *orderedFan) goOn(on bool) {
 	}
 	select {
 	case o.permit <- on:
+		if on {
+			o.taken++
+		}
 		o.left = o.left || !on
 	default:
 	}
@@ -198,17 +202,35 @@ func (o *orderedFan) alive() (n int) {
 func (o *orderedFan) rangeResults() {
 	defer func() { o.ended, o.panicked = true, recover() }()
 	for r := range o.fan.Results() {
-		o.results = append(o.results, r)
-		o.checkResult(r)
-		if o.runLoop && o.leave {
-			o.left = true
-			break
+		if !o.runLoop {
+			o.came <- r
+			if !<-o.permit {
+				break
+			}
+			continue
 		}
-		if !o.runLoop && !<-o.permit {
+		o.result(r)
+		if o.leave {
+			o.left = true
 			break
 		}
 		o.taken++
 	}
+}
+
+// look waits until all goroutines have done what they can, and takes the result that has come, if one has: the loop stands still then.
+func (o *orderedFan) look() {
+	synctest.Wait()
+	select {
+	case r := <-o.came:
+		o.result(r)
+	default:
+	}
+}
+
+func (o *orderedFan) result(r rpc.Result[string, string]) {
+	o.results = append(o.results, r)
+	o.checkResult(r)
 }
 
 // checkResult checks that a job may have ended so by what has happened before.
@@ -267,7 +289,7 @@ func (o *orderedFan) run() {
 		o.settle()
 	} else {
 		go o.rangeResults()
-		synctest.Wait()
+		o.look()
 		for i := range steps {
 			o.step(steps[i])
 			o.poll(o.gap)
@@ -324,7 +346,7 @@ func (o *orderedFan) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	o.cancel = cancel
-	o.feed, o.permit = make(chan byte), make(chan bool)
+	o.feed, o.permit, o.came = make(chan byte), make(chan bool), make(chan rpc.Result[string, string])
 	o.fan = ordered.FanOut(ctx, o.clients, o.sequence, config)
 }
 
@@ -347,12 +369,12 @@ func (o *orderedFan) startWorker(i int) {
 
 // poll lets the loop go round, and the goroutines do what they can.
 func (o *orderedFan) poll(times int) {
-	synctest.Wait()
+	o.look()
 	for range times {
 		if err := o.loop.Poll(0); err != nil && !o.closed {
 			o.errorf("Poll: %v", err)
 		}
-		synctest.Wait()
+		o.look()
 	}
 }
 
@@ -446,7 +468,7 @@ func (o *orderedFan) conclude() {
 		if err := o.loop.Close(); err != nil {
 			o.errorf("Close: %v", err)
 		}
-		synctest.Wait()
+		o.look()
 	case 'D':
 		for _, c := range o.children {
 			c.die()
