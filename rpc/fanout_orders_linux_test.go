@@ -454,7 +454,7 @@ func (o *orderedFan) checkCancels() {
 		c.readAll()
 		for _, call := range c.calls {
 			if !call.answered && !call.cancelled && c.alive() && !c.ended && o.over[i] == 0 && !o.late {
-				o.errorf("worker %d is not told that nobody waits for %s", i, call.payload)
+				o.errorf("worker %d is not told that nobody waits for %q", i, call.payload)
 			}
 		}
 	}
