@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,8 @@ import (
 
 // What a program does with a client, what its child does, and what the clock does, in every order of so many steps. The child is
 // scripted, the goroutines that call are in a bubble, and so an order is the same every time.
+
+const callSteps = "gdcCTwGxS" + "hrazeHDEIV"
 
 // step is what the program or the clock does, or the child.
 func (o *orderedCalls) step(step byte) {
@@ -38,7 +41,7 @@ func (o *orderedCalls) step(step byte) {
 	case 'S':
 		o.closing = true
 		o.client.Shutdown()
-	case 'P':
+	case panicStep:
 		o.panics()
 	default:
 		o.childStep(step)
@@ -91,8 +94,9 @@ type orderedCalls struct {
 	closing bool          // Shutdown was called
 	dead    bool          // the child has ended, or will be put down
 	mayDie  bool          // the child may have to be put down
-	held    bool
-	over    int // OnError and OnDestroy
+	held    bool          // the child wants no calls
+	lets    bool          // it wants some again, which the client has yet to read
+	over    int           // OnError and OnDestroy
 	err     error
 	readies []*int // how often each function of WaitReady was called
 	failed  bool
@@ -231,7 +235,7 @@ func (o *orderedCalls) checkRefusal(name string, err error, before, after int) {
 	case err == nil:
 		ok = after == before+1 && before < orderedLimit && o.over == 0
 	case err == rpc.ErrFull:
-		ok = ok && (before >= orderedLimit || o.held || o.stuffed) && o.over == 0
+		ok = ok && (before >= orderedLimit || o.held || o.lets || o.stuffed) && o.over == 0
 	case err == rpc.ErrShutdown:
 		ok = ok && o.closing
 	case isLost:
@@ -327,12 +331,10 @@ func (o *orderedCalls) hold() {
 	if o.held {
 		o.child.say(frame(holdKind|1, ""))
 	} else {
+		o.lets = true
 		o.child.say(frame(holdKind, ""))
 	}
 }
-
-// errOrdered is what callbacks panic with.
-var errOrdered = errors.New("a panic in order")
 
 func (o *orderedCalls) panics() {
 	o.mayDie = true
@@ -343,9 +345,11 @@ func (o *orderedCalls) panics() {
 func (o *orderedCalls) poll(times int) {
 	for range times {
 		o.looked = o.clock.Monotonic()
+		lets := o.lets
 		if err := o.loop.Poll(0); err != nil {
 			o.errorf("Poll: %v", err)
 		}
+		o.lets = o.lets && !lets
 		if len(o.callers) > 0 {
 			synctest.Wait()
 		}
@@ -353,14 +357,7 @@ func (o *orderedCalls) poll(times int) {
 }
 
 // survive takes a step in which a callback may panic: Shutdown calls the functions of WaitReady.
-func (o *orderedCalls) survive(step byte) {
-	defer func() {
-		if r := recover(); r != nil && r != any(errOrdered) {
-			panic(r)
-		}
-	}()
-	o.step(step)
-}
+func (o *orderedCalls) survive(step byte) { survive(func() { o.step(step) }) }
 
 const callSettled = 8
 
@@ -373,7 +370,7 @@ func (o *orderedCalls) run() {
 	}
 	for i := 0; i < len(o.steps); i++ {
 		step := o.steps[i]
-		if step == '^' {
+		if step == inCallback {
 			if i++; i < len(o.steps) {
 				o.armed += o.steps[i : i+1]
 			}
@@ -564,17 +561,12 @@ func (o *orderedCalls) checkOver() {
 
 // callWorld is the loop of many orders.
 func callWorld(t *testing.T) orderedCalls {
-	clock := reactortest.NewClock()
-	loop, err := reactor.New(reactor.Config{Clock: clock, OnPanic: func(p *reactor.Panic) {
-		if err, ok := p.Value.(error); !ok || !errors.Is(err, errOrdered) {
-			panic(p.Value)
-		}
-	}})
-	must(t, err)
+	loop, clock := newOrderedLoop(t)
 	t.Cleanup(func() { closeLoop(loop) })
 	return orderedCalls{t: t, loop: loop, clock: clock}
 }
 
+// Every order of three steps, in twelve ways.
 func TestEveryOrderOfCalls(t *testing.T) {
 	length := 3
 	if testing.Short() || raceDetector {
@@ -582,7 +574,7 @@ func TestEveryOrderOfCalls(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		world := callWorld(t)
-		eachOrder("gdcCTwGxShrazeHDEIV", length, func(steps string) {
+		eachOrder(callSteps, length, func(steps string) {
 			for i := range 12 {
 				o := world
 				o.callsWay = callsWay{steps: steps, gap: []int{0, 1, callSettled}[i%3], stuffed: i/3%2 > 0, patient: i/6 > 0, finale: "ADR"[(i+len(steps))%3]}
@@ -593,7 +585,7 @@ func TestEveryOrderOfCalls(t *testing.T) {
 	})
 }
 
-// The same while callbacks take steps, or panic.
+// Every order of two steps while the callbacks between them take one, or panic.
 func TestEveryOrderOfCallsInCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := callWorld(t)
@@ -607,4 +599,17 @@ func TestEveryOrderOfCallsInCallbacks(t *testing.T) {
 			}
 		})
 	})
+}
+
+// tortureCalls takes many random orders.
+func tortureCalls(t *testing.T, random *rand.Rand) {
+	world := callWorld(t)
+	flip := func() bool { return pick(random, true, false) }
+	for range tortureOrders {
+		o := world
+		o.callsWay = callsWay{steps: randomOrder(random, callSteps+"^^P", longestOrder), gap: pick(random, 0, 1, callSettled), finale: pick[byte](random, 'A', 'D', 'R'),
+			stuffed: flip(), patient: flip(), greeted: flip(), wire: pick(random, rpc.Evfork, rpc.Evfork, rpc.AnyEventSync)}
+		o.greeted = o.greeted || o.wire != rpc.Evfork
+		o.run()
+	}
 }

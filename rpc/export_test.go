@@ -471,3 +471,13 @@ func CompareCredits(s *LoopStream, d Done) error {
 	}
 	return nil
 }
+
+// Closing reports whether a client was shut down.
+func Closing(c *Client) bool { return c.closing }
+
+// OpenUpcalls is how many calls of a child are left there, and OwedAnswers how many answers of its parent.
+func OpenUpcalls(s *Server) int {
+	u := &s.upcalls
+	return u.table.count + len(u.table.times.heap) + len(u.loop.canceled)
+}
+func OwedAnswers(c *Client) int { return c.upcalls.owed + len(c.upcalls.unsent) }

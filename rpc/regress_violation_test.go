@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -60,6 +61,74 @@ func TestParentThatViolatesGetsTheRepliesBefore(t *testing.T) {
 				t.Errorf("of the reply %d bytes were read", len(got))
 			}
 			f.servers.Wait()
+		})
+	}
+}
+
+// What cannot be sent because the parent is gone had the error of the write for its own.
+func TestUpcallsThatCannotBeSentAreLost(t *testing.T) {
+	ours, theirs := socketpair(t)
+	file := fileOf(ours)
+	_, err := file.WriteString(frame(helloWord, string(rpc.Strings("evfork", "1", "features", "calls", "calls", "2"))) + frame(1, ""))
+	must(t, err)
+	called := false
+	err = rpc.ServeSync(sameFD(theirs), func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+		called = true
+		file.Close()
+		if _, err := rpc.CallParentBytes(ctx, nil); !isLost(err) || !errors.Is(err, unix.EPIPE) {
+			t.Errorf("the call ends with %v", err)
+		}
+		return nil, nil
+	})
+	unix.Close(theirs)
+	if !called || !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the server returned %v", err)
+	}
+}
+
+// A handler of ServeSync that waited for the parent then had the violation for its error, and under ServeAsync what was called after
+// that was refused with it; both are a LostError, as documented.
+func TestUpcallsOfAServerThatHasFailedAreLost(t *testing.T) {
+	for name, serve := range map[string]func(s *rpc.Server, check func(error)) error{
+		"sync": func(s *rpc.Server, check func(error)) error {
+			return s.ServeSync(func(ctx context.Context, _ rpc.Payload) (rpc.Payload, error) {
+				for range 2 { // one waits, one is refused
+					_, err := rpc.CallParentBytes(ctx, nil)
+					check(err)
+				}
+				return nil, nil
+			})
+		},
+		"async": func(s *rpc.Server, check func(error)) error {
+			return serveOnALoop(s, func(_ rpc.Payload, done rpc.Done) {
+				must(t, s.GoParentBytes(func(_ rpc.Payload, err error) { check(err) }, nil))
+				done.OnCancel(func(error) { check(s.GoParentBytes(nil, nil)) })
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := socketpair(t)
+			file := fileOf(ours)
+			defer file.Close()
+			_, err := file.WriteString(frame(helloWord, string(rpc.Strings("evfork", "1", "features", "calls", "calls", "2"))) +
+				frame(1, "") + frame(upcallKind|77, "")) // which answers nothing
+			must(t, err)
+			must(t, unix.Shutdown(ours, unix.SHUT_WR))
+			s, err := rpc.NewServer(sameFD(theirs), rpc.ServerConfig{})
+			must(t, err)
+			checked := 0
+			err = serve(s, func(err error) {
+				checked++
+				if !isLost(err) || !strings.Contains(err.Error(), "id 77") {
+					t.Errorf("call %d ends with %v", checked, err)
+				}
+			})
+			if name == "sync" { // else the stream has closed it
+				unix.Close(theirs)
+			}
+			if err == nil || checked != 2 {
+				t.Errorf("%d calls have ended; the server returned %v", checked, err)
+			}
 		})
 	}
 }

@@ -42,6 +42,9 @@ func (y *syncServer) waitFor(ctx context.Context, cond func() bool) error {
 		if err := y.sift(); err != nil {
 			y.wait.failed = err
 			y.upcalls.end(err)
+			if cond() {
+				return nil // which says why
+			}
 			return err
 		}
 		if cond() {

@@ -44,16 +44,6 @@ func TestEveryOrderOfAStreamedCall(t *testing.T) {
 	})
 }
 
-func eachOrder(alphabet string, length int, do func(steps string)) {
-	if length == 0 {
-		do("")
-		return
-	}
-	for i := range alphabet {
-		eachOrder(alphabet, length-1, func(steps string) { do(alphabet[i:i+1] + steps) })
-	}
-}
-
 // orderedCall is one order, and the call on both sides.
 type orderedCall struct {
 	t     *testing.T
@@ -191,9 +181,6 @@ func (o *orderedCall) take(steps string) {
 		o.take(steps[1:])
 	})
 }
-
-// settled is how many iterations it takes until what was sent has been answered.
-const settled = 6
 
 // after calls fn so many iterations later.
 func (o *orderedCall) after(iterations int, fn func()) {

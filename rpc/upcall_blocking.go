@@ -30,7 +30,8 @@ type upcallKey struct{}
 //   - ErrTooLarge.
 //   - ErrDone under ServeSync after the handler has returned.
 //   - ErrShutdown if the parent has closed its side, being gone or shut down, and a *LostError,
-//     with this or another cause, if that happened while the call was open.
+//     with this or another cause, if that happened while the call was open, if it cannot be sent, and
+//     if the server has failed.
 func CallParent(ctx context.Context, args ...string) (Payload, error) {
 	b := bytebufferpool.Get()
 	defer bytebufferpool.Put(b)
@@ -64,7 +65,7 @@ func (c *syncContext) callParent(ctx context.Context, payload []byte) (reply Pay
 	if !u.tryEnter() {
 		// The parent may need the replies to the calls before, to answer.
 		if err := y.writer.flush(); err != nil {
-			return nil, err
+			return nil, &LostError{Cause: err}
 		}
 		entered := false
 		if err := y.waitFor(ctx, func() bool { entered = u.tryEnter(); return entered || u.refusal() != nil }); err != nil {

@@ -122,6 +122,9 @@ func (u *upcalls) begin(to Completion, payload []byte) (CallID, error) {
 		return id, nil
 	}
 	u.leave()
+	if err != ErrTooLarge {
+		err = &LostError{Cause: err}
+	}
 	return CallID{}, err
 }
 
@@ -193,7 +196,7 @@ func (u *upcalls) end(why error) {
 	default:
 	}
 	if u.refused == nil {
-		u.refused = why
+		u.refused = refusalBy(why)
 	}
 	lost := u.table.drain()
 	close(u.over)
@@ -203,4 +206,12 @@ func (u *upcalls) end(why error) {
 		func() { callback.All(&lost, func(l call) { u.complete(l.to, nil, err) }) },
 		u.tellRoom, // whoever waits for room is told why there is none
 	)
+}
+
+// refusalBy is what calls are refused with after the end: ErrShutdown if the parent has only closed its side.
+func refusalBy(why error) error {
+	if why == errInputEnded {
+		return why
+	}
+	return &LostError{Cause: why}
 }
