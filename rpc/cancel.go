@@ -192,13 +192,13 @@ func (c *Client) takeUntold() []uint32 {
 	})
 }
 
-// endOf is how a call ends whose ctx has ended.
+// endOf is how a call ends whose ctx has ended. Somebody's own ctx may have any error.
 func endOf(ctx context.Context) error {
-	err := ErrCanceled
+	err, plain := ErrCanceled, context.Canceled
 	if ctx.Err() == context.DeadlineExceeded {
-		err = ErrDeadline
+		err, plain = ErrDeadline, context.DeadlineExceeded
 	}
-	if cause := context.Cause(ctx); cause != ctx.Err() {
+	if cause := context.Cause(ctx); cause != nil && cause != plain {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err

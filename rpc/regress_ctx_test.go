@@ -2,7 +2,10 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,4 +102,37 @@ func TestContextWithoutADeadlineHasNone(t *testing.T) {
 	must(t, err)
 	_, err = c.CallStream(ctx, rpc.StreamOptions{}, request("echo")).Reply()
 	must(t, err)
+}
+
+// ownEnd is a ctx that has ended with an error of its own.
+type ownEnd struct {
+	context.Context
+	err error
+}
+
+func (*ownEnd) Done() <-chan struct{} { return closedChannel }
+func (o *ownEnd) Err() error          { return o.err }
+
+var closedChannel = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// manyErrors cannot be compared.
+type manyErrors []error
+
+func (m manyErrors) Error() string { return errors.Join(m...).Error() }
+
+// An error of a ctx's own that is neither of package context's was missing from the call's, and one that cannot be compared panicked.
+func TestContextMayEndWithAnErrorOfItsOwn(t *testing.T) {
+	f := newFixture(t)
+	c := f.connect(pipes("sync"), rpc.Config{})
+	f.background()
+	for _, own := range []error{fs.ErrExist, manyErrors{fs.ErrExist}} {
+		_, err := c.CallBytes(&ownEnd{t.Context(), own}, nil)
+		if !errors.Is(err, rpc.ErrCanceled) || !strings.Contains(err.Error(), fs.ErrExist.Error()) {
+			t.Errorf("the call ended with %v, want ErrCanceled and %v", err, own)
+		}
+	}
 }
