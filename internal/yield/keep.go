@@ -6,9 +6,9 @@ import (
 )
 
 // From which round on a wait keeps its processor: with one CPU what the monitor can see at two looks, between which it sleeps
-// 20 µs at its busiest, and the kernel's slack of up to 50 µs. With more, short waits are left to it, for what OneCPU says.
+// 20 µs at its busiest. With more, short waits are left to it, for what OneCPU says.
 const (
-	shortestOneCPU = 40 * time.Microsecond
+	shortestOneCPU = 20 * time.Microsecond
 	shortest       = 100 * time.Microsecond
 )
 

@@ -29,7 +29,7 @@ func judgeAlone() error {
 	const never = time.Duration(-1)
 	from := 100 * time.Microsecond
 	if yield.OneCPU {
-		from = 40 * time.Microsecond
+		from = 20 * time.Microsecond
 	}
 	for _, c := range []struct {
 		round      time.Duration
