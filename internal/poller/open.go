@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/evfork/evfork/internal/poller/kevent"
 )
 
 // Open returns the poller of that name, or this platform's best for "". The
@@ -38,15 +36,10 @@ func open(name string) (Poller, error) {
 	}
 }
 
-// openKqueue puts the poller on the system's kqueue, or on a simulated one.
+// openKqueue is the system's, or a simulated one.
 func openKqueue() (Poller, error) {
-	open := kevent.Open
 	if simulated := simulation.Load(); simulated != nil {
-		open = *simulated
+		return (*simulated)()
 	}
-	q, err := open()
-	if err != nil {
-		return nil, err
-	}
-	return NewKqueue(q)
+	return openSystemKqueue()
 }

@@ -56,6 +56,14 @@ func NewKqueue(queue kevent.Queue) (Poller, error) {
 	return p, nil
 }
 
+func openKqueueOf(open func() (kevent.Queue, error)) (Poller, error) {
+	q, err := open()
+	if err != nil {
+		return nil, err
+	}
+	return NewKqueue(q)
+}
+
 // openWaker tries EVFILT_USER, by using it once: NetBSD before 10 and OpenBSD
 // before 7.8 do not have it. It comes before any goroutine could wake: a trigger
 // without a registration is ENOENT.
