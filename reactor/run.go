@@ -9,6 +9,9 @@ import (
 // returns ctx.Err()) or no referenced watcher, stream with pending work, queued
 // post or Hold is left (nil). It may be called again after it returned.
 //
+// With GOMAXPROCS=1, in a process with no other goroutine, it keeps the processor for up to 8 ms at a time while it waits. Timers of
+// package time are late by that, and those of the loop are not.
+//
 // If a callback panics or calls runtime.Goexit, the loop has failed: its streams
 // end with ErrClosed while the panic goes on, Done is closed, and every later
 // call returns ErrClosed. Close is still needed to release its descriptors. Of several

@@ -12,7 +12,8 @@ import (
 // calls it. It returns nil when the parent has closed its side and every call
 // has been answered, and an error when the parent cannot be understood or is
 // gone. Before, it waits until all that is queued is written, events of other goroutines included: also for a parent that
-// lives and does not read. It needs no loop: reading blocks.
+// lives and does not read. It needs no loop: reading blocks, and with GOMAXPROCS=1, in a process with no other
+// goroutine, keeps the processor for up to 8 ms at a time, by which timers of package time are late then.
 //
 // Calls that were cancelled, or whose deadline has passed, before their turn are
 // not handled. For this it looks 64 kB ahead: a cancel farther behind comes too late.
