@@ -2,6 +2,7 @@ package child_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 func dumperWorker(*child.Worker) error {
 	size := uint64(8 << 30)
 	if strconv.IntSize < 64 {
-		return nil
+		return errors.New("there is no room for so large a core")
 	}
 	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &limit); err != nil {
@@ -53,7 +54,11 @@ func TestStartTimeoutDoesNotHideACrashWhoseCoreIsBeingDumped(t *testing.T) {
 	_, err = k.Open(reactor.StreamConfig{})
 	must(t, err)
 	f.until(k.ended)
-	if exit := k.exitError(t); exit.State.Signal != syscall.SIGABRT || exit.Reason != nil {
+	exit := k.exitError(t)
+	if exit.State.Signal == 0 && exit.Reason == nil {
+		t.Skip("it could not crash with a core: ", exit)
+	}
+	if exit.State.Signal != syscall.SIGABRT || exit.Reason != nil {
 		t.Errorf("the cause of the end is: %v", exit)
 	}
 }
