@@ -1,5 +1,5 @@
 // Package yield lets other goroutines have the processor where that costs least: before a goroutine blocks in a system
-// call. Such a call keeps its processor until the runtime's monitor takes it away, 20 µs later at best.
+// call. Such a call keeps its processor until the runtime's monitor takes it away, 20 µs later at best. Where nobody could use it, it is kept: see Keep.
 // What is said here of the runtime is of runtime/proc.go in Go 1.26.
 package yield
 
