@@ -41,6 +41,8 @@ func contestants() *Registry {
 	addEvfork(r)
 	addEvforkTyped(r)
 	addEvforkCrowd(r)
+	addScheduler(r)
+	addCBOR(r)
 	addNetRPC(r)
 	addGoPlugin(r)
 	addAnyEvent(r)
