@@ -37,6 +37,7 @@ func contestants() *Registry {
 	r := NewRegistry()
 	addScenarios(r)
 	addLoopScenarios(r)
+	addTCPScenarios(r)
 	addC(r)
 	addEvfork(r)
 	addEvforkTyped(r)
@@ -54,6 +55,7 @@ func contestants() *Registry {
 	addEvforkIdle(r)
 	addEvforkObjects(r)
 	addCLoops(r)
+	addTCP(r)
 	return r
 }
 

@@ -111,19 +111,24 @@ func (q *writeQueue) release(i int, to *chunkCache) {
 }
 
 const (
-	// maxSpares is how many chunks a loop keeps for its next writes.
-	maxSpares = 4
+	// maxSpares is how many chunks a loop keeps for its next writes: as many streams as that may have something to write at the end
+	// of an iteration.
+	maxSpares = 64
 
 	// maxSpareSize is the largest one that is kept: a full chunk, as append grows it.
 	maxSpareSize = 2 * chunkSize
+
+	// maxSpareBytes is how much memory all of them have, at most.
+	maxSpareBytes = 4 * maxSpareSize
 )
 
-// chunkCache is a loop's own few chunks, before the pool that all share. The pool
+// chunkCache is a loop's own chunks, before the pool that all share. The pool
 // gives away what is larger than most were lately, so that a large batch now
-// and then, among many small ones, would grow its chunk anew each time.
+// and then, among many small ones, would grow its chunk anew each time; and the garbage collector empties it.
 type chunkCache struct {
 	spares [maxSpares]*bytebufferpool.ByteBuffer
 	n      int
+	bytes  int // of all spares
 }
 
 func (c *chunkCache) get() *bytebufferpool.ByteBuffer {
@@ -133,15 +138,17 @@ func (c *chunkCache) get() *bytebufferpool.ByteBuffer {
 	c.n--
 	b := c.spares[c.n]
 	c.spares[c.n] = nil
+	c.bytes -= cap(b.B)
 	return b
 }
 
 func (c *chunkCache) put(b *bytebufferpool.ByteBuffer) {
-	if c.n == maxSpares || cap(b.B) > maxSpareSize {
+	if c.n == maxSpares || cap(b.B) > maxSpareSize || c.bytes+cap(b.B) > maxSpareBytes {
 		bytebufferpool.Put(b)
 		return
 	}
 	b.Reset()
 	c.spares[c.n] = b
 	c.n++
+	c.bytes += cap(b.B)
 }
