@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/evfork/evfork/reactor"
 )
@@ -57,7 +58,7 @@ func (c *Client) upcallCanceled(id uint32) error {
 func (c *Client) answerOpen(id uint32, reply Payload, failure error) error {
 	switch {
 	case c.endErr != nil:
-		return c.endErr
+		return c.upcallLost()
 	case c.stopping:
 		return ErrShutdown
 	case failure == nil && uint64(len(reply)) > uint64(c.maxFrame):
@@ -133,4 +134,7 @@ func (c *Client) holdCalls(id uint32) error {
 func (c *Client) holdsBack() bool { return c.upcalls.hold || len(c.upcalls.unsent) > 0 }
 
 // endUpcalls tells those who answer the child's calls that it is gone.
-func (c *Client) endUpcalls() { c.upcalls.open.tellAll(c.endErr) }
+func (c *Client) endUpcalls() { c.upcalls.open.tellAll(c.upcallLost()) }
+
+// upcallLost is endErr for those who answer calls of the child: they have begun them.
+func (c *Client) upcallLost() error { return &LostError{Cause: errors.Unwrap(c.endErr), Started: true} }

@@ -2,9 +2,11 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -218,5 +220,26 @@ func TestViolationEndsTheHandlersThatRun(t *testing.T) {
 	must(t, syscall.Close(theirs))
 	if n := begun.Load(); n != 1 || err == nil || !strings.Contains(err.Error(), "kind 15") {
 		t.Errorf("%d handlers were begun; the server returned %v", n, err)
+	}
+}
+
+// Whoever answers a call of a child that is gone was told that it was lost before it was started.
+func TestCallsOfALostChildMayHaveBeenStarted(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	o := &oracle{t: t}
+	tr := rpctest.Start(t, f.Loop, func(fds rpc.FDs) error { return peer{server: "sync"}.serve(fds) })
+	c := f.client(tr, peer{}, o.config(w.config(rpc.Config{})))
+	f.begin(c, "parent", "hold")
+	f.until(func() bool { return len(o.held) == 1 })
+	tr.Kill()
+	f.until(w.ended)
+	if len(o.errs) != 1 {
+		t.Errorf("OnCancel was told %d times", len(o.errs))
+	}
+	for _, err := range append(slices.Clone(o.errs), o.held[0].done.Reply("late")) {
+		if lost, ok := errors.AsType[*rpc.LostError](err); !ok || !lost.Started || !errors.Is(err, errors.Unwrap(w.err)) {
+			t.Errorf("told %v", err)
+		}
 	}
 }
