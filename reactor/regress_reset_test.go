@@ -11,6 +11,12 @@ import (
 	"github.com/evfork/evfork/reactor"
 )
 
+// reset closes an end of a connection so that the other is reset.
+func reset(t *testing.T, e *fdtest.End) {
+	must(t, unix.SetsockoptLinger(e.Read, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	e.Close()
+}
+
 // TestResetIsToldByOnClose: a connection that the other side had reset ended as one that it had closed, with nil, also where an answer was
 // read to its EOF, or what had been written was still in the kernel.
 func TestResetIsToldByOnClose(t *testing.T) {
@@ -46,8 +52,7 @@ func TestResetIsToldByOnClose(t *testing.T) {
 				test.before(s, theirs)
 			}
 			pollTimes(t, loop, 3)
-			must(t, unix.SetsockoptLinger(theirs.Read, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
-			theirs.Close()
+			reset(t, theirs)
 			pollUntil(t, loop, func() bool { return closed })
 			if got == nil || test.cause != nil && !errors.Is(got, test.cause) {
 				t.Errorf("OnClose got %v, want %v", got, test.cause)

@@ -14,6 +14,9 @@ func (s *Stream) fail(err error) {
 		return
 	}
 	s.closed = true
+	if s.err == nil && s.writeErr != nil && s.queue.len() > 0 {
+		s.err = s.writeErr // of an early write: no flush will tell
+	}
 	if s.err == nil || s.reset && err != nil || err == ErrClosed {
 		s.err = err
 	}
@@ -32,7 +35,7 @@ func (s *Stream) fail(err error) {
 // lost, and nobody knows whether there was any. Not so through a Unix socket: of that all has been read before, and a reset says that the other side
 // has closed it with our bytes unread. Who lingers wants nothing but to have written.
 func (s *Stream) broken(op string, fd int, why error) {
-	if s.err == nil && !s.lingering() && !isUnixSocket(fd) {
+	if s.err == nil && (!s.lingering() || s.queue.len() > 0) && !isUnixSocket(fd) {
 		s.err, s.reset = opError(op, fd, why), true
 	}
 }

@@ -202,12 +202,12 @@ func (s *Stream) onWritable(ready Ready) {
 	s.markDirty()
 }
 
-// askWhy asks a socket why it has hung up, unless it is read: then reading tells.
+// askWhy asks a socket why it has hung up. Reading would not always tell: the EOF comes first, and the stream may be paused.
 func (s *Stream) askWhy() {
-	fd := s.writer.FD()
-	if !s.writeSocket || s.read == sideOpen && s.reader.FD() == fd {
+	if !s.writeSocket {
 		return
 	}
+	fd := s.writer.FD()
 	if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
 		s.broken("write", fd, unix.Errno(n))
 	}
@@ -276,8 +276,9 @@ func (s *Stream) written() {
 	}
 	if s.write == sideFlushing {
 		if s.writeSocket {
-			// An error means that the other side is gone, which reading will tell.
-			_ = unix.Shutdown(s.writer.FD(), unix.SHUT_WR)
+			if unix.Shutdown(s.writer.FD(), unix.SHUT_WR) != nil {
+				s.askWhy() // the other side is gone
+			}
 		}
 		s.endWrite(false)
 		s.flushed()
