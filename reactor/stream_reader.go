@@ -9,8 +9,10 @@ import "io"
 // is delivered, nor the EOF, though some may have been read, except by Drain.
 //
 // The stream is closed, with that error, when a unit is too long or malformed and
-// when the EOF comes in the middle of one (a *PartialError); OnEOF is called when
-// it comes behind one. Of a stream that is closed, or cannot be read any more, the
+// when the EOF comes in the middle of one (a *PartialError); what is queued for writing is
+// dropped then, as by Close. Whoever has something to say first feeds a Reader of its own from
+// OnData, and CloseAfterFlush ends the stream. OnEOF is called when the EOF comes
+// behind a unit. Of a stream that is closed, or cannot be read any more, the
 // reader refuses everything: with io.EOF after the EOF, else with ErrClosed.
 func (s *Stream) Reader() *Reader {
 	switch {

@@ -202,10 +202,10 @@ func (s *Stream) onWritable(ready Ready) {
 	s.markDirty()
 }
 
-// askWhy asks a socket why it has hung up, unless it is read: then reading tells.
+// askWhy asks a socket why it has hung up, unless it is read: then reading tells. While that is paused it would tell too late.
 func (s *Stream) askWhy() {
 	fd := s.writer.FD()
-	if !s.writeSocket || s.read == sideOpen && s.reader.FD() == fd {
+	if !s.writeSocket || s.read == sideOpen && s.pauses == 0 && s.reader.FD() == fd {
 		return
 	}
 	if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
