@@ -4,9 +4,10 @@ import "io"
 
 // Reader has the stream's bytes cut into units instead of given to OnData, and
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
-// called by the stream. While nothing is asked for, the stream does not read,
-// which also means that an EOF is not noticed. While the stream is paused no unit
-// is delivered, nor the EOF, though some may have been read, except by Drain.
+// called by the stream, Feed also by whoever has bytes from before the stream. While
+// nothing is asked for, the stream does not read, which also means that an EOF is not
+// noticed. While the stream is paused no unit is delivered, nor the EOF, though some
+// may have been read, except by Drain.
 //
 // The stream is closed, with that error, when a unit is too long or malformed and
 // when the EOF comes in the middle of one (a *PartialError); what is queued for writing is
