@@ -76,3 +76,29 @@ func TestEndOfAUnixSocketWithBytesUnreadIsNoError(t *testing.T) {
 	theirs.Close()
 	pollUntil(t, loop, func() bool { return closed })
 }
+
+// TestResetOfAPausedStreamIsTold: with bytes queued for it, as of a server that is congested, it ended with EPIPE.
+func TestResetOfAPausedStreamIsTold(t *testing.T) {
+	for name, size := range map[string]int{"nothing queued": 0, "congested": 16 << 20} {
+		t.Run(name, func(t *testing.T) {
+			loop := newLoop(t)
+			ours, theirs := fdtest.TCP(t)
+			var s *reactor.Stream
+			var got error
+			failed, closed := false, false
+			s, err := loop.NewStream(ours.Read, ours.Write, reactor.StreamConfig{
+				OnWriteError: func(error) { failed = true },
+				OnClose:      func(err error) { got, closed = err, true },
+			})
+			must(t, err)
+			must(t, s.Pause())
+			must(t, s.Write(make([]byte, size)))
+			pollTimes(t, loop, 3)
+			reset(t, theirs)
+			pollUntil(t, loop, func() bool { return failed })
+			must(t, s.Resume())
+			pollUntil(t, loop, func() bool { return closed })
+			wantErr(t, got, unix.ECONNRESET)
+		})
+	}
+}

@@ -10,7 +10,9 @@ const (
 	pauseUnwanted                          // its Reader has been asked for nothing
 )
 
-// Pause stops reading. The kernel's buffer fills, and the other side waits.
+// Pause stops reading. The kernel's buffer fills, and the other side waits. Until
+// Resume an end of its writing is not noticed; that it has reset a connection is told to
+// OnWriteError, and ends the stream after Resume. An idle timeout counts meanwhile.
 func (s *Stream) Pause() error { return s.setPause(pauseAsked, true) }
 
 // Resume undoes Pause. If the stream is also paused because another one is

@@ -4,13 +4,16 @@ import "io"
 
 // Reader has the stream's bytes cut into units instead of given to OnData, and
 // returns who does it: see Each, Push and Unshift there. Its Feed and End are
-// called by the stream. While nothing is asked for, the stream does not read,
-// which also means that an EOF is not noticed. While the stream is paused no unit
-// is delivered, nor the EOF, though some may have been read, except by Drain.
+// called by the stream, Feed also by whoever has bytes from before the stream. While
+// nothing is asked for, the stream does not read, which also means that an EOF is not
+// noticed. While the stream is paused no unit is delivered, nor the EOF, though some
+// may have been read, except by Drain.
 //
 // The stream is closed, with that error, when a unit is too long or malformed and
-// when the EOF comes in the middle of one (a *PartialError); OnEOF is called when
-// it comes behind one. Of a stream that is closed, or cannot be read any more, the
+// when the EOF comes in the middle of one (a *PartialError); what is queued for writing is
+// dropped then, as by Close. Whoever has something to say first feeds a Reader of its own from
+// OnData, and CloseAfterFlush ends the stream. OnEOF is called when the EOF comes
+// behind a unit. Of a stream that is closed, or cannot be read any more, the
 // reader refuses everything: with io.EOF after the EOF, else with ErrClosed.
 func (s *Stream) Reader() *Reader {
 	switch {

@@ -13,9 +13,11 @@ import (
 // When it is left early, by break, calls in flight are cancelled; they count in
 // Client.InFlight until the children have answered them. With RunLoop the children
 // have been told when Results returns, else the loop tells them. The sequence of
-// jobs is told to stop when it yields its next, which is dropped; it has ended before Results
-// does, unless Results was stopped by ctx, an error, or break. What the sequence
-// panics with, Results panics with, after the results of the jobs before.
+// jobs is told to stop when it yields its next, which is dropped, or while the yield of one
+// that was taken waits for room for another: whether the last had been taken, its result
+// tells and not what yield returns. The sequence has ended before Results does, unless
+// Results was stopped by ctx, an error, or break. What it panics with, Results panics
+// with, after the results of the jobs before.
 func (f *FanOut[Req, Resp]) Results() iter.Seq[Result[Req, Resp]] {
 	return func(yield func(Result[Req, Resp]) bool) {
 		if !f.begin() {

@@ -14,8 +14,8 @@ import (
 // Adopt makes a stream of a connection of package net, so that the loop serves
 // it instead of goroutines. The stream works on a duplicate of the connection's
 // descriptor, and conn is closed, which ends calls that wait in it; bytes that
-// were read from it already are the caller's. If an error is returned, conn is
-// open and unchanged.
+// were read from it already, by net/http say, are the caller's, who can give them to the
+// stream's Reader with Feed. If an error is returned, conn is open and unchanged.
 //
 // conn must be a stream socket itself, such as a *net.TCPConn or a *net.UnixConn.
 // What only wraps one (a *tls.Conn) is refused with ErrNoDescriptor, since the

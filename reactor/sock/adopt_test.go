@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -241,6 +242,27 @@ func TestDetachReturnsWhatTheReaderHasNotDelivered(t *testing.T) {
 	must(t, b.(*net.TCPConn).CloseWrite())
 	if r := <-readAll(conn); string(unread)+string(r.data) != "hello" || r.err != nil {
 		t.Errorf("unread %q, then read %q, %v", unread, r.data, r.err)
+	}
+}
+
+func TestBytesReadBeforeAreFedToTheReader(t *testing.T) {
+	loop := newLoop(t)
+	a, b := connected(t, "tcp", "127.0.0.1:0")
+	_, err := b.Write([]byte("one\ntwo\nth"))
+	must(t, err)
+	before := make([]byte, len("one\ntw"))
+	_, err = io.ReadFull(a, before)
+	must(t, err)
+	var got []string
+	s, err := sock.Adopt(loop, a, reactor.StreamConfig{})
+	must(t, err)
+	must(t, s.Reader().Each(reactor.Line(100), func(line []byte) { got = append(got, string(line)) }))
+	must(t, s.Reader().Feed(before))
+	_, err = b.Write([]byte("ree\n"))
+	must(t, err)
+	pollUntil(t, loop, func() bool { return len(got) == 3 })
+	if want := []string{"one", "two", "three"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
