@@ -51,7 +51,11 @@ func (p *Process) observe(config reactor.StreamConfig) reactor.StreamConfig {
 		}
 	}
 	config.OnWriteError = func(err error) {
-		p.suspect(ErrClosedPipe)
+		if errors.Is(err, syscall.EPIPE) {
+			p.suspect(ErrClosedPipe)
+		} else { // no doing of the child's
+			p.suspect(closedHere(err))
+		}
 		if onWriteError != nil {
 			onWriteError(err)
 		}
@@ -71,8 +75,12 @@ func (p *Process) protocolClosed(err error) {
 	case err == reactor.ErrClosed: // itself: a panic may be an ErrClosed, too
 		p.end(err) // the loop ends before the process
 	case err != nil:
-		p.suspect(fmt.Errorf("went on running after its protocol was closed here: %w", err))
+		p.suspect(closedHere(err))
 	}
+}
+
+func closedHere(err error) error {
+	return fmt.Errorf("went on running after its protocol was closed here: %w", err)
 }
 
 // suspect is called when the child has closed a side of its protocol, or an error here has closed both. Usually

@@ -152,6 +152,24 @@ func failReading(t *testing.T, s *reactor.Stream) {
 	s.Drain()
 }
 
+// A child to which could not be written for want of memory, say, and which did not exit at the EOF, was said to have closed its pipe.
+func TestChildWhoseProtocolCannotBeWrittenIsNotBlamed(t *testing.T) {
+	f := newFixture(t)
+	config := steps("wait")
+	config.Ladder = atOnce
+	k := f.start(config)
+	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	_, w := k.stream.FDs()
+	must(t, unix.Dup2(dir, w)) // cannot be written: EBADF
+	must(t, k.stream.Write([]byte("x")))
+	f.until(k.ended)
+	if !errors.Is(k.cause, syscall.EBADF) || errors.Is(k.cause, child.ErrClosedPipe) {
+		t.Errorf("it ended with %v", k.cause)
+	}
+}
+
 // A StderrTail of which the double overflows, which means "everything", was a panic.
 func TestLongestTailOfStderrIsAllOfIt(t *testing.T) {
 	f := newFixture(t)

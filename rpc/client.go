@@ -39,8 +39,8 @@ type Client struct {
 	stopping bool          // and nothing is in flight any more
 	broken   bool          // the child violated the protocol and is being put down
 	unable   error         // why no more calls can be made; nil while they can
-	writeErr error         // what writing has failed with: the child was going
-	failed   error         // what the stream has failed with otherwise
+	writeErr error         // what writing has failed with
+	failed   error         // what the connection has failed with that is not the other side's doing
 	endErr   error         // it is gone
 	result   error         // what ShutdownWait returns
 	ended    chan struct{} // closed when result is final

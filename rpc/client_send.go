@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evfork/evfork/reactor"
 )
 
@@ -136,10 +138,13 @@ func (c *Client) onDrain() {
 	c.queue.serve()
 }
 
-// onWriteError means that the child is going. Calls that wait for room learn from
-// its end why.
+// onWriteError means that the child is going, or will when it sees the EOF after a write that has failed here. Calls that wait for
+// room learn from its end why.
 func (c *Client) onWriteError(err error) {
 	c.writeErr = err
+	if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		c.failed = err
+	}
 	if c.unable == nil {
 		c.unable = &LostError{Cause: err}
 	}

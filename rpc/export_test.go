@@ -319,6 +319,12 @@ func StreamedCalls(s *Server) int { return int(s.partsTable.open.Load()) }
 // Buffered is how many bytes of calls the child's pipe has not taken.
 func Buffered(c *Client) int { return c.stream.Buffered() }
 
+// WriteFD is the descriptor through which calls go to the child.
+func WriteFD(c *Client) int {
+	_, fd := c.stream.FDs()
+	return fd
+}
+
 // CountsOfProcessors is how often reads count the processors that are so far apart.
 func CountsOfProcessors(reads int, apart time.Duration) (counts int) {
 	var r wokenRow

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,26 @@ import (
 
 	"github.com/evfork/evfork/rpc"
 )
+
+// A write to the child that failed here, for want of memory, say, was not told: calls were lost to a child that had exited with code 0,
+// as one does that sees an EOF.
+func TestWriteThatHasFailedHereIsTheCause(t *testing.T) {
+	f := newFixture(t)
+	var w watched
+	c := f.connect(pipes("sync"), w.config(rpc.Config{}))
+	f.works(c)
+	dir, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	must(t, unix.Dup2(dir, rpc.WriteFD(c))) // cannot be written: EBADF
+	lost := f.begin(c, "echo", "a")
+	f.until(w.ended)
+	for _, err := range []error{lost.err, w.err} {
+		if !errors.Is(err, unix.EBADF) {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
 
 // What had been queued behind an event that another goroutine was writing when the input ended, a reply too, was lost: the server
 // returned, upon which a worker exits.
