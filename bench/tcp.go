@@ -30,10 +30,12 @@ var tcpScenarios = []struct {
 	{"E1", "echo over TCP, 50 connections, 64 bytes, one message at a time", 1, 60_000, []Target{
 		{Of: nameEvfork, To: nameGnet, Bound: AtLeast, Must: 1.08},
 		{Of: nameEvfork, To: nameLibuv, Bound: AtLeast, Must: 0.92, Aim: 1},
+		{Of: nameEvioOnEvfork, To: nameEvio, Bound: AtLeast, Must: 1.15},
 	}},
 	{"E2", "echo over TCP, 50 connections, 64 bytes, 32 messages on their way", 32, 1_500_000, []Target{
 		{Of: nameEvfork, To: nameGnet, Bound: AtLeast, Must: 1},
 		{Of: nameEvfork, To: nameLibuv, Bound: AtLeast, Must: 0.95, Aim: 1},
+		{Of: nameEvioOnEvfork, To: nameEvio, Bound: AtLeast, Must: 1.15},
 	}},
 }
 

@@ -8,27 +8,33 @@ import (
 	"github.com/lesismal/nbio"
 	"github.com/panjf2000/gnet/v2"
 	"github.com/tidwall/evio"
+
+	"github.com/evfork/evfork/reactor/evioserver"
 )
 
 // The peers of E1 and E2, each as its documentation has an echo, with one loop or poller where that can be said.
 
-const nameGnet = "gnet"
+const (
+	nameGnet         = "gnet"
+	nameEvio         = "evio"
+	nameEvioOnEvfork = "evio's handler on evfork"
+)
 
 func addTCP(r *Registry) {
 	addTCPServer(r, nameEvfork, serveTCP)
 	addTCPInC(r)
-	addTCPServer(r, "evio", serveEvio)
+	addTCPServer(r, nameEvio, func(address string) error { return evio.Serve(evioEcho, "tcp://"+address) })
+	addTCPServer(r, nameEvioOnEvfork, func(address string) error { return evioserver.Serve(evioEcho, "tcp://"+address) })
 	addTCPServer(r, nameGnet, serveGnet)
 	addTCPServer(r, "netpoll", serveNetpoll)
 	addTCPServer(r, "nbio", serveNbio)
 	addTCPServer(r, "net", serveNet)
 }
 
-func serveEvio(address string) error {
-	return evio.Serve(evio.Events{
-		NumLoops: 1,
-		Data:     func(_ evio.Conn, in []byte) (out []byte, action evio.Action) { return in, evio.None },
-	}, "tcp://"+address)
+// evioEcho is run by evio, and by our loop in its place.
+var evioEcho = evio.Events{
+	NumLoops: 1,
+	Data:     func(_ evio.Conn, in []byte) (out []byte, action evio.Action) { return in, evio.None },
 }
 
 type gnetEcho struct{ gnet.BuiltinEventEngine }

@@ -37,7 +37,7 @@ type Registry struct {
 // contest is the registry of the command.
 func contest() *Registry {
 	r := &Registry{contestants: []Contestant{
-		evforkContestant(), netContestant(), evioContestant(), gnetContestant(), netpollContestant(), nbioContestant(),
+		evforkContestant(), evioserverContestant(), netContestant(), evioContestant(), gnetContestant(), netpollContestant(), nbioContestant(),
 	}}
 	r.scenarios = scenarios()
 	return r

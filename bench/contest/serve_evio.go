@@ -11,7 +11,8 @@ import (
 
 func evioContestant() Contestant {
 	return Contestant{
-		Name: "evio", Module: "github.com/tidwall/evio", Serve: serveEvio,
+		Name: "evio", Module: "github.com/tidwall/evio",
+		Serve: func(b *Binding) error { return serveEvioHandlers(b, evio.Serve) },
 		// evio.Events has no event for the end of reading, and Closed comes after
 		// the descriptor is closed (evio_unix.go, loopRead and loopCloseConn).
 		Remarks: map[string]string{"half-close": "unsupported: no event for it in evio.Events"},
@@ -23,7 +24,8 @@ func evioContestant() Contestant {
 // without a client. The other roles have no Tick.
 const evioTick = 50 * time.Millisecond
 
-func serveEvio(b *Binding) error {
+// serveEvioHandlers is evio's server, whoever runs its handlers.
+func serveEvioHandlers(b *Binding, serve func(evio.Events, ...string) error) error {
 	var stopped atomic.Bool
 	events := evio.Events{
 		Serving: func(evio.Server) evio.Action {
@@ -55,7 +57,7 @@ func serveEvio(b *Binding) error {
 			return evioTick, evio.None
 		}
 	}
-	return evio.Serve(events, b.Network+"://"+b.Address)
+	return serve(events, b.Network+"://"+b.Address)
 }
 
 // An evioConn is a connection's context.
