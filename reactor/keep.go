@@ -23,11 +23,19 @@ func newKeeping(p Poller) keeping {
 // keeps reports whether the loop, which is about to block, had better keep its processor.
 func (l *Loop) keeps() bool { return l.keeping.poller != nil && l.keeping.better(l.keeping.round, 1) }
 
-// askKeeping asks the poller, for a yield.Slice at most. If nothing has come by then, that round is too long for the next
+// keepsFor is for how long: until it is to let others run again.
+func (l *Loop) keepsFor() time.Duration {
+	if !l.keeps() {
+		return 0
+	}
+	return min(yield.Slice-time.Duration(l.now-l.yielded), yield.Slice)
+}
+
+// askKeeping asks the poller, for no longer than that. If nothing has come in a yield.Slice, that round is too long for the next
 // wait to keep the processor again.
-func (l *Loop) askKeeping(timeout time.Duration) ([]poller.Event, error) {
-	if timeout < 0 || timeout > yield.Slice {
-		timeout = yield.Slice
+func (l *Loop) askKeeping(timeout, atMost time.Duration) ([]poller.Event, error) {
+	if timeout < 0 || timeout > atMost {
+		timeout = atMost
 	}
 	l.stats.Waits++
 	events, err := l.keeping.poller.WaitKeeping(timeout)

@@ -77,14 +77,14 @@ func (l *Loop) runWoken() {
 	l.beginTurn()
 }
 
-// giveWay lets goroutines run that callbacks have woken and, on one CPU, others every now and then, whoever they are. It
-// reports whether they may have run.
+// giveWay lets goroutines run that callbacks have woken and, on one CPU or if the loop keeps its processor, others every now and
+// then, whoever they are: a timer of package time starts them. It reports whether they may have run.
 func (l *Loop) giveWay() bool {
 	switch {
 	case l.woken > 0:
 		l.woken = 0
 		yield.ToOthers(l.posts.any)
-	case l.slices && l.now-l.yielded >= int64(yield.Slice):
+	case l.now-l.yielded >= int64(yield.Slice) && (l.slices || l.keeps()):
 		runtime.Gosched()
 	default:
 		return false
@@ -104,8 +104,10 @@ func (l *Loop) block(timeout time.Duration) ([]poller.Event, error) {
 	if l.parking != nil {
 		return l.parking.wait(timeout)
 	}
-	if timeout != 0 && l.keeps() {
-		return l.askKeeping(timeout)
+	if timeout != 0 {
+		if atMost := l.keepsFor(); atMost > 0 {
+			return l.askKeeping(timeout, atMost)
+		}
 	}
 	return l.ask(timeout)
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,6 +43,36 @@ func TestWorkersThatAreAloneServe(t *testing.T) {
 			must(t, end)
 		})
 	}
+}
+
+// TestTimersOfAWorkerThatIsAloneExpire: ServeSync kept its processor from one wait to the next, and let nobody run in between. They waited for the
+// runtime's monitor: for 10 to 20 ms.
+func TestTimersOfAWorkerThatIsAloneExpire(t *testing.T) {
+	f := newFixture(t)
+	config := child.Config{Worker: "alone", Args: []string{"timers"}, Env: append(os.Environ(), "GOMAXPROCS=1")}
+	unhurried(&config)
+	proc, err := child.Start(f.Loop, config)
+	must(t, err)
+	c := f.client(proc, peer{}, rpc.Config{})
+	const calls = 200
+	before, fresh := 0, 0
+	for range calls {
+		reply, err := f.ask(c)
+		must(t, err)
+		expired, err := strconv.Atoi(reply[0])
+		must(t, err)
+		if expired > before {
+			fresh++
+		}
+		before = expired
+		over := false
+		f.AfterFunc(300*time.Microsecond, func() { over = true })
+		f.until(func() bool { return over })
+	}
+	if fresh < calls/6 {
+		t.Errorf("behind %d of %d calls a timer had expired", fresh, calls)
+	}
+	c.Shutdown()
 }
 
 const oneCPUEnv = "EVFORK_ONE_CPU"

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/evfork/evfork/child"
 	"github.com/evfork/evfork/reactor"
@@ -18,6 +20,8 @@ func aloneWorker(w *child.Worker) error {
 		return rpc.Strings(strconv.Itoa(runtime.NumGoroutine())), nil
 	}
 	switch {
+	case slices.Contains(os.Args, "timers"):
+		return rpc.ServeSync(w, countTimers())
 	case slices.Contains(os.Args, "sync"):
 		return rpc.ServeSync(w, handler)
 	case slices.Contains(os.Args, "goroutines"):
@@ -31,4 +35,14 @@ func aloneWorker(w *child.Worker) error {
 	return rpc.ServeAsync(w, loop, func(_ rpc.Payload, done rpc.Done) {
 		_ = done.Reply(strconv.Itoa(runtime.NumGoroutine()))
 	})
+}
+
+// countTimers answers each call with how many timers of the calls before have expired, and sets another.
+func countTimers() rpc.Handler {
+	var expired atomic.Int64
+	return func(context.Context, rpc.Payload) (rpc.Payload, error) {
+		n := expired.Load()
+		time.AfterFunc(0, func() { expired.Add(1) })
+		return rpc.Strings(strconv.FormatInt(n, 10)), nil
+	}
 }

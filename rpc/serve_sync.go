@@ -85,6 +85,7 @@ func (y *syncServer) readBatch() (more bool, err error) {
 		runtime.Gosched()
 	}
 	if yield.Keep(y.round, 1) {
+		runtime.Gosched() // timers of package time run then, and are not late by several waits
 		yield.Await(y.reader.fd)
 	}
 	return y.reader.read()
