@@ -310,6 +310,11 @@ func TestManyLoopsParkedAtOnce(t *testing.T) {
 	for i := range loops {
 		loops[i] = newParkable(t)
 	}
+	stopAll := func() {
+		for _, l := range loops {
+			l.Stop()
+		}
+	}
 	var pass func(to int)
 	pass = func(to int) {
 		loops[to].Post(func() {
@@ -317,9 +322,7 @@ func TestManyLoopsParkedAtOnce(t *testing.T) {
 				pass((to + 1) % count)
 				return
 			}
-			for _, l := range loops {
-				l.Stop()
-			}
+			stopAll()
 		})
 	}
 	for _, l := range loops {
@@ -327,6 +330,7 @@ func TestManyLoopsParkedAtOnce(t *testing.T) {
 		all.Go(func() {
 			if err := l.RunParked(context.Background()); err != nil {
 				t.Error(err)
+				stopAll() // where the token comes to this one, it stays
 			}
 		})
 	}

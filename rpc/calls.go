@@ -136,13 +136,18 @@ func (t *callTable) drain() []call {
 	return all
 }
 
-// byEnd sorts calls. Package slices would make code for this type, nine kB of each worker's memory; that of package sort is there
+// byEnd implements sort.Interface: calls in the order of their ends. Package slices would make code for this type, nine kB of each worker's memory; that of package sort is there
 // already, for package bytebufferpool.
 type byEnd []call
 
-func (s byEnd) Len() int           { return len(s) }
+// Len implements sort.Interface.
+func (s byEnd) Len() int { return len(s) }
+
+// Less implements sort.Interface.
 func (s byEnd) Less(i, j int) bool { return s[i].end < s[j].end }
-func (s byEnd) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+
+// Swap implements sort.Interface.
+func (s byEnd) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 
 // takeOldest removes the call that was made first. The table must not be used
 // with take as well: then ids in flight are consecutive, because nothing in a

@@ -34,13 +34,22 @@ type conn struct {
 	onWake func()      // what Wake posts
 }
 
-func (c *conn) Context() any           { return c.context }
-func (c *conn) SetContext(context any) { c.context = context }
-func (c *conn) AddrIndex() int         { return c.index }
-func (c *conn) LocalAddr() net.Addr    { return c.at.local }
-func (c *conn) RemoteAddr() net.Addr   { return c.at.address.netAddr(c.remote) }
+// Context implements evio.Conn: what SetContext was given last. For the loop's goroutine.
+func (c *conn) Context() any { return c.context }
 
-// Wake has Data called without input, once for all Wakes that come before that call.
+// SetContext implements evio.Conn. For the loop's goroutine.
+func (c *conn) SetContext(context any) { c.context = context }
+
+// AddrIndex implements evio.Conn: which of the server's addresses it came to, from 0. Goroutine-safe.
+func (c *conn) AddrIndex() int { return c.index }
+
+// LocalAddr implements evio.Conn: the address that is listened at. Goroutine-safe; the result is the server's.
+func (c *conn) LocalAddr() net.Addr { return c.at.local }
+
+// RemoteAddr implements evio.Conn. Goroutine-safe; the result is the caller's.
+func (c *conn) RemoteAddr() net.Addr { return c.at.address.netAddr(c.remote) }
+
+// Wake implements evio.Conn: Data is called without input, once for all Wakes that come before that call. Goroutine-safe.
 func (c *conn) Wake() {
 	if !c.woken.Swap(true) {
 		// Of a loop that has ended there is nothing to be woken.

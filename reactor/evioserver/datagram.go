@@ -17,12 +17,23 @@ type datagram struct {
 	context any
 }
 
-func (d *datagram) Context() any           { return d.context }
+// Context implements evio.Conn: what SetContext was given for this datagram. For the loop's goroutine.
+func (d *datagram) Context() any { return d.context }
+
+// SetContext implements evio.Conn. For the loop's goroutine.
 func (d *datagram) SetContext(context any) { d.context = context }
-func (d *datagram) AddrIndex() int         { return d.index }
-func (d *datagram) LocalAddr() net.Addr    { return d.place.local }
-func (d *datagram) RemoteAddr() net.Addr   { return d.place.address.netAddr(d.from) }
-func (d *datagram) Wake()                  {} // there is nothing to be woken
+
+// AddrIndex implements evio.Conn: which of the server's addresses it came to, from 0. Goroutine-safe.
+func (d *datagram) AddrIndex() int { return d.index }
+
+// LocalAddr implements evio.Conn: the address that is listened at. Goroutine-safe; the result is the server's.
+func (d *datagram) LocalAddr() net.Addr { return d.place.local }
+
+// RemoteAddr implements evio.Conn: who has sent it. Goroutine-safe; the result is the caller's.
+func (d *datagram) RemoteAddr() net.Addr { return d.place.address.netAddr(d.from) }
+
+// Wake implements evio.Conn, and does nothing: the datagram has ended when it could be woken.
+func (d *datagram) Wake() {}
 
 func (p *place) openPackets(s *Server, index int) error {
 	packets, err := sock.ListenPacket(s.loop, p.address.network, p.address.name, sock.PacketConfig{
